@@ -1,0 +1,113 @@
+"""The one place where numbers become text and text becomes numbers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+MINUS = "\u2212"
+ABSENT = "\u2013"
+
+_MINUS_SIGNS = str.maketrans(dict.fromkeys("\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d", "-"))
+_SPACES = str.maketrans(dict.fromkeys("\u00a0\u2007\u2009\u202f\u200b\ufeff", " "))
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+def fixed(value: float | None, digits: int = 2) -> str:
+    """Format with a fixed number of decimals and a true minus sign; never `-0.00`; a dash where there is no value."""
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        return text.removeprefix("-")
+    return text.replace("-", MINUS)
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """Format with a number of significant digits in plain decimals (powers of ten only beyond 1e-6 and 1e9)."""
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    if value == 0:
+        return "0"
+    rounded = float(f"{value:.{digits - 1}e}")
+    size = math.floor(math.log10(abs(rounded)))
+    if size < -6 or size >= 9:
+        mantissa, power = f"{rounded:.{digits - 1}e}".split("e")
+        return f"{mantissa.replace('-', MINUS)}e{str(int(power)).replace('-', MINUS)}"
+    return fixed(rounded, max(0, digits - 1 - size))
+
+
+def interval(low: float | None, high: float | None, digits: int = 2) -> str:
+    """Format limits as `[-0.72, -0.10]`."""
+    return f"[{fixed(low, digits)}, {fixed(high, digits)}]"
+
+
+def estimate_text(point: float | None, low: float | None, high: float | None, digits: int = 2) -> str:
+    """Format an estimate with its limits as `-0.41 [-0.72, -0.10]`."""
+    return f"{fixed(point, digits)} {interval(low, high, digits)}"
+
+
+def p_text(p: float | None) -> str:
+    """Format a p value without its letter: `0.05`, `0.004`, `<0.001`, `>0.99`."""
+    if p is None or not math.isfinite(p):
+        return ABSENT
+    if p < 0.001:
+        return "<0.001"
+    if p > 0.99:
+        return ">0.99"
+    return f"{p:.2f}" if float(f"{p:.3f}") >= 0.01 else f"{p:.3f}"
+
+
+def p_phrase(p: float | None, letter: str = "P") -> str:
+    """Format a p value with its letter: `P = 0.05`, `P < 0.001`."""
+    text = p_text(p)
+    return f"{letter} {text[0]} {text[1:]}" if text[0] in "<>" else f"{letter} = {text}"
+
+
+def df_text(df: float) -> str:
+    """Format degrees of freedom: whole numbers plain, others with one decimal, the normal as infinity."""
+    if math.isinf(df):
+        return "\u221e"
+    return f"{df:.0f}" if float(df).is_integer() else f"{df:.1f}"
+
+
+def percent_weights(weights: Sequence[float], digits: int = 1) -> list[float]:
+    """Round weights to percentages that sum to exactly 100 by the largest-remainder rule; absent weights stay nan."""
+    total = math.fsum(w for w in weights if math.isfinite(w))
+    if not total > 0:
+        return [math.nan for _ in weights]
+    unit = 10**digits
+    exact = [w / total * 100 * unit if math.isfinite(w) else math.nan for w in weights]
+    floors = [math.floor(e) if math.isfinite(e) else 0 for e in exact]
+    short = 100 * unit - sum(floors)
+    order = sorted((i for i, e in enumerate(exact) if math.isfinite(e)), key=lambda i: (floors[i] - exact[i], i))
+    for i in order[:short]:
+        floors[i] += 1
+    return [f / unit if math.isfinite(e) else math.nan for f, e in zip(floors, exact, strict=True)]
+
+
+def parse_number(text: str) -> float | None:
+    """Read one plain decimal number, whatever minus sign or space was pasted; None when the text is not one.
+
+    Only ASCII digits, one decimal point and an exponent are numbers: `1_000`, `infinity`, `0x10`, other scripts'
+    digits and anything that overflows are not.
+    """
+    plain = text.translate(_SPACES).strip().translate(_MINUS_SIGNS)
+    if not _NUMBER.fullmatch(plain):
+        return None
+    value = float(plain)
+    return value if math.isfinite(value) else None
+
+
+def written(value: float, digits: int = 12) -> float | None:
+    """Round a number for a written record (12 significant digits), so that last-bit drift does not change bytes."""
+    if not math.isfinite(value):
+        return None
+    rounded = float(f"{value:.{digits - 1}e}")
+    return 0.0 if rounded == 0 else rounded
+
+
+def humanise(name: str) -> str:
+    """Turn a table's code into words: `posterior_chain` becomes `posterior chain`."""
+    return " ".join(name.replace("_", " ").split())
