@@ -1,0 +1,1 @@
+"""stats layer of metaback; see DESIGN in docs/decisions and CONTRIBUTING."""
