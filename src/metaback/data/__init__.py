@@ -1,0 +1,1 @@
+"""Reading trial tables: files and frames in, one checked table out."""

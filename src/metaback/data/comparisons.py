@@ -1,0 +1,67 @@
+"""Cutting a table into the questions it can answer: one per outcome and pair of treatments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from metaback.data.trials import Trials
+from metaback.errors import DataError, OptionError, Problem
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One question: an outcome ("" when the table has none), two treatments ("" likewise) and the rows about it."""
+
+    outcome: str
+    treatment_1: str
+    treatment_2: str
+    trials: Trials
+
+
+def comparisons(
+    trials: Trials, *, outcome: str | None = None, compare: tuple[str, str] | None = None
+) -> tuple[Comparison, ...]:
+    """Return the outcome x treatment pairs of a table in order of first appearance.
+
+    A pair keeps the order of its first row (or of `compare`); rows that name it the other way round belong to it too.
+    outcome, compare: narrow to one outcome and one pair; unknown names are refused with the known ones.
+    """
+    outcomes = trials.texts("outcome")
+    if outcome is not None and outcome not in outcomes:
+        raise OptionError.unknown("outcome", outcome, sorted(set(outcomes) - {""}))
+    pairs = list(zip(trials.texts("treatment_1"), trials.texts("treatment_2"), strict=True))
+    if compare is not None:
+        _check_pair(compare, set(pairs))
+    found = tuple(_cut(trials, outcomes, pairs, outcome, compare))
+    if not found:
+        asked = f"outcome '{outcome}'" if outcome else "the table"
+        pair = f" comparing {' with '.join(compare)}" if compare else ""
+        raise DataError(trials.source.name, [Problem(f"{asked} has no row{pair}", "Ask for another outcome or pair")])
+    return found
+
+
+def _check_pair(compare: tuple[str, str], pairs: set[tuple[str, str]]) -> None:
+    """Refuse treatments that the table does not have."""
+    known = sorted({name for pair in pairs for name in pair} - {""})
+    for name in compare:
+        if name not in known:
+            raise OptionError.unknown("compare", name, known)
+
+
+def _cut(
+    trials: Trials,
+    outcomes: tuple[str, ...],
+    pairs: list[tuple[str, str]],
+    outcome: str | None,
+    compare: tuple[str, str] | None,
+) -> Iterator[Comparison]:
+    """Yield the comparisons that were asked for."""
+    keys = [(name, frozenset(pair)) for name, pair in zip(outcomes, pairs, strict=True)]
+    for key in dict.fromkeys(keys):
+        if outcome is not None and key[0] != outcome:
+            continue
+        if compare is not None and key[1] != frozenset(compare):
+            continue
+        first = compare or pairs[keys.index(key)]
+        yield Comparison(key[0], *first, trials.take(other == key for other in keys))

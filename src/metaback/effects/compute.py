@@ -1,0 +1,288 @@
+"""From a table of trials to effects and variances, row by row on the best route that the row has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from metaback.data.trials import Trials
+from metaback.effects.effect_sizes import Context, EffectSizes
+from metaback.errors import DataError, OptionError, Problem, suggestion
+from metaback.stats.measures import MEASURES, about, raw_roles
+from metaback.stats.measures.family import option_names
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+PRINTED_LEVEL = 0.95  # level of the intervals that tables print
+SHOWN = ("n_1", "mean_1", "sd_1", "n_2", "mean_2", "sd_2", "events_1", "events_2")
+ROUTES = {"means": "means and SDs", "counts": "counts"}
+SWAPPED = "arms swapped"
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The columns of an `EffectSizes` while its routes are tried one after the other."""
+
+    yi: Floats
+    vi: Floats
+    routes: list[str]
+    corrections: list[list[str]]
+    reasons: list[str]
+    problems: list[Problem] = field(default_factory=list[Problem])
+
+    def open(self) -> Bools:
+        """Tell which rows have no effect yet."""
+        return np.isnan(self.yi)
+
+    def fill(self, rows: Bools, yi: Floats, vi: Floats, route: str) -> None:
+        """Give rows their effect and remember the route."""
+        self.yi[rows], self.vi[rows] = yi[rows], vi[rows]
+        for i in np.flatnonzero(rows):
+            self.routes[i] = route
+
+
+def effect_sizes(
+    trials: Trials,
+    *,
+    measure: str | None = None,
+    options: Mapping[str, str] | None = None,
+    compare: tuple[str, str] | None = None,
+    by: str | None = None,
+) -> EffectSizes:
+    """Compute one effect and sampling variance per row, mixing routes freely.
+
+    A row takes the first route it has the numbers for: raw numbers of the measure (means and SDs, or counts); an
+    effect on the analysis scale with its variance or standard error (`yi` with `vi` or `sei`); a printed effect with
+    its 95% interval, se = (high - low) / (2 x 1.96), on the log scale for ratios; a printed effect with a standard
+    error (not for ratios, where its scale would be a guess). Printed effects of another measure are not pooled.
+
+    measure: key of the measure; None takes the one that the rows name, else SMD for means and RR for counts.
+    options: conventions by name, e.g. {"vtype": "RevMan", "zeros": "RevMan"}; see the measures.
+    compare: (treatment_1, treatment_2); rows that name them the other way round are turned.
+    by: column whose values are the subgroups. A row without an effect stays, with the reason.
+
+    Raises `DataError` when rows disagree on whether higher is better, or when no row has an effect.
+
+    >>> from metaback.data.datasets import load_dataset
+    >>> es = effect_sizes(load_dataset("backpain").query("study == 'Aasa 2015' and outcome == 'pain'"))
+    >>> es.measure, es.routes[0], round(float(es.vi[0]), 6)
+    ('SMD', 'printed effect with 95% CI', 0.0575)
+    """
+    key = measure or default_measure(trials)
+    chosen = {name: value for name, value in (options or {}).items() if name in option_names(key)}
+    k = len(trials)
+    draft = _Draft(np.full(k, np.nan), np.full(k, np.nan), [""] * k, [[] for _ in range(k)], [""] * k)
+    inputs = {role: trials.numbers(role) for role in SHOWN if role in trials.roles}
+    _add_totals(trials, inputs)
+    _from_raw(draft, inputs, key, chosen)
+    _from_analysis_scale(draft, trials)
+    _from_printed(draft, trials, key)
+    _explain(draft, trials, inputs, key)
+    flip = _flipped(trials, compare)
+    direction = _direction(trials, draft, key, flip)
+    if draft.problems:
+        raise DataError(trials.source.name, draft.problems)
+    _turn(draft, inputs, flip)
+    return _finish(draft, trials, inputs, key, chosen, direction, compare, by)
+
+
+def default_measure(trials: Trials) -> str:
+    """Choose the measure that the rows themselves name, else SMD for means, RR for counts, GEN for bare effects."""
+    named = {text.upper() for text in trials.texts("measure")} - {""}
+    if len(named) == 1 and (only := named.pop()) in MEASURES:
+        return only
+    if "SMD" in named:
+        return "SMD"
+    if np.isfinite(trials.numbers("mean_1")).any():
+        return "SMD"
+    return "RR" if np.isfinite(trials.numbers("events_1")).any() else "GEN"
+
+
+def _add_totals(trials: Trials, inputs: dict[str, Floats]) -> None:
+    """Fill sample sizes from events and non-events where the table has those instead."""
+    for arm in ("1", "2"):
+        if f"nonevents_{arm}" in trials.roles:
+            total = trials.numbers(f"events_{arm}") + trials.numbers(f"nonevents_{arm}")
+            known = inputs.get(f"n_{arm}", np.full(len(trials), np.nan))
+            inputs[f"n_{arm}"] = np.where(np.isnan(known), total, known)
+
+
+def _from_raw(draft: _Draft, inputs: Mapping[str, Floats], key: str, options: Mapping[str, str]) -> None:
+    """Compute the measure where all of its raw numbers are there."""
+    roles = raw_roles(key)
+    if not roles or not set(roles) <= inputs.keys():
+        return
+    facts = about(key)
+    columns = [inputs[role] for role in roles]
+    complete = np.isfinite(np.stack(columns)).all(axis=0)
+    done = MEASURES[key].function(*columns, **options)
+    draft.fill(complete & done.defined, done.yi, done.vi, ROUTES[facts.kind])
+    for i in np.flatnonzero(complete & done.corrected):
+        draft.corrections[i].append(facts.correction)
+    for i in np.flatnonzero(complete & ~done.defined):
+        draft.reasons[i] = facts.undefined
+
+
+def _from_analysis_scale(draft: _Draft, trials: Trials) -> None:
+    """Take effects that are on the analysis scale already."""
+    yi, vi, sei = (trials.numbers(role) for role in ("yi", "vi", "sei"))
+    draft.fill(draft.open() & np.isfinite(yi) & np.isfinite(vi), yi, vi, "effect with variance")
+    draft.fill(draft.open() & np.isfinite(yi) & np.isfinite(sei), yi, sei**2, "effect with standard error")
+
+
+def _from_printed(draft: _Draft, trials: Trials, key: str) -> None:
+    """Take effects as a paper prints them."""
+    named = np.array([text.upper() in ("", key) for text in trials.texts("measure")], dtype=bool)
+    effect, low, high, se = (trials.numbers(role) for role in ("effect", "ci_low", "ci_high", "se"))
+    ratio = about(key).scale == "log"
+    usable = draft.open() & named & np.isfinite(effect)
+    with_ci = usable & np.isfinite(low) & np.isfinite(high)
+    if ratio:
+        wrong = with_ci & ((effect <= 0) | (low <= 0))
+        for i in np.flatnonzero(wrong):
+            fix = "Give ratios as printed (not logs), or put logs into columns yi and sei"
+            value = f"{effect[i]:g} ({low[i]:g} to {high[i]:g})"
+            rule = f"{key} and its limits must be above 0"
+            draft.problems.append(Problem(rule, fix, trials.roles["effect"], trials.rows[i], value))
+        with_ci &= ~wrong
+        effect, low, high = (np.log(np.where(with_ci, a, 1.0)) for a in (effect, low, high))
+    width = (high - low) / (2 * ndtri((1 + PRINTED_LEVEL) / 2))
+    draft.fill(with_ci, effect, width**2, f"printed effect with {PRINTED_LEVEL:.0%} CI")
+    if not ratio:
+        draft.fill(draft.open() & usable & np.isfinite(se), effect, se**2, "printed effect with standard error")
+
+
+def _explain(draft: _Draft, trials: Trials, inputs: Mapping[str, Floats], key: str) -> None:
+    """Say why a row has no effect."""
+    roles = raw_roles(key)
+    named = trials.texts("measure")
+    effect, se = trials.numbers("effect"), trials.numbers("se")
+    for i in np.flatnonzero(draft.open()):
+        if draft.reasons[i]:
+            continue
+        blank = [role for role in roles if not np.isfinite(inputs.get(role, np.full(len(trials), np.nan))[i])]
+        if np.isfinite(effect[i]) and named[i].upper() not in ("", key):
+            draft.reasons[i] = f"it brings {named[i]}, and the pool is of {key}"
+        elif np.isfinite(effect[i]) and np.isfinite(se[i]):
+            draft.reasons[i] = f"a standard error beside a {key} may be of the ratio or of its log; give its interval, or yi and sei"
+        elif np.isfinite(effect[i]):
+            draft.reasons[i] = "its effect has neither an interval nor a standard error"
+        elif roles and len(blank) < len(roles):
+            draft.reasons[i] = f"{', '.join(blank)} not given"
+        else:
+            draft.reasons[i] = "no effect and no raw numbers are given"
+
+
+def _flipped(trials: Trials, compare: tuple[str, str] | None) -> Bools:
+    """Tell which rows name the two treatments the other way round."""
+    if compare is None or "treatment_1" not in trials.roles:
+        return np.zeros(len(trials), dtype=bool)
+    pairs = zip(trials.texts("treatment_1"), trials.texts("treatment_2"), strict=True)
+    return np.array([pair == compare[::-1] and pair != compare for pair in pairs], dtype=bool)
+
+
+def _direction(trials: Trials, draft: _Draft, key: str, flip: Bools) -> bool | None:
+    """Return whether higher is better if the rows agree; report those that do not."""
+    flags = trials.flags("higher_is_better")
+    known = {flag for flag in flags if flag is not None}
+    if len(known) < 2:
+        return known.pop() if known and None not in flags else None
+    listed = ", ".join(row for row, flag in zip(trials.rows, flags, strict=True) if flag)
+    rule = f"higher is better in {listed} but not in the other rows, so their effects point in opposite directions"
+    fix = "Pool one outcome at a time, or turn the effects of one kind and say so in the table"
+    draft.problems.append(Problem(rule, fix, trials.roles["higher_is_better"]))
+    return None
+
+
+def _turn(draft: _Draft, inputs: dict[str, Floats], flip: Bools) -> None:
+    """Swap the arms of rows that name the treatments the other way round."""
+    if not flip.any():
+        return
+    draft.yi[flip] *= -1
+    for i in np.flatnonzero(flip):
+        draft.corrections[i].append(SWAPPED)
+    for stem in ("n", "mean", "sd", "events"):
+        one, two = inputs.get(f"{stem}_1"), inputs.get(f"{stem}_2")
+        if one is not None and two is not None:
+            inputs[f"{stem}_1"], inputs[f"{stem}_2"] = np.where(flip, two, one), np.where(flip, one, two)
+
+
+def _finish(
+    draft: _Draft,
+    trials: Trials,
+    inputs: dict[str, Floats],
+    key: str,
+    options: Mapping[str, str],
+    direction: bool | None,
+    compare: tuple[str, str] | None,
+    by: str | None,
+) -> EffectSizes:
+    """Assemble the record."""
+    labels = trials.texts("study")
+    estimable = ~draft.open()
+    studies = {label: i for i, label in enumerate(dict.fromkeys(labels))}
+    return EffectSizes(
+        yi=draft.yi,
+        vi=draft.vi,
+        estimable=estimable,
+        labels=labels,
+        rows=trials.rows,
+        clusters=np.array([studies[label] for label in labels], dtype=np.int64),
+        measure=key,
+        options=dict(options),
+        routes=tuple(draft.routes),
+        reasons=tuple("" if ok else reason for ok, reason in zip(estimable, draft.reasons, strict=True)),
+        corrections=tuple("; ".join(words) for words in draft.corrections),
+        inputs=inputs,
+        by=_groups(trials, by),
+        by_name=by,
+        context=_context(trials, direction, compare),
+        source=trials.source.name,
+        notes=_notes(trials, labels, estimable),
+    )
+
+
+def _groups(trials: Trials, by: str | None) -> tuple[str, ...] | None:
+    """Return the subgroup of each row, "(not stated)" where blank."""
+    if by is None:
+        return None
+    if by not in trials.roles and by not in trials.frame.columns:
+        columns = [str(column) for column in trials.frame.columns]
+        raise OptionError(f"by={by!r} is not a column{suggestion(by, columns)}; the columns are: {', '.join(columns)}")
+    column = trials.roles.get(by, by)
+    values = ("" if value is None or value != value else str(value).strip() for value in trials.frame[column])
+    return tuple(value or "(not stated)" for value in values)
+
+
+def _only(values: tuple[str, ...]) -> str | None:
+    """Return the value that all rows share, None when they differ or it is blank."""
+    return values[0] if values and len(set(values)) == 1 and values[0] else None
+
+
+def _context(trials: Trials, direction: bool | None, compare: tuple[str, str] | None) -> Context:
+    """Say what the rows are about where they agree."""
+    one, two = compare or (_only(trials.texts("treatment_1")), _only(trials.texts("treatment_2")))
+    return Context(_only(trials.texts("outcome")), one or None, two or None, direction)
+
+
+def _notes(trials: Trials, labels: tuple[str, ...], estimable: Bools) -> tuple[str, ...]:
+    """Tell what about the set of rows as a whole a reader must know."""
+    notes: list[str] = []
+    for role, noun in (("outcome", "outcomes"), ("treatment_1", "treatments in arm 1"), ("treatment_2", "treatments in arm 2")):
+        different = sorted(set(trials.texts(role)) - {""})
+        if len(different) > 1:
+            notes.append(f"{len(different)} {noun} are pooled together: {', '.join(different)}.")
+    pooled = [label for label, ok in zip(labels, estimable, strict=True) if ok]
+    for label in dict.fromkeys(pooled):
+        count = pooled.count(label)
+        if count > 1:
+            where = ", ".join(row for row, name, ok in zip(trials.rows, labels, estimable, strict=True) if ok and name == label)
+            notes.append(
+                f"{label} enters {count} times ({where}) and its rows are pooled as if they were independent; if they "
+                "share people, for instance one control group, the interval is too narrow."
+            )
+    return tuple(notes)

@@ -1,0 +1,61 @@
+"""The record that every model starts from: effects, variances, and how each row came to its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the rows are about, as far as the table says so; None where it does not or where rows differ."""
+
+    outcome: str | None = None
+    treatment_1: str | None = None
+    treatment_2: str | None = None
+    higher_is_better: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EffectSizes:
+    """Effects and sampling variances of k rows on the analysis scale (log for ratios), with the route of each row.
+
+    yi, vi: (k,) effects and variances, nan where `estimable` is False.
+    estimable: (k,) whether the row can be pooled; `reasons` says why not ("" where it can).
+    labels, rows: study label and row in the file ("row 7") of each effect.
+    clusters: (k,) whole number of the study that the row belongs to, for dependence.
+    by: subgroup label of each row, or None when there are no subgroups; `by_name` is the column it came from.
+    routes: per row, how the effect was made ("means and SDs", "printed effect with CI", ...).
+    inputs: role name -> (k,) raw numbers of the table for display (n_1, mean_1, events_1 ...), nan where blank.
+    corrections: per row, what was done to it ("0.5 added to all cells", "arms swapped", ...), "" where nothing.
+    measure: key of the measure; options: its named conventions, e.g. {"vtype": "RevMan"}.
+    notes: facts about the whole set that a reader must know.
+    """
+
+    yi: Floats
+    vi: Floats
+    estimable: NDArray[np.bool_]
+    labels: tuple[str, ...]
+    rows: tuple[str, ...]
+    clusters: NDArray[np.int64]
+    measure: str
+    options: Mapping[str, str]
+    routes: tuple[str, ...]
+    reasons: tuple[str, ...]
+    corrections: tuple[str, ...]
+    inputs: Mapping[str, Floats]
+    by: tuple[str, ...] | None = None
+    by_name: str | None = None
+    context: Context = Context()
+    source: str = "the table"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def k(self) -> int:
+        """Count the rows that can be pooled."""
+        return int(self.estimable.sum())

@@ -1,0 +1,1 @@
+"""models layer of metaback; see DESIGN in docs/decisions and CONTRIBUTING."""

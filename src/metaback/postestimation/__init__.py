@@ -1,0 +1,1 @@
+"""postestimation layer of metaback; see DESIGN in docs/decisions and CONTRIBUTING."""

@@ -1,0 +1,44 @@
+"""From effects and a request to a finished analysis: the overall pool, its subgroups and its notes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from metaback.effects.effect_sizes import EffectSizes
+from metaback.models.fitted import Fit, Fitted
+from metaback.models.pool import fit_pool
+from metaback.models.specs import PoolSpec
+from metaback.postestimation.pools import summarise
+from metaback.postestimation.subgroups import subgroups
+from metaback.postestimation.summary import Analysis
+
+
+def analyse(effects: EffectSizes, spec: PoolSpec) -> Analysis:
+    """Pool the effects and their subgroups, and collect what has to be said about both."""
+    fitted = fit_pool(effects, spec)
+    everything = np.ones((1, effects.yi.size), dtype=bool)
+    (overall,) = summarise(_as_batch(fitted), everything)
+    notes = (*overall.notes, *effects.notes, *_left_out(effects))
+    return Analysis(fitted, replace(overall, notes=notes), subgroups(effects, spec))
+
+
+def _as_batch(fitted: Fitted) -> Fitted:
+    """Give a single fit a batch axis of one."""
+    fit = fitted.fit
+    return replace(
+        fitted,
+        fit=Fit(
+            fit.beta[None], fit.cov[None], fit.theta[None], fit.df[None], fit.loglik[None], fit.status[None], fit.n_iter[None]
+        ),
+    )
+
+
+def _left_out(effects: EffectSizes) -> list[str]:
+    """Name the rows that could not be pooled."""
+    return [
+        f"{label} ({row}) is not pooled: {reason}."
+        for label, row, reason in zip(effects.labels, effects.rows, effects.reasons, strict=True)
+        if reason
+    ]

@@ -1,0 +1,63 @@
+"""Pools of subgroups, each with its own tau2, and the test whether their means differ."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import chdtrc
+
+from metaback.effects.effect_sizes import EffectSizes
+from metaback.models.fitted import Fitted
+from metaback.models.pool import fit_groups
+from metaback.models.specs import PoolSpec
+from metaback.postestimation.pools import summarise
+from metaback.postestimation.summary import Subgroups, SubgroupTest
+from metaback.stats.wls import Floats
+
+
+def between_groups_q(means: Floats, variances: Floats) -> tuple[float, int, float]:
+    """Return Q between independent means, its df and chi-square p value.
+
+    Q = sum_g w_g (m_g - m)^2 with w_g = 1 / variance_g and m their weighted mean; df = groups - 1.
+
+    means, variances: (groups,), at least two. Source: Borenstein & Higgins 2013. Same as the QE of
+    `metafor::rma(means, variances, method="FE")`.
+
+    >>> q, df, p = between_groups_q(np.array([0.0, 1.0]), np.array([0.5, 0.5]))
+    >>> round(q, 12), df
+    (1.0, 1)
+    """
+    origin = means[np.argmin(variances)]
+    w, y = 1 / variances, means - origin
+    q = float(np.sum(w * (y - np.sum(w * y) / np.sum(w)) ** 2))
+    df = means.size - 1
+    return q, df, float(chdtrc(df, q))
+
+
+def group_masks(effects: EffectSizes) -> tuple[tuple[str, ...], np.ndarray[tuple[int, int], np.dtype[np.bool_]]]:
+    """Return the subgroups that have a row to pool, in order of first appearance, and their masks (groups, k)."""
+    labels = np.array(effects.by or (), dtype=object)
+    levels = tuple(dict.fromkeys(label for label, ok in zip(effects.by or (), effects.estimable, strict=True) if ok))
+    return levels, np.array([labels == level for level in levels], dtype=bool).reshape(len(levels), -1)
+
+
+def subgroups(effects: EffectSizes, spec: PoolSpec) -> Subgroups | None:
+    """Pool each subgroup with its own tau2 and test the difference between their means.
+
+    The test is Q between subgroup means with their Wald standard errors (the model's, whatever rule makes the
+    intervals), chi-square with groups - 1 df. Returns None where the effects have no subgroups; the test is None for
+    a single subgroup.
+    """
+    if effects.by is None or effects.by_name is None:
+        return None
+    levels, masks = group_masks(effects)
+    fitted = fit_groups(effects, spec, masks)
+    return Subgroups(effects.by_name, levels, summarise(fitted, masks), _test(fitted, masks))
+
+
+def _test(fitted: Fitted, masks: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> SubgroupTest | None:
+    """Test the difference between the subgroup means."""
+    if masks.shape[0] < 2:
+        return None
+    use = masks & fitted.effects.estimable
+    w = np.where(use, 1 / (np.where(use, fitted.effects.vi, 1.0) + fitted.fit.theta), 0.0)
+    return SubgroupTest(*between_groups_q(fitted.fit.beta[:, 0], 1 / w.sum(axis=1)))

@@ -1,0 +1,81 @@
+"""One record with all that is said about a pool: the mean, its heterogeneity, its prediction and its subgroups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaback.models.fitted import Estimate, Fitted
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Heterogeneity:
+    """How much the true effects differ.
+
+    q, q_df, q_p: Cochran's Q with its test; tau2 with limits at the level of the pool (None for equal effects).
+    i2_q: (Q - df) / Q; i2_tau2 with limits: tau2 / (tau2 + typical variance); both in percent; h2 = 1 / (1 - I2).
+    Numbers that do not exist (k = 1) are None, never nan.
+    """
+
+    q: float
+    q_df: int
+    q_p: float | None
+    tau2: float | None
+    tau2_low: float | None
+    tau2_high: float | None
+    i2_q: float | None
+    i2_tau2: float | None
+    i2_low: float | None
+    i2_high: float | None
+    h2: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSummary:
+    """Everything said about one pool.
+
+    mean: the pooled effect; prediction: interval for the true effect of a new setting, or None.
+    weights: (rows,) percentages unrounded that sum to 100, nan where a row is not estimable.
+    k: pooled effects; studies: distinct studies among them; n: participants where every pooled row states them.
+    """
+
+    mean: Estimate
+    prediction: Estimate | None
+    heterogeneity: Heterogeneity
+    weights: Floats
+    k: int
+    studies: int
+    n: int | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubgroupTest:
+    """Test of differences between subgroup means."""
+
+    q: float
+    df: int
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Subgroups:
+    """The pools of each subgroup, in the order of first appearance in the table, and the test of their differences."""
+
+    name: str
+    levels: tuple[str, ...]
+    pools: tuple[PoolSummary, ...]
+    test: SubgroupTest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """One finished comparison: what figures and reports are made from."""
+
+    fitted: Fitted
+    overall: PoolSummary
+    subgroups: Subgroups | None
