@@ -1,1 +1,64 @@
-"""metaback."""
+"""metaback: evidence synthesis for exercise, rehabilitation and medicine.
+
+The public names are loaded at first use (PEP 562), so that `import metaback` does not wait for pandas and scipy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metaback.data.datasets import load_dataset
+    from metaback.data.read import read_trials
+    from metaback.data.trials import Trials
+    from metaback.effects.compute import effect_sizes
+    from metaback.effects.effect_sizes import EffectSizes
+    from metaback.errors import DataError, EstimationError, FileError, MetabackError, OptionError
+    from metaback.models.fitted import Estimate
+    from metaback.models.specs import PoolSpec
+    from metaback.result import Result, Results, pool, pool_table
+
+__all__ = [
+    "DataError",
+    "EffectSizes",
+    "Estimate",
+    "EstimationError",
+    "FileError",
+    "MetabackError",
+    "OptionError",
+    "PoolSpec",
+    "Result",
+    "Results",
+    "Trials",
+    "effect_sizes",
+    "load_dataset",
+    "pool",
+    "pool_table",
+    "read_trials",
+]
+
+_HOMES = {
+    "metaback.data.datasets": ("load_dataset",),
+    "metaback.data.read": ("read_trials",),
+    "metaback.data.trials": ("Trials",),
+    "metaback.effects.compute": ("effect_sizes",),
+    "metaback.effects.effect_sizes": ("EffectSizes",),
+    "metaback.errors": ("DataError", "EstimationError", "FileError", "MetabackError", "OptionError"),
+    "metaback.models.fitted": ("Estimate",),
+    "metaback.models.specs": ("PoolSpec",),
+    "metaback.result": ("Result", "Results", "pool", "pool_table"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name at its first use."""
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module 'metaback' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

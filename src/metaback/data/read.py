@@ -16,7 +16,6 @@ from metaback.data.trials import Source, Trials, make_trials
 from metaback.errors import DataError, FileError, Problem
 
 DELIMITERS = ",;\t|"
-CELL_LIMIT = 1 << 20
 SIGNATURES = {
     b"PK\x03\x04": "a workbook or zip archive; save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV",
@@ -58,7 +57,7 @@ def _from_frame(frame: pd.DataFrame, roles: Mapping[str, str] | None) -> Trials:
     plain = frame.reset_index(drop=True)
     plain.columns = [str(name) for name in frame.columns]
     rows = tuple(f"index {label}" for label in frame.index)
-    return make_trials(plain, rows, Source("the data frame", "", *frame.shape), roles)
+    return make_trials(plain, rows, Source("the data frame", "", *frame.shape, {}), roles)
 
 
 def _content(path: Path) -> bytes:
@@ -95,7 +94,7 @@ def _from_text(name: str, content: bytes, roles: Mapping[str, str] | None) -> Tr
     if problems:
         raise DataError(name, problems)
     frame = pd.DataFrame(body, columns=pd.Index(header), dtype=object)
-    source = Source(name, hashlib.sha256(content).hexdigest(), len(body), len(header))
+    source = Source(name, hashlib.sha256(content).hexdigest(), len(body), len(header), {})
     return make_trials(frame, tuple(f"row {line}" for line in lines[1:]), source, roles)
 
 
@@ -103,8 +102,7 @@ def _records(name: str, text: str) -> tuple[list[list[str]], list[int]]:
     """Split text into records and the lines on which they start; blank lines are passed over."""
     start = text.lstrip("\n")
     first = start.split("\n", 1)[0]
-    delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
-    csv.field_size_limit(CELL_LIMIT)
+    delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), list[str]())))
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     records: list[list[str]] = []
     lines: list[int] = []

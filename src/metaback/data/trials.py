@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,9 @@ from metaback.errors import DataError, Problem, suggestion
 from metaback.numbers import parse_number
 
 Floats = NDArray[np.float64]
-MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", ".", "-", "nr", "not reported", "\u2013", "\u2014", "\u2212"})
+MISSING = frozenset(
+    {"", "na", "n/a", "nan", "none", "null", ".", "-", "nr", "not reported", "\u2013", "\u2014", "\u2212"}
+)
 TRUE, FALSE = frozenset({"true", "yes", "1", "1.0", "t", "y"}), frozenset({"false", "no", "0", "0.0", "f", "n"})
 ROUTE_ROLES = (
     ("effect", "ci_low", "ci_high"),
@@ -29,12 +33,13 @@ ROUTE_ROLES = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a table came from: a name without its folder, the SHA-256 of its bytes ("" for a frame), its size."""
+    """Where a table came from: a name without its folder, SHA-256 of its bytes ("" for a frame), size, roles read."""
 
     name: str
     sha256: str
     rows: int
     columns: int
+    roles: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -97,17 +102,16 @@ def make_trials(
     """
     known, problems = recognise(frame.columns, roles)
     problems += _structure(frame, known)
-    if "study" in known and len(frame):
-        table = frame.copy()
-        for role, column in known.items():
-            values, bad = _convert(ROLES[role], column, frame[column], rows)
-            table[column] = values
-            problems += bad
-        trials = Trials(table, known, rows, source)
-        problems += _consistency(trials)
+    table = frame.copy()
+    for role, column in known.items():
+        values, bad = _convert(ROLES[role], column, list(frame[column]), rows)
+        table[column] = values
+        problems += bad
+    trials = Trials(table, known, rows, replace(source, roles=known))
+    problems += _consistency(trials)
     if problems:
         raise DataError(source.name, problems)
-    return Trials(table, known, rows, source)
+    return trials
 
 
 def _structure(frame: pd.DataFrame, known: Mapping[str, str]) -> list[Problem]:
@@ -117,13 +121,22 @@ def _structure(frame: pd.DataFrame, known: Mapping[str, str]) -> list[Problem]:
     problems: list[Problem] = []
     if "study" not in known:
         hint = suggestion("study", columns)
-        problems.append(Problem(f"no column names the studies{hint}", f"Add a column 'study', or say roles={{'study': ...}}; the columns are: {listed}"))
+        problems.append(
+            Problem(
+                f"no column names the studies{hint}",
+                f"Add a column 'study', or say roles={{'study': ...}}; the columns are: {listed}",
+            )
+        )
     if not any(set(route) <= known.keys() for route in _routes(known)):
         nearest = max(ROUTE_ROLES, key=lambda route: (len(set(route) & known.keys()) / len(route), len(route)))
         missing = [role for role in nearest if role not in known]
         has = [role for role in nearest if role in known]
         rule = "no effect size can be computed: "
-        rule += f"found {', '.join(has)} but not {', '.join(missing)}" if has else "no column of effects, means or counts was recognised"
+        rule += (
+            f"found {', '.join(has)} but not {', '.join(missing)}"
+            if has
+            else "no column of effects, means or counts was recognised"
+        )
         fix = f"Add or rename the missing columns, or name them with roles={{...}}; the columns are: {listed}"
         problems.append(Problem(rule, fix))
     if not len(frame):
@@ -139,8 +152,8 @@ def _routes(known: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
 
 
 def _convert(
-    role: Role, column: str, cells: pd.Series[object], rows: tuple[str, ...]
-) -> tuple[object, list[Problem]]:
+    role: Role, column: str, cells: list[object], rows: tuple[str, ...]
+) -> tuple[list[Any] | Floats, list[Problem]]:
     """Turn a column's cells into the values of its role."""
     if role.kind == "number":
         return _numbers(role, column, cells, rows)
@@ -150,7 +163,15 @@ def _convert(
     for cell, row in zip(cells, rows, strict=True):
         value = convert(cell)
         if value is _BAD:
-            problems.append(Problem("must be true or false", "Write true, false, yes, no, 1 or 0, or leave it blank", column, row, str(cell)))
+            problems.append(
+                Problem(
+                    "must be true or false",
+                    "Write true, false, yes, no, 1 or 0, or leave it blank",
+                    column,
+                    row,
+                    str(cell),
+                )
+            )
             value = None
         elif role.kind == "label" and value == "":
             problems.append(Problem("a study needs a label", "Name the study in this row", column, row, ""))
@@ -174,12 +195,12 @@ def _flag(cell: object) -> object:
     return True if word in TRUE else False if word in FALSE else _BAD
 
 
-def _numbers(role: Role, column: str, cells: pd.Series[object], rows: tuple[str, ...]) -> tuple[Floats, list[Problem]]:
+def _numbers(role: Role, column: str, cells: list[object], rows: tuple[str, ...]) -> tuple[Floats, list[Problem]]:
     """Read a column of numbers and check the rule of its role."""
     values = np.full(len(cells), np.nan)
     problems: list[Problem] = []
     for i, cell in enumerate(cells):
-        if isinstance(cell, int | float | np.number) and not isinstance(cell, bool):
+        if isinstance(cell, numbers.Real) and type(cell) is not bool:
             number = float(cell)
             if math.isnan(number):
                 continue
@@ -221,12 +242,32 @@ def _consistency(trials: Trials) -> list[Problem]:
             value = f"{trials.numbers(role)[i]:g}"
             problems.append(Problem(rule(int(i)), fix, trials.roles.get(role, role), trials.rows[i], value))
 
-    report(low >= high, "ci_low", lambda i: f"the lower limit is not below the upper limit {high[i]:g}", "Check whether the limits are swapped")
+    report(
+        low >= high,
+        "ci_low",
+        lambda i: f"the lower limit is not below the upper limit {high[i]:g}",
+        "Check whether the limits are swapped",
+    )
     outside = (low < high) & ((effect < low) | (effect > high))
-    report(outside, "effect", lambda i: f"the effect lies outside its own interval {low[i]:g} to {high[i]:g}", "Check the sign of the effect and of its limits")
+    report(
+        outside,
+        "effect",
+        lambda i: f"the effect lies outside its own interval {low[i]:g} to {high[i]:g}",
+        "Check the sign of the effect and of its limits",
+    )
     half = ~np.isnan(effect) & (np.isnan(low) != np.isnan(high))
-    report(half, "effect", lambda i: "only one limit of its interval is given", "Give both limits, or blank both and give a standard error")
+    report(
+        half,
+        "effect",
+        lambda _: "only one limit of its interval is given",
+        "Give both limits, or blank both and give a standard error",
+    )
     for arm in ("1", "2"):
         events, n = trials.numbers(f"events_{arm}"), trials.numbers(f"n_{arm}")
-        report(events > n, f"events_{arm}", lambda i, n=n: f"more events than the {n[i]:g} people of the arm", "Check whether the columns are swapped")
+        report(
+            events > n,
+            f"events_{arm}",
+            lambda i, n=n: f"more events than the {n[i]:g} people of the arm",
+            "Check whether the columns are swapped",
+        )
     return problems

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
+from metaback.data.read import read_trials
 from metaback.data.trials import Trials
 from metaback.effects.effect_sizes import Context, EffectSizes
+from metaback.effects.presets import MEASURE_PRESETS
 from metaback.errors import DataError, OptionError, Problem, suggestion
+from metaback.stats.inference import quantile
 from metaback.stats.measures import MEASURES, about, raw_roles
 from metaback.stats.measures.family import option_names
 
@@ -46,9 +49,10 @@ class _Draft:
 
 
 def effect_sizes(
-    trials: Trials,
+    data: Trials | pd.DataFrame,
     *,
     measure: str | None = None,
+    preset: str = "cochrane",
     options: Mapping[str, str] | None = None,
     compare: tuple[str, str] | None = None,
     by: str | None = None,
@@ -60,8 +64,10 @@ def effect_sizes(
     its 95% interval, se = (high - low) / (2 x 1.96), on the log scale for ratios; a printed effect with a standard
     error (not for ratios, where its scale would be a guess). Printed effects of another measure are not pooled.
 
+    data: checked trials, or a frame that is read first.
     measure: key of the measure; None takes the one that the rows name, else SMD for means and RR for counts.
-    options: conventions by name, e.g. {"vtype": "RevMan", "zeros": "RevMan"}; see the measures.
+    preset: whose conventions to follow ("cochrane", "revman5", "metafor"); options: conventions by name that
+    override it, e.g. {"vtype": "LS", "zeros": "metafor"}; see the measures.
     compare: (treatment_1, treatment_2); rows that name them the other way round are turned.
     by: column whose values are the subgroups. A row without an effect stays, with the reason.
 
@@ -72,8 +78,9 @@ def effect_sizes(
     >>> es.measure, es.routes[0], round(float(es.vi[0]), 6)
     ('SMD', 'printed effect with 95% CI', 0.0575)
     """
+    trials = data if isinstance(data, Trials) else read_trials(data)
     key = measure or default_measure(trials)
-    chosen = {name: value for name, value in (options or {}).items() if name in option_names(key)}
+    chosen = _conventions(key, preset, options or {})
     k = len(trials)
     draft = _Draft(np.full(k, np.nan), np.full(k, np.nan), [""] * k, [[] for _ in range(k)], [""] * k)
     inputs = {role: trials.numbers(role) for role in SHOWN if role in trials.roles}
@@ -83,11 +90,23 @@ def effect_sizes(
     _from_printed(draft, trials, key)
     _explain(draft, trials, inputs, key)
     flip = _flipped(trials, compare)
-    direction = _direction(trials, draft, key, flip)
+    direction = _direction(trials, draft)
     if draft.problems:
         raise DataError(trials.source.name, draft.problems)
     _turn(draft, inputs, flip)
     return _finish(draft, trials, inputs, key, chosen, direction, compare, by)
+
+
+def _conventions(key: str, preset: str, options: Mapping[str, str]) -> dict[str, str]:
+    """Resolve the conventions that a measure has a choice of."""
+    if preset not in MEASURE_PRESETS:
+        raise OptionError.unknown("preset", preset, MEASURE_PRESETS)
+    known = {name for other in MEASURES for name in option_names(other)}
+    for name in options:
+        if name not in known:
+            raise OptionError.unknown("options", name, sorted(known))
+    merged = {**MEASURE_PRESETS[preset], **options}
+    return {name: merged[name] for name in option_names(key)}
 
 
 def default_measure(trials: Trials) -> str:
@@ -150,7 +169,7 @@ def _from_printed(draft: _Draft, trials: Trials, key: str) -> None:
             draft.problems.append(Problem(rule, fix, trials.roles["effect"], trials.rows[i], value))
         with_ci &= ~wrong
         effect, low, high = (np.log(np.where(with_ci, a, 1.0)) for a in (effect, low, high))
-    width = (high - low) / (2 * ndtri((1 + PRINTED_LEVEL) / 2))
+    width = (high - low) / (2 * quantile(PRINTED_LEVEL, np.array([np.inf])))
     draft.fill(with_ci, effect, width**2, f"printed effect with {PRINTED_LEVEL:.0%} CI")
     if not ratio:
         draft.fill(draft.open() & usable & np.isfinite(se), effect, se**2, "printed effect with standard error")
@@ -168,7 +187,9 @@ def _explain(draft: _Draft, trials: Trials, inputs: Mapping[str, Floats], key: s
         if np.isfinite(effect[i]) and named[i].upper() not in ("", key):
             draft.reasons[i] = f"it brings {named[i]}, and the pool is of {key}"
         elif np.isfinite(effect[i]) and np.isfinite(se[i]):
-            draft.reasons[i] = f"a standard error beside a {key} may be of the ratio or of its log; give its interval, or yi and sei"
+            draft.reasons[i] = (
+                f"a standard error beside a {key} may be of the ratio or of its log; give its interval, or yi and sei"
+            )
         elif np.isfinite(effect[i]):
             draft.reasons[i] = "its effect has neither an interval nor a standard error"
         elif roles and len(blank) < len(roles):
@@ -185,7 +206,7 @@ def _flipped(trials: Trials, compare: tuple[str, str] | None) -> Bools:
     return np.array([pair == compare[::-1] and pair != compare for pair in pairs], dtype=bool)
 
 
-def _direction(trials: Trials, draft: _Draft, key: str, flip: Bools) -> bool | None:
+def _direction(trials: Trials, draft: _Draft) -> bool | None:
     """Return whether higher is better if the rows agree; report those that do not."""
     flags = trials.flags("higher_is_better")
     known = {flag for flag in flags if flag is not None}
@@ -254,7 +275,7 @@ def _groups(trials: Trials, by: str | None) -> tuple[str, ...] | None:
         columns = [str(column) for column in trials.frame.columns]
         raise OptionError(f"by={by!r} is not a column{suggestion(by, columns)}; the columns are: {', '.join(columns)}")
     column = trials.roles.get(by, by)
-    values = ("" if value is None or value != value else str(value).strip() for value in trials.frame[column])
+    values = ("" if pd.isna(value) else str(value).strip() for value in trials.frame[column])
     return tuple(value or "(not stated)" for value in values)
 
 
@@ -272,7 +293,11 @@ def _context(trials: Trials, direction: bool | None, compare: tuple[str, str] | 
 def _notes(trials: Trials, labels: tuple[str, ...], estimable: Bools) -> tuple[str, ...]:
     """Tell what about the set of rows as a whole a reader must know."""
     notes: list[str] = []
-    for role, noun in (("outcome", "outcomes"), ("treatment_1", "treatments in arm 1"), ("treatment_2", "treatments in arm 2")):
+    for role, noun in (
+        ("outcome", "outcomes"),
+        ("treatment_1", "treatments in arm 1"),
+        ("treatment_2", "treatments in arm 2"),
+    ):
         different = sorted(set(trials.texts(role)) - {""})
         if len(different) > 1:
             notes.append(f"{len(different)} {noun} are pooled together: {', '.join(different)}.")
@@ -280,7 +305,9 @@ def _notes(trials: Trials, labels: tuple[str, ...], estimable: Bools) -> tuple[s
     for label in dict.fromkeys(pooled):
         count = pooled.count(label)
         if count > 1:
-            where = ", ".join(row for row, name, ok in zip(trials.rows, labels, estimable, strict=True) if ok and name == label)
+            where = ", ".join(
+                row for row, name, ok in zip(trials.rows, labels, estimable, strict=True) if ok and name == label
+            )
             notes.append(
                 f"{label} enters {count} times ({where}) and its rows are pooled as if they were independent; if they "
                 "share people, for instance one control group, the interval is too narrow."

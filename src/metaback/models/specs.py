@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from metaback.errors import OptionError
 
 Preset = Literal["cochrane", "revman5", "metafor"]
 Model = Literal["random", "equal"]
@@ -37,14 +40,37 @@ class PoolSpec(BaseModel):
     level: Level = 0.95
 
 
-PRESETS: dict[Preset, dict[str, str]] = {
+PRESETS: dict[str, dict[str, str]] = {
     "cochrane": {"tau2": "REML", "ci": "HKSJ-wider", "pi": "t(k-1)", "i2": "tau2"},
     "revman5": {"tau2": "DL", "ci": "Wald", "pi": "none", "i2": "Q"},
     "metafor": {"tau2": "REML", "ci": "Wald", "pi": "z", "i2": "tau2"},
 }
-MEASURE_PRESETS: dict[Preset, dict[str, str]] = {
-    "cochrane": {"vtype": "RevMan", "zeros": "RevMan"},
-    "revman5": {"vtype": "RevMan", "zeros": "RevMan"},
-    "metafor": {"vtype": "LS", "zeros": "metafor"},
-}
-PRESET_NAMES: tuple[str, ...] = get_args(Preset)
+
+
+def resolve_spec(preset: str = "cochrane", **choices: object) -> PoolSpec:
+    """Resolve a preset and the choices that override it (None stands for "as the preset has it").
+
+    The equal-effects model has no tau2 to account for, so it takes the Wald interval and no prediction interval
+    unless told otherwise. Raises `OptionError` with every unknown word at once.
+    """
+    if preset not in PRESETS:
+        raise OptionError.unknown("preset", preset, PRESETS)
+    values: dict[str, object] = {"preset": preset, **PRESETS[preset]}
+    if choices.get("model") == "equal":
+        values |= {"ci": "Wald", "pi": "none", "i2": "Q"}
+    values |= {name: value for name, value in choices.items() if value is not None}
+    try:
+        return PoolSpec.model_validate(values)
+    except ValidationError as error:
+        raise OptionError("; ".join(_words(problem) for problem in error.errors())) from None
+
+
+def _words(problem: ErrorDetails) -> str:
+    """Word one problem that pydantic found: the option, the value, what is allowed and the likely intent."""
+    name, value = ".".join(map(str, problem["loc"])), problem["input"]
+    if problem["type"] == "extra_forbidden":
+        return str(OptionError.unknown("option", name, PoolSpec.model_fields))
+    if problem["type"] == "literal_error":
+        allowed = get_args(PoolSpec.model_fields[name].annotation)
+        return str(OptionError.unknown(name, value, map(str, allowed)))
+    return f"{name}={value!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

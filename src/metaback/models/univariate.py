@@ -32,14 +32,17 @@ def fit_univariate(y: Floats, v: Floats, mask: NDArray[np.bool_], spec: PoolSpec
     """
     shape = np.broadcast_shapes(y.shape, v.shape, mask.shape)
     batch, k = shape[:-1], shape[-1]
-    flat = [np.broadcast_to(a, shape).reshape(-1, k) for a in (y, v, mask)]
+    flat_y, flat_v = (np.broadcast_to(a, shape).reshape(-1, k) for a in (y, v))
+    flat_mask = np.broadcast_to(mask, shape).reshape(-1, k)
     p = 1 if X is None else X.shape[-1]
     design = None if X is None else np.broadcast_to(X, (*shape, p)).reshape(-1, k, p)
     rows = max(1, CHUNK // max(k, 1))
     parts: list[Fit] = []
-    for start in range(0, max(flat[0].shape[0], 1), rows):
+    for start in range(0, max(flat_y.shape[0], 1), rows):
         cut = slice(start, start + rows)
-        parts.append(_fit_chunk(*(a[cut] for a in flat), spec, None if design is None else design[cut]))
+        parts.append(
+            _fit_chunk(flat_y[cut], flat_v[cut], flat_mask[cut], spec, None if design is None else design[cut])
+        )
     return _stack(parts, batch)
 
 

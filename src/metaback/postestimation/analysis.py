@@ -30,7 +30,13 @@ def _as_batch(fitted: Fitted) -> Fitted:
     return replace(
         fitted,
         fit=Fit(
-            fit.beta[None], fit.cov[None], fit.theta[None], fit.df[None], fit.loglik[None], fit.status[None], fit.n_iter[None]
+            fit.beta[None],
+            fit.cov[None],
+            fit.theta[None],
+            fit.df[None],
+            fit.loglik[None],
+            fit.status[None],
+            fit.n_iter[None],
         ),
     )
 

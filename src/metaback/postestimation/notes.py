@@ -10,6 +10,7 @@ from metaback.numbers import significant
 
 DEGENERATE = 1e-8  # a generalised Q per degree of freedom below this is rounding: the effects are equal
 WIDE_VARIANCES = 1e7
+HKSJ = "Hartung-Knapp-Sidik-Jonkman"
 NEAR_PEAK = 2.0  # log-likelihood units within which a second peak must be told
 
 
@@ -54,18 +55,22 @@ def _hksj(spec: PoolSpec, facts: PoolFacts) -> list[str]:
         return []
     if facts.hksj_q < DEGENERATE:
         seen = "so the Wald interval is shown" if spec.ci == "HKSJ-wider" else "so its interval must not be used"
-        return [f"The effects are equal to rounding: the Hartung-Knapp-Sidik-Jonkman standard error degenerates to 0, {seen}."]
+        return [f"The effects are equal to rounding: the {HKSJ} standard error degenerates to 0, {seen}."]
     if facts.hksj_share >= 1:
         return []
     share = f"{facts.hksj_share:.0%}"
     if spec.ci == "HKSJ-wider":
         return [
-            f"The Hartung-Knapp-Sidik-Jonkman interval would be {share} as wide as the Wald interval; the wider one, "
-            "the Wald interval with the normal quantile, is shown."
+            (
+                f"The {HKSJ} interval would be {share} as wide as the Wald interval; "
+                "the wider one, the Wald interval with the normal quantile, is shown."
+            )
         ]
     return [
-        f"The Hartung-Knapp-Sidik-Jonkman interval is only {share} as wide as the Wald interval: the effects agree more "
-        "closely than their standard errors suggest. Use ci='HKSJ-wider' for the wider of the two."
+        (
+            f"The {HKSJ} interval is only {share} as wide as the Wald interval: the effects agree more "
+            "closely than their standard errors suggest. Use ci='HKSJ-wider' for the wider of the two."
+        )
     ]
 
 
@@ -77,8 +82,8 @@ def _tau2(spec: PoolSpec, facts: PoolFacts) -> list[str]:
     if facts.gap < NEAR_PEAK:
         notes.append(
             f"The restricted likelihood has a second peak at tau\u00b2 = {significant(facts.rival)}, only "
-            f"{facts.gap:.2f} log-likelihood units below the maximum at tau\u00b2 = {significant(facts.tau2)}: the data "
-            "support two very different amounts of heterogeneity."
+            f"{facts.gap:.2f} log-likelihood units below the maximum at tau\u00b2 = {significant(facts.tau2)}: "
+            "the data support two very different amounts of heterogeneity."
         )
     if math.isnan(facts.tau2_low):
         notes.append(

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaback.effects.effect_sizes import EffectSizes
-from metaback.stats.measures import about
 from metaback.models.fitted import Estimate, Fit, Fitted
 from metaback.models.specs import PoolSpec
 from metaback.postestimation.notes import PoolFacts, pool_notes
 from metaback.postestimation.summary import Heterogeneity, PoolSummary
 from metaback.stats.heterogeneity import cochran_q, h2_from_tau2, i2_from_q, i2_from_tau2, typical_variance
 from metaback.stats.inference import PREDICTION_RULES, prediction_limits, quantile, two_sided_p
+from metaback.stats.measures import about
 from metaback.stats.tau2 import TAU2_ESTIMATORS
 from metaback.stats.tau2_interval import q_profile
 from metaback.stats.wls import Floats, Problems, coefficients, prepare, shares
@@ -32,7 +32,10 @@ class _Spread:
     low: Floats
     high: Floats
     i2_q: Floats
-    typical: Floats
+    i2_tau2: Floats
+    i2_low: Floats
+    i2_high: Floats
+    h2: Floats
 
 
 def summarise(fitted: Fitted, masks: NDArray[np.bool_]) -> tuple[PoolSummary, ...]:
@@ -40,10 +43,8 @@ def summarise(fitted: Fitted, masks: NDArray[np.bool_]) -> tuple[PoolSummary, ..
     effects, spec, fit = fitted.effects, fitted.spec, fitted.fit
     masks = masks & effects.estimable
     n = masks.shape[0]
-    problems = prepare(*(np.broadcast_to(a, masks.shape) for a in (effects.yi, effects.vi)), masks)
-    q, p = cochran_q(problems)
-    low, high = q_profile(problems, spec.level)
-    spread = _Spread(q, p, low, high, i2_from_q(q, problems.m), typical_variance(problems))
+    problems = prepare(np.broadcast_to(effects.yi, masks.shape), np.broadcast_to(effects.vi, masks.shape), masks)
+    spread = _spread(problems, fit.theta[:, 0], spec.level)
     prediction = _predictions(fit, spec, problems)
     weights = 100 * shares(np.broadcast_to(effects.vi, masks.shape), masks, fit.theta[:, 0])
     scale = about(effects.measure).scale
@@ -63,6 +64,15 @@ def summarise(fitted: Fitted, masks: NDArray[np.bool_]) -> tuple[PoolSummary, ..
     )
 
 
+def _spread(problems: Problems, tau2: Floats, level: float) -> _Spread:
+    """Evaluate the heterogeneity of a batch."""
+    q, p = cochran_q(problems)
+    low, high = q_profile(problems, level)
+    typical = typical_variance(problems)
+    i2_tau2, i2_low, i2_high = (i2_from_tau2(value, typical) for value in (tau2, low, high))
+    return _Spread(q, p, low, high, i2_from_q(q, problems.m), i2_tau2, i2_low, i2_high, h2_from_tau2(tau2, typical))
+
+
 def participants(effects: EffectSizes, mask: NDArray[np.bool_]) -> int | None:
     """Add up both arms of the pooled rows, or return None where a row does not state them."""
     if not mask.any() or not {"n_1", "n_2"} <= set(effects.inputs):
@@ -78,11 +88,11 @@ def _known(value: float) -> float | None:
 
 def _mean(fit: Fit, spec: PoolSpec, i: int, scale: str) -> Estimate:
     """Return the pooled mean of pool i with its interval and test."""
-    point, se, df = float(fit.beta[i, 0]), math.sqrt(fit.cov[i, 0, 0]), fit.df[i]
-    half = float(quantile(spec.level, df)) * se
+    point, se, df = float(fit.beta[i, 0]), math.sqrt(fit.cov[i, 0, 0]), fit.df[i : i + 1]
+    half = float(quantile(spec.level, df)[0]) * se
     statistic = point / se if se > 0 else math.nan
-    p = float(two_sided_p(np.float64(statistic), df))
-    return Estimate(point, point - half, point + half, se, spec.level, scale, statistic, float(df), p)
+    p = float(two_sided_p(np.array([statistic]), df)[0])
+    return Estimate(point, point - half, point + half, se, spec.level, scale, statistic, float(df[0]), p)
 
 
 def _predictions(fit: Fit, spec: PoolSpec, problems: Problems) -> tuple[Floats, Floats, Floats] | None:
@@ -108,25 +118,23 @@ def _prediction(
 
 def _heterogeneity(spread: _Spread, fit: Fit, spec: PoolSpec, i: int, m: int) -> Heterogeneity:
     """Return the heterogeneity record of pool i."""
-    typical, random = spread.typical[i], spec.model == "random" and m > 0
-    tau2 = float(fit.theta[i, 0])
+    random = spec.model == "random" and m > 0
 
-    def when(condition: bool, value: float) -> float | None:
-        return _known(value) if condition else None
+    def when(condition: bool, values: Floats) -> float | None:
+        return _known(float(values[i])) if condition else None
 
-    low, high = spread.low[i], spread.high[i]
     return Heterogeneity(
         q=float(spread.q[i]),
         q_df=m,
         q_p=_known(spread.p[i]),
-        tau2=when(random, tau2),
-        tau2_low=when(random, low),
-        tau2_high=when(random, high),
-        i2_q=when(m > 0, spread.i2_q[i]),
-        i2_tau2=when(random, i2_from_tau2(tau2, typical)),
-        i2_low=when(random, i2_from_tau2(low, typical)),
-        i2_high=when(random, i2_from_tau2(high, typical)),
-        h2=when(random, h2_from_tau2(tau2, typical)),
+        tau2=when(random, fit.theta[:, 0]),
+        tau2_low=when(random, spread.low),
+        tau2_high=when(random, spread.high),
+        i2_q=when(m > 0, spread.i2_q),
+        i2_tau2=when(random, spread.i2_tau2),
+        i2_low=when(random, spread.i2_low),
+        i2_high=when(random, spread.i2_high),
+        h2=when(random, spread.h2),
     )
 
 

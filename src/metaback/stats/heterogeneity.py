@@ -20,13 +20,19 @@ def cochran_q(problems: Problems) -> tuple[Floats, Floats]:
 
 
 def i2_from_q(q: Floats, m: Floats) -> Floats:
-    """Return I2 in percent from Q: 100 max(0, (Q - m) / Q) with m = k - p; 0 for Q = 0. Source: Higgins & Thompson 2002."""
+    """Return I2 in percent from Q: 100 max(0, (Q - m) / Q) with m = k - p; 0 for Q = 0.
+
+    Source: Higgins & Thompson 2002.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(q > m, 100 * (q - m) / q, 0.0)
 
 
 def typical_variance(problems: Problems) -> Floats:
-    """Return the typical sampling variance (k - p) / tr P at tau2 = 0, (n,); nan for k = p. Source: Higgins & Thompson 2002."""
+    """Return the typical sampling variance (k - p) / tr P at tau2 = 0, (n,); nan for k = p.
+
+    Source: Higgins & Thompson 2002.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(problems.m > 0, problems.m / moments(problems, np.zeros(problems.n)).t1, np.nan)
 

@@ -43,7 +43,10 @@ def wald(q1: Floats, m: Floats, level: float) -> tuple[Floats, Floats]:
 
 @mean_rule("Wald-t", title="Wald interval, t quantile with k - p df", cite="follmann1999")
 def wald_t(q1: Floats, m: Floats, level: float) -> tuple[Floats, Floats]:
-    """Leave the model's covariance as it is and use t with k - p df; the normal where k = p. Source: Follmann & Proschan 1999."""
+    """Leave the model's covariance as it is and use t with k - p df; the normal where k = p.
+
+    Source: Follmann & Proschan 1999.
+    """
     return np.ones_like(m), np.where(m > 0, m, np.inf)
 
 
@@ -91,6 +94,6 @@ def prediction_t2(k: Floats) -> Floats:
 
 
 def prediction_limits(mean: Floats, variance: Floats, tau2: Floats, df: Floats, level: float) -> tuple[Floats, Floats]:
-    """Return mean -+ quantile(df) sqrt(tau2 + variance): where the true effect of a new setting is expected, each (n,)."""
+    """Return mean -+ quantile(df) sqrt(tau2 + variance), each (n,): where a new setting's true effect is expected."""
     half = quantile(level, df) * np.sqrt(tau2 + variance)
     return mean - half, mean + half

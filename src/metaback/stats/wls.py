@@ -87,7 +87,7 @@ def prepare(y: Floats, v: Floats, mask: Bools, X: Floats | None = None) -> Probl
     y = np.where(mask, y, 0.0).T
     if X is None:
         first = np.argmin(v, axis=0)
-        order = np.broadcast_to(np.arange(k)[:, None], y.shape).copy()
+        order = np.repeat(np.arange(k, dtype=np.intp)[:, None], y.shape[1], axis=1)
         order[first, np.arange(y.shape[1])] = 0
         order[0] = first
     else:
@@ -131,9 +131,8 @@ def _moments_mean(problems: Problems, tau2: Floats) -> Moments:
 
 def _factor(problems: Problems, tau2: Floats) -> tuple[Floats, Floats, Floats]:
     """Return w (n, k) and the QR factors of W^1/2 X with columns scaled to unit length (the scale goes into R)."""
-    assert problems.X is not None
     w = 1 / (problems.v + tau2).T
-    A = np.sqrt(w)[..., None] * problems.X
+    A = np.sqrt(w)[..., None] * (np.ones((*w.shape, 1)) if problems.X is None else problems.X)
     norm = np.sqrt((A * A).sum(axis=1, keepdims=True))
     norm = np.where(norm > 0, norm, 1.0)
     q, r = np.linalg.qr(A / norm)
@@ -173,9 +172,10 @@ def coefficients(problems: Problems, tau2: Floats) -> Coefficients:
         return Coefficients((problems.origin + mean)[:, None], cov, q1, np.log(total), np.log(count), sum_log)
     w, q, r = _factor(problems, tau2)
     z = np.sqrt(w) * problems.y.T
-    beta = np.linalg.solve(r, np.einsum("nkp,nk->np", q, z)[..., None])[..., 0]
+    right: Floats = np.einsum("nkp,nk->np", q, z)
+    beta = np.asarray(np.linalg.solve(r, right[..., None]), dtype=float)[..., 0]
     e = z - np.einsum("nkp,np->nk", q, np.einsum("nkp,nk->np", q, z))
-    inverse = np.linalg.inv(r)
+    inverse = np.asarray(np.linalg.inv(r), dtype=float)
     cov = np.einsum("npq,nrq->npr", inverse, inverse)
     logdet = 2 * np.log(np.abs(np.diagonal(r, axis1=-2, axis2=-1))).sum(-1)
     plain = np.linalg.qr(problems.X, mode="r")

@@ -37,7 +37,14 @@ def small_sample_factor(df: Floats) -> Floats:
 
 
 @measure(
-    Measure("SMD", "Standardised mean difference", "SMD", "linear", "means", undefined="SMD needs more than 3 people and a standard deviation above 0"),
+    Measure(
+        "SMD",
+        "Standardised mean difference",
+        "SMD",
+        "linear",
+        "means",
+        undefined="SMD needs more than 3 people and a standard deviation above 0",
+    ),
     cite="hedges1981",
 )
 def standardised_mean_difference(
@@ -77,9 +84,7 @@ def standardised_mean_difference(
     Measure("MD", "Mean difference", "MD", "linear", "means", undefined="MD needs a standard deviation above 0"),
     cite="deeks2010",
 )
-def mean_difference(
-    mean_1: Floats, sd_1: Floats, n_1: Floats, mean_2: Floats, sd_2: Floats, n_2: Floats
-) -> Computed:
+def mean_difference(mean_1: Floats, sd_1: Floats, n_1: Floats, mean_2: Floats, sd_2: Floats, n_2: Floats) -> Computed:
     """Compute the difference of means.
 
     y = mean_1 - mean_2, v = sd_1^2/n_1 + sd_2^2/n_2.

@@ -33,7 +33,9 @@ class _Cells:
         return nobody | everybody
 
 
-def _cells(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, zeros: str, needed: NDArray[np.bool_]) -> _Cells:
+def _cells(
+    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, zeros: str, needed: NDArray[np.bool_]
+) -> _Cells:
     """Add 0.5 to the cells of rows that the policy corrects: those that need it (RevMan), any with a zero (metafor)."""
     if zeros not in ZEROS:
         raise OptionError.unknown("zeros", zeros, ZEROS)
@@ -102,7 +104,9 @@ def odds_ratio(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, 
     Measure("RD", "Risk difference", "RD", "linear", "counts", CORRECTION, "its variance is 0 without a correction"),
     cite="deeks2010",
 )
-def risk_difference(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor") -> Computed:
+def risk_difference(
+    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor"
+) -> Computed:
     """Compute the risk difference.
 
     y = a/n_1 - c/n_2, v = a b/n_1^3 + c d/n_2^3, with a, c the events and b, d the non-events.

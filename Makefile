@@ -1,0 +1,67 @@
+# Everything a machine needs is make, a POSIX shell and Python 3.11 or later: `make report`, `make test`.
+# The tools live in .venv, at the versions and hashes of requirements.lock; delete it with `make clean`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+PYTEST := $(BIN)/python -m pytest -q
+ALL_TESTS := tests src $(if $(NOTEBOOKS),--nbmake $(NOTEBOOKS))
+
+# The interpreter that .venv is made from; choose another with `make test PYTHON=/path/to/python`.
+PYTHON ?=
+
+.PHONY: help setup report test test-all lint types bench lock clean
+
+help:
+	@echo "make report    set up, pool data/trials.csv and write report/"
+	@echo "make test      set up, then lint, types and the quick tests with the notebooks"
+	@echo "make test-all  the same with the slow tests"
+	@echo "make lint      ruff: rules and format        make types  pyright"
+	@echo "make bench     timings of benchmarks/        make lock   requirements.lock anew (needs uv)"
+	@echo "make setup     only the set-up               make clean  remove .venv, caches and report/"
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@python="$(PYTHON)"; \
+	for name in python3.13 python3.12 python3.11 python3; do \
+	  test -n "$$python" && break; \
+	  if $$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then python=$$name; fi; \
+	done; \
+	if test -z "$$python"; then echo "no Python 3.11 or later with venv was found; name one: make $(MAKECMDGOALS) PYTHON=..." >&2; exit 1; fi; \
+	echo "setting up $(VENV) with $$($$python --version)"; \
+	$$python -c 'import sys; sys.exit("metaback needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'  && \
+	$$python -m venv --clear $(VENV)
+	@$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+report: $(STAMP)
+	$(BIN)/metaback pool data/trials.csv --out report/
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+test: lint types
+	$(PYTEST) -m "not slow" $(ALL_TESTS)
+
+test-all: lint types
+	$(PYTEST) $(ALL_TESTS)
+
+bench: $(STAMP)
+	$(PYTEST) benchmarks --benchmark-only
+
+lock:
+	uv pip compile pyproject.toml --extra dev --extra excel --universal --python-version 3.11 \
+	  --fork-strategy fewest --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --upgrade \
+	  --quiet --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) report .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

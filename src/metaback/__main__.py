@@ -1,0 +1,6 @@
+"""`python -m metaback` is the command `metaback`."""
+
+from metaback.cli import main
+
+if __name__ == "__main__":
+    main()

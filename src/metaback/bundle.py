@@ -1,0 +1,94 @@
+"""From analyses to the files of a report: figures, page, tables and record, as bytes that are the same on every run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from metaback.data.trials import Source
+from metaback.models.specs import PoolSpec
+from metaback.plots.forest import draw_forest, forest_data
+from metaback.plots.save import figure_bytes, svg_text
+from metaback.postestimation.summary import Analysis
+from metaback.postestimation.table import TableAnalysis
+from metaback.report.bibliography import selected_bibtex
+from metaback.report.bundle_io import write_bundle
+from metaback.report.document import Figure
+from metaback.report.frames import listed_record
+from metaback.report.html import render_html
+from metaback.report.listing import listing_blocks
+from metaback.report.provenance import InputFile, provenance, provenance_blocks
+from metaback.report.records import json_text, pooled_csv, results_record, studies_csv
+from metaback.report.sections import document_keys, report_document
+from metaback.report.words import anchor, comparison
+
+Progress = Callable[[str], None]
+
+
+def write_report(
+    folder: str | Path,
+    table: TableAnalysis,
+    source: Source,
+    spec: PoolSpec,
+    *,
+    command: Sequence[str] | None = None,
+    force: bool = False,
+    keep: Sequence[Path] = (),
+    progress: Progress = lambda _: None,
+) -> tuple[str, ...]:
+    """Write the report of one or more comparisons as one folder, whole or not at all, and return its file names.
+
+    command: words that make the report again; force: replace a folder that metaback did not write; keep: files that
+    must survive. Raises `FileError` when the folder cannot be written; it is then as it was.
+    """
+    record = _provenance(source, spec, command)
+    files = report_files(table, source.name, record, progress)
+    return write_bundle(Path(folder), files, provenance=record, force=force, keep=keep)
+
+
+def report_files(
+    table: TableAnalysis, name: str, record: Mapping[str, object], progress: Progress = lambda _: None
+) -> dict[str, bytes | str]:
+    """Make every file of a report; `record` is its provenance."""
+    pooled = tuple(analysis for analysis in table.analyses if analysis.overall.k > 1)
+    single = tuple(analysis for analysis in table.analyses if analysis.overall.k == 1)
+    title = f"Meta-analysis of {name}"
+    files: dict[str, bytes | str] = {}
+    figures: dict[int, Figure] = {}
+    for position, analysis in enumerate(pooled):
+        progress(comparison(analysis).title)
+        figures[position] = _forest(analysis, position + 1, files)
+    document = report_document(
+        pooled,
+        title=title,
+        figures=figures,
+        tail=(*listing_blocks(single, table.unpooled), *provenance_blocks(record)),
+    )
+    results = results_record(pooled, title=title, provenance=record)
+    results["listed"] = listed_record(single, table.unpooled)
+    everything = (*pooled, *single)
+    return files | {
+        "report.html": render_html(document),
+        "results.json": json_text(results),
+        "tables/pooled.csv": pooled_csv(pooled),
+        "tables/studies.csv": studies_csv(everything),
+        "references.bib": selected_bibtex(document_keys(pooled)),
+    }
+
+
+def _forest(analysis: Analysis, number: int, files: dict[str, bytes | str]) -> Figure:
+    """Draw one forest plot, add its files and return the figure of the page."""
+    data = forest_data(analysis)
+    title = comparison(analysis).title
+    name = f"forest-{number:02d}-{anchor(title)}"
+    drawn = draw_forest(data)
+    files[f"figures/{name}.svg"] = figure_bytes(drawn, "svg", title=title)
+    files[f"figures/{name}.png"] = figure_bytes(drawn, "png")
+    caption = f"Forest plot. {title}."
+    return Figure(svg_text(drawn, name, title=title), f"{name}.svg", caption, data.alt)
+
+
+def _provenance(source: Source, spec: PoolSpec, command: Sequence[str] | None) -> dict[str, object]:
+    """Describe input, options and versions."""
+    described = InputFile(source.name, source.sha256, source.rows, source.roles)
+    return provenance(described, command=command, options=spec.model_dump(mode="json"))

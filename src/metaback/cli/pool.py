@@ -1,0 +1,181 @@
+"""`metaback pool`: from a table of trials to a report, or to text or JSON on standard output."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from metaback.bundle import write_report
+from metaback.data.read import read_trials
+from metaback.data.trials import Trials
+from metaback.errors import FileError
+from metaback.models.specs import PRESETS, MeanInterval, Model, PoolSpec, PredictionInterval, Tau2, resolve_spec
+from metaback.postestimation.table import Request, TableAnalysis, analyse_table
+from metaback.report.frames import listed_record
+from metaback.report.records import json_text, results_record
+from metaback.report.tables import overview_table
+from metaback.report.text import summary_text
+from metaback.stats.measures import MEASURES
+
+SHORT = ("Comparison", "Studies", "Measure", "P", "I\u00b2")  # columns of the overview that fit a terminal
+PATIENCE = 1.0  # seconds after which progress is shown
+
+
+class Pair(click.ParamType[tuple[str, str]]):
+    """Two treatments with a colon between them."""
+
+    name = "A:B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Split at the colon."""
+        first, colon, second = str(value).partition(":")
+        if not colon or not first.strip() or not second.strip():
+            self.fail(f"{value!r} is not a pair of treatments; write them as A:B", param, ctx)
+        return first.strip(), second.strip()
+
+
+def _choice(words: Any) -> click.Choice[str]:
+    """Offer the words of a Literal type."""
+    return click.Choice([str(word) for word in get_args(words)])
+
+
+@click.command("pool", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("report"), show_default=True, help="Folder of the report."
+)
+@click.option("--force", is_flag=True, help="Replace the folder even if metaback did not write it.")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["report", "text", "json"]),
+    default="report",
+    show_default=True,
+    help="Write a report, or print to standard output.",
+)
+@click.option("--outcome", help="Only this outcome.")
+@click.option("--compare", type=Pair(), help="Only this pair; effects are A minus B (or A over B).")
+@click.option("--by", help="Column of subgroups.  [default: stratum, where there is more than one]")
+@click.option(
+    "--measure",
+    type=click.Choice(list(MEASURES), case_sensitive=False),
+    help="Effect measure.  [default: what the rows name, else SMD or RR]",
+)
+@click.option(
+    "--preset", type=click.Choice(list(PRESETS)), default="cochrane", show_default=True, help="Methods to start from."
+)
+@click.option("--model", type=_choice(Model), help="Random or equal effects.")
+@click.option("--tau2", type=_choice(Tau2), help="Estimator of the between-study variance.")
+@click.option("--ci", type=_choice(MeanInterval), help="Interval of the mean.")
+@click.option("--pi", type=_choice(PredictionInterval), help="Prediction interval.")
+@click.option("--level", type=float, help="Confidence level, e.g. 0.95.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def command(table: Path, **options: Any) -> None:
+    r"""Pool every outcome and comparison of TABLE (CSV) and write a report that anyone can check.
+
+    The rows of TABLE bring means and SDs, counts, or an effect with its interval or standard error, mixed freely.
+    Each outcome x pair of treatments is one section; its strata are subgroups.
+
+    \b
+    Examples:
+      metaback pool data/trials.csv
+      metaback pool data/trials.csv --out review/
+      metaback pool data/trials.csv --preset revman5 --format text
+      metaback pool data/trials.csv --outcome pain --compare posterior_chain:general_exercise --by stratum
+      metaback pool data/trials.csv --outcome pain --measure SMD --tau2 PM --ci HKSJ --format json
+    """
+    spec = resolve_spec(options["preset"], **{name: options[name] for name in ("model", "tau2", "ci", "pi", "level")})
+    trials = read_trials(table)
+    request = Request(options["outcome"], options["compare"], options["by"], options["measure"])
+    with _progress(options["quiet"]) as tell:
+        done = analyse_table(trials, spec, request, tell)
+        report = options["output"] == "report"
+        names = _write(table, done, trials, spec, options, tell) if report else ()
+    if options["output"] == "json":
+        click.echo(_json(done), nl=False)
+    elif options["output"] == "text":
+        click.echo(_text(done))
+    elif not options["quiet"]:
+        _show(done, options["out"], len(names))
+
+
+def _write(
+    table: Path,
+    done: TableAnalysis,
+    trials: Trials,
+    spec: PoolSpec,
+    options: dict[str, Any],
+    tell: Callable[[str], None],
+) -> tuple[str, ...]:
+    """Write the report with the command that makes it again."""
+    words: tuple[str, ...] = click.get_current_context().obj
+    out = options["out"]
+    if out.resolve() == table.resolve():
+        raise FileError(f"--out {out} is the table itself")
+    return write_report(
+        out, done, trials.source, spec, command=words, force=options["force"], keep=(table,), progress=tell
+    )
+
+
+def _json(done: TableAnalysis) -> str:
+    """Write the results as JSON."""
+    return json_text({**results_record(done.analyses), "listed": listed_record((), done.unpooled)})
+
+
+def _text(done: TableAnalysis) -> str:
+    """Write the results as text."""
+    parts = [summary_text(analysis) for analysis in done.analyses]
+    parts += [
+        f"{row['comparison']}: {row['study']} ({row['row']}) not pooled: {row['reason']}"
+        for row in listed_record((), done.unpooled)
+    ]
+    return "\n\n".join(parts)
+
+
+def _show(done: TableAnalysis, out: Path, files: int) -> None:
+    """Print a short table of the answers and where the report is."""
+    pooled = tuple(analysis for analysis in done.analyses if analysis.overall.k > 1)
+    single = tuple(analysis for analysis in done.analyses if analysis.overall.k == 1)
+    source = overview_table(pooled)
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    kept = [i for i, head in enumerate(source.head) if head in SHORT or head.startswith("Estimate")]
+    for i in kept:
+        shown.add_column(source.head[i], justify="right" if source.numeric[i] else "left", no_wrap=source.numeric[i])
+    for row in source.rows:
+        shown.add_row(*(escape(row[i]) for i in kept))
+    console = Console()
+    if source.rows:
+        console.print(shown)
+    rest = len(listed_record(single, done.unpooled))
+    if rest:
+        plain = "row" if rest == 1 else "rows"
+        console.print(f"Listed, not pooled: {rest} {plain} (one study, or no effect).", markup=False)
+    console.print(f"Report: {out / 'report.html'} ({files} files)", markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Generator[Callable[[str], None]]:
+    """Show what is being done on standard error, on a terminal and after a second."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda _: None
+        return
+    begun = time.monotonic()
+    with console.status("") as status:
+        status.stop()
+
+        def tell(title: str) -> None:
+            if time.monotonic() - begun > PATIENCE:
+                status.start()
+            status.update(title)
+
+        yield tell

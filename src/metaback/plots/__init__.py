@@ -1,0 +1,1 @@
+"""plots layer of metaback; see DESIGN in docs/decisions and CONTRIBUTING."""

@@ -1,0 +1,256 @@
+"""The contents of a forest plot as plain values: what stands in every row and column, before anything is drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+
+from metaback import numbers
+from metaback.effects.effect_sizes import EffectSizes, Floats
+from metaback.models.fitted import Estimate
+from metaback.plots import forest_words as words
+from metaback.postestimation.summary import Analysis, PoolSummary
+
+RowKind = Literal["header", "study", "not_estimable", "subtotal", "total", "prediction", "text", "blank"]
+Align = Literal["left", "right", "center", "interval"]
+
+NO_EFFECT = 0.0
+NOT_ESTIMABLE = "not estimable"
+_RAW = (("mean", "Mean"), ("sd", "SD"), ("events", "Events"), ("n", "N"))
+_SUMMED = ("events", "n")
+
+
+@dataclass(frozen=True, slots=True)
+class ForestColumn:
+    """A column of text: its head, the spanner above it (one per arm), its side of the panel and its alignment.
+
+    align "interval" is for texts such as `-0.41 [-0.72, -0.10]`, whose three numbers are lined up one by one.
+    """
+
+    head: str
+    side: Literal["left", "right"]
+    align: Align
+    spanner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForestRow:
+    """One row: numbers for the panel on the analysis scale (None where nothing is drawn), texts for the columns.
+
+    label is the first column, at full length; cells are the texts of `ForestData.columns` ("" where empty).
+    weight is the percentage that the square's AREA shows; level 1 rows are indented under a subgroup header.
+    """
+
+    kind: RowKind
+    label: str
+    cells: tuple[str, ...] = ()
+    estimate: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    weight: float | None = None
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ForestData:
+    """A forest plot before it is drawn.
+
+    scale: "linear" or "log" (then all numbers are logs and ticks show exponentials).
+    null: the no-effect value on the analysis scale (0, the log of 1 too); None draws no line, for one-group measures.
+    reference: the overall estimate for the dashed line, or None.
+    favours: words for the left and right of the no-effect line, or None when the direction is not known.
+    footnotes: methods line and what was not pooled and why; alt: text alternative made from the result.
+    """
+
+    title: str
+    label_head: str
+    columns: tuple[ForestColumn, ...]
+    rows: tuple[ForestRow, ...]
+    axis_title: str
+    scale: Literal["linear", "log"]
+    null: float | None
+    reference: float | None
+    favours: tuple[str, str] | None
+    footnotes: tuple[str, ...]
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class _RawColumn:
+    """A column of the table's own numbers, with the decimals that show them as they were given."""
+
+    column: ForestColumn
+    values: Floats
+    digits: int
+    summed: bool
+
+    def cell(self, row: int) -> str:
+        value = float(self.values[row])
+        return numbers.fixed(value, self.digits) if math.isfinite(value) else ""
+
+    def total(self, rows: Sequence[int]) -> str:
+        values = [float(self.values[row]) for row in rows]
+        if not self.summed or not values or not all(map(math.isfinite, values)):
+            return ""
+        return numbers.fixed(math.fsum(values), self.digits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """What every row of one forest is written from."""
+
+    effects: EffectSizes
+    labels: tuple[str, ...]
+    raw: tuple[_RawColumn, ...]
+    shown: tuple[float, ...]
+    exact: Floats
+    half: float
+    scale: Literal["linear", "log"]
+    digits: int
+
+    def members(self, rows: Sequence[int]) -> list[int]:
+        """Return those of the rows that are pooled."""
+        return [row for row in rows if bool(self.effects.estimable[row])]
+
+
+def forest_data(
+    analysis: Analysis, *, title: str | None = None, label_head: str = "Study", digits: int | None = None
+) -> ForestData:
+    """Write down the forest plot of an analysis: rows in the order of the table, grouped where there are subgroups.
+
+    title: None makes one from outcome and treatments. digits: decimals of the effects; None for 2, or more where the
+    interval of the pooled effect is narrower than that can show.
+    """
+    effects, mean = analysis.fitted.effects, analysis.overall.mean
+    table = _table(analysis, words.effect_digits(mean) if digits is None else digits)
+    short, axis_title = words.measure_words(effects.measure, table.scale)
+    interval = ForestColumn(f"{short} [{words.percent(mean.level)} CI]", "right", "interval")
+    columns = (*(raw.column for raw in table.raw), ForestColumn("Weight (%)", "right", "right"), interval)
+    return ForestData(
+        title=words.title_text(effects.context) if title is None else title,
+        label_head=label_head,
+        columns=columns,
+        rows=(*_body(analysis, table), *_bottom(analysis, table)),
+        axis_title=axis_title,
+        scale=table.scale,
+        null=NO_EFFECT,
+        reference=mean.point,
+        favours=words.favours_words(effects.context),
+        footnotes=words.footnotes(analysis, table.labels),
+        alt=words.alt_text(analysis, table.digits),
+    )
+
+
+def _table(analysis: Analysis, digits: int) -> _Table:
+    effects, overall = analysis.fitted.effects, analysis.overall
+    return _Table(
+        effects=effects,
+        labels=words.distinct_labels(effects.labels),
+        raw=_raw_columns(effects),
+        shown=tuple(numbers.percent_weights([float(w) for w in overall.weights])),
+        exact=overall.weights,
+        half=NormalDist().inv_cdf((1 + overall.mean.level) / 2),
+        scale="log" if overall.mean.scale == "log" else "linear",
+        digits=digits,
+    )
+
+
+def _raw_columns(effects: EffectSizes) -> tuple[_RawColumn, ...]:
+    """Return the columns of raw data that any pooled row has, arm by arm.
+
+    Participants alone, without means or events, are a column only where at least half of the rows state them.
+    """
+    pooled = effects.estimable if effects.estimable.any() else ~effects.estimable
+    share = {role: float(np.isfinite(values[pooled]).mean()) for role, values in effects.inputs.items()}
+    some = any(share.get(f"{stem}{arm}", 0) > 0 for stem in ("mean", "sd", "events") for arm in ("", "_1", "_2"))
+    present = {role: values for role, values in effects.inputs.items() if share[role] > (0 if some else 0.499)}
+    columns: list[_RawColumn] = []
+    for suffix, spanner in (("", ""), *zip(("_1", "_2"), words.arm_names(effects.context), strict=True)):
+        for stem, head in _RAW:
+            if stem + suffix in present:
+                column = ForestColumn(head, "left", "right", spanner)
+                digits = _column_digits(stem, present)
+                columns.append(_RawColumn(column, present[stem + suffix], digits, stem in _SUMMED))
+    return tuple(columns)
+
+
+def _column_digits(stem: str, present: Mapping[str, Floats]) -> int:
+    """Return the decimals of a kind of number: as many as it was given with, at most 2 (counts 1; more below 0.1)."""
+    stems = ("mean", "sd") if stem in {"mean", "sd"} else (stem,)
+    roles = [s + suffix for s in stems for suffix in ("", "_1", "_2")]
+    values = [float(v) for role in roles if role in present for v in present[role] if math.isfinite(float(v))]
+    largest = max((abs(v) for v in values), default=0.0)
+    most = 1 if stem in _SUMMED else 2
+    if stem not in _SUMMED and 0 < largest < 0.1:
+        most = min(6, 1 - math.floor(math.log10(largest)))
+    return next((d for d in range(most) if all(math.isclose(round(v, d), v, rel_tol=1e-9) for v in values)), most)
+
+
+def _body(analysis: Analysis, table: _Table) -> list[ForestRow]:
+    """Return the study rows, grouped under headers where the analysis has subgroups, with subtotals for two or more."""
+    effects, groups = table.effects, analysis.subgroups
+    if groups is None or effects.by is None:
+        return [_study_row(table, row, 0) for row in range(len(effects.labels))]
+    pools = dict(zip(groups.levels, groups.pools, strict=True))
+    rows: list[ForestRow] = []
+    levels = tuple(dict.fromkeys(effects.by))
+    for level in levels:
+        members = [row for row, label in enumerate(effects.by) if label == level]
+        rows += [ForestRow("blank", "")] if rows else []
+        rows.append(ForestRow("header", words.sentence_case(numbers.humanise(level)) or "No subgroup given"))
+        rows += [_study_row(table, row, 1) for row in members]
+        if level in pools and len(levels) > 1:
+            rows += _subtotal_rows(analysis, table, members, pools[level])
+    return [*rows, ForestRow("blank", "")]
+
+
+def _study_row(table: _Table, row: int, level: int) -> ForestRow:
+    effects = table.effects
+    raw = tuple(column.cell(row) for column in table.raw)
+    if not bool(effects.estimable[row]):
+        cells = (*raw, numbers.ABSENT, NOT_ESTIMABLE)
+        return ForestRow("not_estimable", table.labels[row], cells, level=level)
+    point, se = float(effects.yi[row]), math.sqrt(float(effects.vi[row]))
+    lower, upper = point - table.half * se, point + table.half * se
+    shown = Estimate(point, lower, upper, se, 0.95, table.scale)
+    cells = (*raw, numbers.fixed(table.shown[row], 1), words.effect_text(shown, table.digits))
+    return ForestRow("study", table.labels[row], cells, point, lower, upper, float(table.exact[row]), level)
+
+
+def _subtotal_rows(analysis: Analysis, table: _Table, rows: Sequence[int], pool: PoolSummary) -> list[ForestRow]:
+    members, spec = table.members(rows), analysis.fitted.spec
+    share = math.fsum(table.shown[row] for row in members)
+    weight = math.fsum(float(table.exact[row]) for row in members)
+    cells = (*_sums(table, rows), numbers.fixed(share, 1), words.effect_text(pool.mean, table.digits))
+    label = f"Subtotal ({words.count_text(pool)})"
+    mean = pool.mean
+    return [
+        ForestRow("subtotal", label, cells, mean.point, mean.lower, mean.upper, weight, 1),
+        ForestRow("text", words.heterogeneity_text(pool.heterogeneity, spec), level=1),
+    ]
+
+
+def _sums(table: _Table, rows: Sequence[int]) -> tuple[str, ...]:
+    members = table.members(rows)
+    return tuple(column.total(members) for column in table.raw)
+
+
+def _bottom(analysis: Analysis, table: _Table) -> list[ForestRow]:
+    """Return the total, the prediction interval and the lines of statistics."""
+    overall, spec, groups = analysis.overall, analysis.fitted.spec, analysis.subgroups
+    mean, prediction = overall.mean, overall.prediction
+    cells = (*_sums(table, range(len(table.labels))), "100.0", words.effect_text(mean, table.digits))
+    rows = [ForestRow("total", words.total_label(spec), cells, mean.point, mean.lower, mean.upper, 100.0)]
+    if prediction is not None and spec.pi != "none":
+        label = f"{words.percent(prediction.level)} prediction interval"
+        cells = (*("" for _ in table.raw), "", words.limits_text(prediction, table.digits))
+        rows.append(ForestRow("prediction", label, cells, None, prediction.lower, prediction.upper))
+    lines = [words.heterogeneity_text(overall.heterogeneity, spec, define=True), words.overall_test_text(mean)]
+    if groups is not None and groups.test is not None:
+        lines.append(words.subgroup_test_text(groups.test))
+    return [*rows, *(ForestRow("text", line) for line in lines if line)]

@@ -1,0 +1,209 @@
+"""The marks of a forest panel: squares, interval lines, diamonds, the prediction bar, reference lines and the axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.path import Path
+from matplotlib.text import Text
+from matplotlib.transforms import ScaledTranslation, blended_transform_factory
+
+from metaback.plots.axis import TICK, TICK_PAD, AxisPlan
+from metaback.plots.forest_data import ForestData, ForestRow
+from metaback.plots.style import Style
+from metaback.plots.text import Ruler
+
+Point = tuple[float, float]
+Placed = Sequence[tuple[ForestRow, float]]
+_ARROW_LEFT = Path([(0.0, 0.0), (1.0, 0.55), (1.0, -0.55), (0.0, 0.0)])
+_ARROW_RIGHT = Path([(0.0, 0.0), (-1.0, 0.55), (-1.0, -0.55), (0.0, 0.0)])
+_ARROW_LENGTH = 4.5
+_DIAMOND = 0.34
+_BAR = 0.13
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The axes to draw in: their plan, the height of a row in units of y, and the look."""
+
+    ax: Axes
+    axis: AxisPlan
+    unit: float
+    style: Style
+
+    def shown(self, value: float | None) -> bool:
+        """Tell whether a value lies within the axis."""
+        return value is not None and self.axis.low <= value <= self.axis.high
+
+    def clipped(self, row: ForestRow) -> tuple[float, float] | None:
+        """Return the part of a row's interval that lies within the axis, with room for arrows where it goes on."""
+        if row.lower is None or row.upper is None:
+            return None
+        left = row.lower if row.lower >= self.axis.low else self.axis.low + self.arrow
+        right = row.upper if row.upper <= self.axis.high else self.axis.high - self.arrow
+        return (left, right) if left <= right else None
+
+    @property
+    def arrow(self) -> float:
+        """Return the length of an arrow in units of the axis."""
+        inches = self.ax.get_window_extent().width / self.ax.figure.dpi
+        return 0.9 * _ARROW_LENGTH / 72 / inches * (self.axis.high - self.axis.low)
+
+
+def draw_panel(panel: Panel, data: ForestData, placed: Placed) -> None:
+    """Draw all marks; `placed` holds the rows with their y."""
+    _reference_lines(panel, data, placed)
+    _studies(panel, [(row, y) for row, y in placed if row.kind == "study"])
+    _diamonds(panel, [(row, y) for row, y in placed if row.kind in {"subtotal", "total"}])
+    _predictions(panel, [(row, y) for row, y in placed if row.kind == "prediction"])
+    panel.ax.set_xlim(panel.axis.low, panel.axis.high)
+
+
+def diamond(lower: float, point: float, upper: float, low: float, high: float) -> list[Point]:
+    """Return the corners of a diamond of half-height 1 with its tips at the limits, cut off at the ends of the axis."""
+    left, right = max(lower, low), min(upper, high)
+    if left > right or not all(map(math.isfinite, (lower, point, upper))):
+        return []
+
+    def half(x: float) -> float:
+        if x <= point:
+            return 1.0 if point == lower else (x - lower) / (point - lower)
+        return (upper - x) / (upper - point)
+
+    xs = [left, *([point] if left < point < right else []), right]
+    top = [(x, half(x)) for x in xs]
+    return [*top, *((x, -h) for x, h in reversed(top))]
+
+
+def _reference_lines(panel: Panel, data: ForestData, placed: Placed) -> None:
+    """Draw the line of no effect, and the dashed one through the total from the first study to its diamond."""
+    bottom, top = panel.ax.get_ylim()
+    style = panel.style
+    if data.null is not None and panel.shown(data.null):
+        line = [(data.null, top), (data.null, bottom)]
+        panel.ax.add_collection(LineCollection([line], colors=style.ink, linewidths=0.6, zorder=1), autolim=False)
+    studies = [y for row, y in placed if row.kind in {"study", "not_estimable"}]
+    totals = [y for row, y in placed if row.kind == "total"]
+    if data.reference is not None and studies and totals and panel.shown(data.reference):
+        line = [(data.reference, studies[0] - panel.unit / 2), (data.reference, totals[0])]
+        dashes = LineCollection(
+            [line], colors=style.diamond_colour, linewidths=0.7, linestyles=[(0, (3.0, 2.5))], zorder=1.1
+        )
+        panel.ax.add_collection(dashes, autolim=False)
+
+
+def _studies(panel: Panel, studies: Placed) -> None:
+    """Draw squares with an area proportional to weight, and over them the interval lines."""
+    style = panel.style
+    largest = max((row.weight or 0.0 for row, _ in studies), default=0.0)
+    drawn = [(row, y) for row, y in studies if panel.shown(row.estimate)]
+    shares = [(row.weight or 0.0) / largest if largest > 0 else 1.0 for row, _ in drawn]
+    squares = panel.ax.scatter(
+        [row.estimate or 0.0 for row, _ in drawn],
+        [y for _, y in drawn],
+        s=[max(style.square**2 * share, style.square_min**2) for share in shares],
+        marker="s",
+        color=style.square_colour,
+        linewidths=0,
+        zorder=2,
+        clip_on=False,
+    )
+    squares.set_gid("squares")
+    spans = [(panel.clipped(row), y) for row, y in studies]
+    lines = [[(span[0], y), (span[1], y)] for span, y in spans if span is not None]
+    bars = LineCollection(lines, colors=style.ink, linewidths=0.9, zorder=3, capstyle="butt")
+    panel.ax.add_collection(bars, autolim=False)
+    _arrows(panel, studies, style.ink)
+
+
+def _arrows(panel: Panel, rows: Placed, colour: str) -> None:
+    """Mark the rows whose interval goes on beyond an end of the axis."""
+    left = [y for row, y in rows if row.lower is not None and row.lower < panel.axis.low]
+    right = [y for row, y in rows if row.upper is not None and row.upper > panel.axis.high]
+    for ys, edge, arrow in ((left, panel.axis.low, _ARROW_LEFT), (right, panel.axis.high, _ARROW_RIGHT)):
+        if ys:
+            area = (2 * _ARROW_LENGTH) ** 2
+            panel.ax.scatter(
+                [edge] * len(ys), ys, s=area, marker=arrow, color=colour, linewidths=0, zorder=4, clip_on=False
+            )
+
+
+def _diamonds(panel: Panel, rows: Placed) -> None:
+    """Draw the pooled effects: solid for the total, open for subgroups."""
+    style = panel.style
+    for row, y in rows:
+        span = panel.clipped(row)
+        if row.lower is None or row.estimate is None or row.upper is None or span is None:
+            continue
+        corners = diamond(row.lower, row.estimate, row.upper, *span)
+        if corners:
+            polygon = PolyCollection(
+                [[(x, y + h * _DIAMOND * panel.unit) for x, h in corners]],
+                facecolors=style.diamond_colour if row.kind == "total" else "white",
+                edgecolors=style.diamond_colour,
+                linewidths=0.8,
+                zorder=3,
+                clip_on=False,
+            )
+            panel.ax.add_collection(polygon, autolim=False)
+    _arrows(panel, rows, style.diamond_colour)
+
+
+def _predictions(panel: Panel, rows: Placed) -> None:
+    """Draw prediction intervals as bars."""
+    half, colour = _BAR * panel.unit, panel.style.prediction_colour
+    spans = [(panel.clipped(row), y) for row, y in rows]
+    bars = [
+        [(span[0], y - half), (span[1], y - half), (span[1], y + half), (span[0], y + half)]
+        for span, y in spans
+        if span is not None
+    ]
+    panel.ax.add_collection(PolyCollection(bars, facecolors=colour, linewidths=0, zorder=3), autolim=False)
+    _arrows(panel, rows, colour)
+
+
+def draw_axis(panel: Panel, data: ForestData, ruler: Ruler, favours_drop: float) -> None:
+    """Draw the axis line, ticks, title and favours words; `favours_drop` is their depth below the panel in inches."""
+    ax, axis, ink = panel.ax, panel.axis, panel.style.ink
+    for side in ("left", "right", "top"):
+        ax.spines[side].set_visible(False)
+    ax.spines["bottom"].set(linewidth=0.7, color=ink)
+    ax.tick_params(axis="x", which="both", length=TICK, pad=TICK_PAD, width=0.7, color=ink, bottom=True, top=False)
+    font = ruler.face.properties(panel.style.size)
+    ax.set_xticks(list(axis.ticks.positions), list(axis.ticks.labels), color=ink, fontproperties=font, parse_math=False)
+    ax.set_xticks([], minor=True)
+    under = (TICK + TICK_PAD) / 72 + 1.15 * panel.style.line_height
+    _below(panel, axis.title, under, ruler, x=(axis.low + axis.high) / 2)
+    if axis.favours is not None and data.null is not None:
+        away = panel.style.gap / 2
+        _below(panel, axis.favours[0], favours_drop, ruler, x=data.null, align="right", shift=-away)
+        _below(panel, axis.favours[1], favours_drop, ruler, x=data.null, align="left", shift=away)
+
+
+def _below(
+    panel: Panel, lines: Sequence[str], drop: float, ruler: Ruler, *, x: float,
+    align: Literal["left", "right", "center"] = "center", shift: float = 0.0,
+) -> None:  # fmt: skip
+    """Write lines under the panel at a value of the axis, `drop` inches below its foot."""
+    ax, style = panel.ax, panel.style
+    base = blended_transform_factory(ax.transData, ax.transAxes)
+    for i, line in enumerate(lines):
+        depth = drop + (i + 0.8) * style.line_height
+        text = Text(
+            x,
+            0.0,
+            line,
+            color=style.ink,
+            fontproperties=ruler.face.properties(style.size),
+            horizontalalignment=align,
+            verticalalignment="baseline",
+            transform=base + ScaledTranslation(shift, -depth, ax.figure.dpi_scale_trans),
+            parse_math=False,
+        )
+        text.set_clip_on(False)
+        ax.add_artist(text)

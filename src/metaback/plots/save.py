@@ -1,0 +1,93 @@
+"""Figures to bytes that are the same on every run: SVG for pages, and files of any kind that matplotlib writes."""
+
+from __future__ import annotations
+
+import html
+import io
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from metaback.errors import OptionError
+from metaback.plots.style import Style, drawing
+
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_PROLOGUE = re.compile(r"\A.*?(?=<svg\b)", re.DOTALL)
+_GLOBAL_STYLE = re.compile(r"\s*<defs>\s*<style\b.*?</style>\s*</defs>", re.DOTALL)
+_ID = re.compile(r'(\bid="|\bxlink:href="#|\bhref="#|url\(#)')
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_PIXELS = 60_000
+_AREA = 120_000_000
+_METADATA: dict[str, dict[str, None]] = {
+    "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def svg_text(fig: Figure, name: str = "figure", *, title: str = "", alt: str | None = None) -> str:
+    """Return the figure as one <svg> element that can stand in a page beside others.
+
+    name: prefix of every id, to be unique in the page. title and alt (the figure's own text alternative by default)
+    become <title> and <desc>; shortened labels carry their full text in a <title> of their own.
+    """
+    prefix = re.sub(r"[^A-Za-z0-9_-]", "-", name) or "figure"
+    head, body = _GLOBAL_STYLE.sub("", _COMMENT.sub("", _PROLOGUE.sub("", _svg(fig)))).split(">", 1)
+    body = _ID.sub(lambda found: f"{found[1]}{prefix}-", body)
+    body = body.replace('<g id="', '<g style="stroke-linejoin: round" id="', 1)
+    for text in fig.findobj(Text):
+        gid, label = text.get_gid(), str(text.get_label())
+        if gid and label:
+            group = f'<g id="{prefix}-{gid}">'
+            body = body.replace(group, f"{group}<title>{_escaped(label)}</title>", 1)
+    described = str(fig.get_label()) if alt is None else alt
+    named = [(kind, words) for kind, words in (("title", title), ("desc", described)) if words]
+    inner = "".join(f'<{kind} id="{prefix}-{kind}">{_escaped(words)}</{kind}>' for kind, words in named)
+    labelled = f' aria-labelledby="{" ".join(f"{prefix}-{kind}" for kind, _ in named)}"' if named else ""
+    return f'{head} id="{prefix}" role="img"{labelled}>{inner}{body.rstrip()}\n'
+
+
+def figure_bytes(fig: Figure, kind: str, *, title: str = "", dpi: int | None = None) -> bytes:
+    """Return the figure as a file of a kind ("svg", "png", "pdf", ...); the same figure gives the same bytes.
+
+    dpi: resolution of painted kinds, 300 by default, lowered where the figure is too tall to be painted at it.
+    """
+    if kind == "svg":
+        return f'<?xml version="1.0" encoding="utf-8"?>\n{svg_text(fig, title=title)}'.encode()
+    kinds = fig.canvas.get_supported_filetypes()
+    if kind not in kinds:
+        raise OptionError.unknown("kind", kind, sorted(kinds))
+    look, buffer = Style(), io.BytesIO()
+    extra: dict[str, Any] = {"metadata": _METADATA[kind]} if kind in _METADATA else {}
+    with drawing(look):
+        fig.savefig(buffer, format=kind, dpi=_resolution(fig, dpi or look.dpi), **extra)
+    return buffer.getvalue()
+
+
+def save_figure(fig: Figure, path: str | Path, *, title: str = "", dpi: int | None = None) -> Path:
+    """Write the figure in the format of the path's suffix and return the path."""
+    target = Path(path)
+    target.write_bytes(figure_bytes(fig, target.suffix.removeprefix(".").lower(), title=title, dpi=dpi))
+    return target
+
+
+def _svg(fig: Figure) -> str:
+    buffer = io.StringIO()
+    with drawing(Style()):
+        fig.savefig(buffer, format="svg", metadata=_METADATA["svg"])
+    return buffer.getvalue()
+
+
+def _resolution(fig: Figure, dpi: int) -> int:
+    """Return the resolution asked for, or the highest one at which a very tall figure can still be painted."""
+    width, height = (float(side) for side in fig.get_size_inches())
+    return max(20, math.floor(min(dpi, _PIXELS / max(width, height), math.sqrt(_AREA / (width * height)))))
+
+
+def _escaped(text: str) -> str:
+    """Make text fit for XML: markup escaped, characters that XML forbids left out."""
+    return html.escape(_FORBIDDEN.sub("", text), quote=True)

@@ -1,0 +1,140 @@
+"""Round ticks for a linear or a logarithmic axis: they hold the no-effect value, three to seven, in plain decimals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from metaback import numbers
+from metaback.errors import OptionError
+
+FEWEST, MOST, LIKED = 3, 7, 5
+_STEPS = (1.0, 2.0, 2.5, 5.0)
+_DECADE_SETS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
+_SLACK = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """Positions on the analysis scale (logs for a log axis), increasing, with the labels that a reader sees."""
+
+    positions: tuple[float, ...]
+    labels: tuple[str, ...]
+
+
+def axis_ticks(
+    low: float,
+    high: float,
+    scale: Literal["linear", "log"] = "linear",
+    *,
+    null: float | None = 0.0,
+    inches: float = math.inf,
+    width: Callable[[str], float] | None = None,
+) -> Ticks:
+    """Choose the ticks of an axis from low to high (analysis scale) that is `inches` long.
+
+    `width` measures a label in inches; labels that would touch make way for a coarser set, and then for their
+    neighbour nearer to the no-effect value.
+    """
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise OptionError(f"an axis needs two finite limits, the lower one first; got {low!r} and {high!r}")
+    found = _log_sets(low, high) if scale == "log" else _linear_sets(low, high, null or 0.0)
+    candidates = sorted(found, key=lambda ticks: abs(len(ticks.positions) - LIKED))
+    if width is None or not math.isfinite(inches):
+        return candidates[0]
+    unit = inches / (high - low)
+    for ticks in candidates:
+        if len(_apart(ticks, unit, width, null)) == len(ticks.positions):
+            return ticks
+    coarsest = min(candidates, key=lambda ticks: len(ticks.positions))
+    kept = _apart(coarsest, unit, width, null)
+    return Ticks(tuple(coarsest.positions[i] for i in kept), tuple(coarsest.labels[i] for i in kept))
+
+
+def _linear_sets(low: float, high: float, origin: float) -> list[Ticks]:
+    """List the sets of multiples of a round step, counted from the origin, that have an allowed number of ticks."""
+    sets = [_multiples(low, high, origin, step, digits) for step, digits in _round_steps(high - low)]
+    return [Ticks(tuple(values), tuple(labels)) for values, labels in sets if FEWEST <= len(values) <= MOST]
+
+
+def _round_steps(span: float) -> list[tuple[float, int]]:
+    """List round steps from a twentieth to once the span, coarse first, with the decimals that each needs."""
+    top = math.floor(math.log10(span)) + 1
+    steps: list[tuple[float, int]] = []
+    for power in range(top, top - 4, -1):
+        for mantissa in reversed(_STEPS):
+            decimals = max(0, -power + (1 if mantissa == 2.5 else 0))
+            steps.append((float(f"{mantissa}e{power}"), decimals))
+    return [(step, decimals) for step, decimals in steps if span / 20 <= step <= span]
+
+
+def _multiples(low: float, high: float, origin: float, step: float, decimals: int) -> tuple[list[float], list[str]]:
+    """Return the multiples of the step within the limits, and their labels."""
+    first = math.ceil((low - origin) / step - _SLACK)
+    last = math.floor((high - origin) / step + _SLACK)
+    values = [min(max(origin + i * step, low), high) for i in range(first, last + 1)]
+    digits = decimals if origin == 0 else max(decimals, _decimals(origin))
+    return values, [numbers.fixed(value, digits) for value in values]
+
+
+def _decimals(value: float) -> int:
+    """Return how many decimals a number needs, at most six."""
+    return next((d for d in range(6) if math.isclose(round(value, d), value, rel_tol=1e-9, abs_tol=1e-12)), 6)
+
+
+def _log_sets(low: float, high: float) -> list[Ticks]:
+    """List the tick sets of a log axis: decades and their parts where the range is wide, else round linear steps."""
+    wide = [_decade_set(low, high, parts, 1) for parts in _DECADE_SETS]
+    stride = 2
+    while len(_decade_set(low, high, (1.0,), stride - 1).positions) > MOST:
+        wide.append(_decade_set(low, high, (1.0,), stride))
+        stride += 1
+    allowed = [ticks for ticks in wide if FEWEST <= len(ticks.positions) <= MOST]
+    return allowed or _narrow_log_sets(low, high)
+
+
+def _decade_set(low: float, high: float, parts: Sequence[float], stride: int) -> Ticks:
+    """Return part x 10^power within the limits for every power that is a multiple of the stride."""
+    first = math.floor(low / math.log(10) / stride) * stride
+    last = math.ceil(high / math.log(10))
+    positions: list[float] = []
+    labels: list[str] = []
+    for power in range(first, last + 1, stride):
+        for part in parts:
+            position = math.log(part) + power * math.log(10)
+            if low - _SLACK <= position <= high + _SLACK:
+                positions.append(min(max(position, low), high))
+                digits = max(0, -power + (1 if part == 1.5 else 0))
+                labels.append(numbers.fixed(float(f"{part}e{power}"), digits))
+    return Ticks(tuple(positions), tuple(labels))
+
+
+def _narrow_log_sets(low: float, high: float) -> list[Ticks]:
+    """List linear steps for a log axis too narrow for decades: 0.8, 0.9, 1.0, 1.1 (every step below 1 divides 1)."""
+    sets = _linear_sets(math.exp(low), math.exp(high), 0.0)
+    return [Ticks(tuple(min(max(math.log(v), low), high) for v in s.positions), s.labels) for s in sets]
+
+
+def _apart(ticks: Ticks, unit: float, width: Callable[[str], float], null: float | None) -> list[int]:
+    """Return the indices of the ticks whose labels do not touch, counted outwards from the no-effect value."""
+    widths = [width(label) for label in ticks.labels]
+    gap = width("0")
+
+    def clear(i: int, j: int) -> bool:
+        distance = abs(ticks.positions[j] - ticks.positions[i]) * unit
+        return distance >= (widths[i] + widths[j]) / 2 + gap
+
+    anchor = min(range(len(widths)), key=lambda i: abs(ticks.positions[i] - null)) if null is not None else 0
+    kept = [anchor]
+    for i in range(anchor + 1, len(widths)):
+        if clear(kept[-1], i):
+            kept.append(i)
+    kept.sort(reverse=True)
+    lowest = anchor
+    for i in range(anchor - 1, -1, -1):
+        if clear(lowest, i):
+            kept.append(i)
+            lowest = i
+    return sorted(kept)

@@ -1,0 +1,94 @@
+"""Analysing a whole table: one analysis for each outcome x comparison that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from metaback.data.comparisons import Comparison, comparisons
+from metaback.data.trials import Trials
+from metaback.effects.compute import effect_sizes
+from metaback.effects.effect_sizes import EffectSizes
+from metaback.errors import DataError, Problem
+from metaback.models.specs import PoolSpec
+from metaback.postestimation.analysis import analyse
+from metaback.postestimation.summary import Analysis
+
+STRATA = "stratum"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a table: None stands for "whatever the table holds"; `options` override measure conventions."""
+
+    outcome: str | None = None
+    compare: tuple[str, str] | None = None
+    by: str | None = None
+    measure: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableAnalysis:
+    """The comparisons of a table: those that could be analysed, and those of which no row has an effect."""
+
+    analyses: tuple[Analysis, ...]
+    unpooled: tuple[EffectSizes, ...]
+
+
+def analyse_table(
+    trials: Trials,
+    spec: PoolSpec,
+    request: Request,
+    progress: Callable[[str], None] = lambda _: None,
+) -> TableAnalysis:
+    """Analyse every comparison of a table, in order of first appearance.
+
+    Subgroups are those of `request.by`, else of the table's strata where there is more than one. Raises `DataError`
+    with the problems of all comparisons at once; one without any effect stays as `unpooled`, unless all are so.
+    """
+    done: list[Analysis] = []
+    unpooled: list[EffectSizes] = []
+    problems: list[Problem] = []
+    for comparison in comparisons(trials, outcome=request.outcome, compare=request.compare):
+        progress(" ".join(filter(None, (comparison.outcome, comparison.treatment_1, comparison.treatment_2))))
+        try:
+            effects = _effects(comparison, spec, request)
+        except DataError as error:
+            problems += error.problems
+            continue
+        if effects.k == 0:
+            unpooled.append(effects)
+        elif not problems:
+            done.append(analyse(effects, spec))
+    if not done and not problems:
+        problems = [problem for effects in unpooled for problem in _reasons(effects)]
+    if problems:
+        raise DataError(trials.source.name, problems)
+    return TableAnalysis(tuple(done), tuple(unpooled))
+
+
+def _effects(comparison: Comparison, spec: PoolSpec, request: Request) -> EffectSizes:
+    """Compute the effects of one comparison with its subgroups."""
+    trials = comparison.trials
+    by = request.by or (STRATA if STRATA in trials.roles else None)
+    pair = (comparison.treatment_1, comparison.treatment_2)
+    effects = effect_sizes(
+        trials,
+        measure=request.measure,
+        preset=spec.preset,
+        options=dict(request.options),
+        compare=pair if all(pair) else None,
+        by=by,
+    )
+    pooled = {label for label, ok in zip(effects.by or (), effects.estimable, strict=bool(effects.by)) if ok}
+    return effects if request.by or len(pooled) > 1 else replace(effects, by=None, by_name=None)
+
+
+def _reasons(effects: EffectSizes) -> list[Problem]:
+    """Say for each row of a comparison why it has no effect."""
+    fix = "Complete the row, or leave its comparison out"
+    return [
+        Problem(f"{label} has no effect to pool: {reason}", fix, row=row)
+        for label, row, reason in zip(effects.labels, effects.rows, effects.reasons, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""report layer of metaback; see DESIGN in docs/decisions and CONTRIBUTING."""

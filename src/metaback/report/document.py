@@ -1,0 +1,103 @@
+"""The small document model that every output format is rendered from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading of level 2 to 4 (the document's title is level 1).
+
+    `anchor` is the fragment that a table of contents links to.
+    """
+
+    level: int
+    text: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Running text; `role` sets its look: the one-sentence answer, plain text, or small print."""
+
+    text: str
+    role: Literal["answer", "plain", "small"] = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A captioned table of texts; `numeric` marks right-aligned columns, the first column heads each row.
+
+    `file` names the CSV (in `tables/`) that holds the same rows in full precision, "" when there is none.
+    `strong` holds the positions of rows that sum up the others (a total), set in bold.
+    """
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[bool, ...]
+    file: str = ""
+    strong: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a table whose rows and columns do not match."""
+        widths = {len(self.numeric), *(len(row) for row in self.rows)}
+        if widths != {len(self.head)}:
+            raise ValueError(f"table {self.caption!r}: {len(self.head)} heads, but rows or marks of {sorted(widths)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture: its SVG text for pages, its name in `figures/`, caption and text alternative."""
+
+    svg: str
+    name: str
+    caption: str
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """A box of points that a reader must not miss; `tone` "warning" or "information"."""
+
+    title: str
+    points: tuple[str, ...]
+    tone: Literal["warning", "information"] = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A plain list, numbered or not (references, provenance)."""
+
+    items: tuple[str, ...]
+    numbered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Text to be copied as it stands: a command."""
+
+    text: str
+
+
+Block = Heading | Paragraph | Table | Figure | Notes | Listing | Code
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole report: its title, language and blocks in reading order; headings never skip a level."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    language: str = "en"
+
+    def __post_init__(self) -> None:
+        """Refuse headings out of order, which readers of the outline (and screen readers) would lose."""
+        before = 1
+        for block in self.blocks:
+            if isinstance(block, Heading):
+                if not 2 <= block.level <= min(before + 1, 4):
+                    raise ValueError(f"heading {block.text!r} of level {block.level} follows level {before}")
+                before = block.level

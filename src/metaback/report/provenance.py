@@ -1,0 +1,126 @@
+"""Where a report comes from: input, versions, command and options; never a person, a machine, a place or a clock."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from metaback.errors import OptionError
+from metaback.report.document import Block, Code, Heading, Listing, Paragraph
+
+PACKAGES = ("metaback", "numpy", "scipy", "pandas", "matplotlib")
+_OPTION = re.compile(r"(--?[\w-]+=)?(.*)", re.DOTALL)
+_PLAIN_WORD = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """What was read: the file's own name (no folder), its SHA-256, rows, and columns in their roles.
+
+    columns: role -> name of the column that plays it.
+    """
+
+    name: str
+    sha256: str
+    rows: int
+    columns: Mapping[str, str]
+
+
+def input_file(name: str | PurePath, content: bytes, *, rows: int, columns: Mapping[str, str]) -> InputFile:
+    """Describe a file by its name without folders and the hash of its bytes."""
+    return InputFile(file_name(str(name)), hashlib.sha256(content).hexdigest(), rows, dict(columns))
+
+
+def provenance(
+    source: InputFile | None, *, command: Sequence[str] | None = None, options: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the provenance of a report as plain JSON values in a fixed order.
+
+    command: words of the command that made it; folders of absolute paths are left out. options: every choice resolved.
+    """
+    return {
+        "input": None
+        if source is None
+        else {
+            "name": source.name,
+            "sha256": source.sha256,
+            "rows": source.rows,
+            "columns": dict(source.columns),
+        },
+        "command": None if command is None else command_line(command),
+        "options": dict(options) if options is not None else {},
+        "versions": versions(),
+        "date": source_date(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, this package and the libraries that numbers and figures depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def source_date() -> str | None:
+    """Return the day of SOURCE_DATE_EPOCH (UTC), None where it is not set; the clock is never asked."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return None
+    try:
+        return datetime.fromtimestamp(int(text), UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError) as error:
+        raise OptionError(f"SOURCE_DATE_EPOCH={text!r} is not a number of seconds") from error
+
+
+def command_line(words: Sequence[str]) -> str:
+    """Write a command as it would be typed, with the folders of absolute paths left out."""
+    return " ".join(_quoted(_portable(word)) for word in words)
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a path of any system."""
+    return PureWindowsPath(PurePosixPath(path).name).name or "table"
+
+
+def provenance_blocks(record: Mapping[str, Any]) -> tuple[Block, ...]:
+    """Return the closing section of a report that tells where it comes from and how to make it again."""
+    blocks: list[Block] = [Heading(2, "Provenance", "provenance")]
+    items: list[str] = []
+    source = record.get("input")
+    if source is not None:
+        columns = ", ".join(name if role == name else f"{name} as {role}" for role, name in source["columns"].items())
+        items.append(f"Input: {source['name']}, {source['rows']} rows, SHA-256 {source['sha256']}")
+        items += [f"Columns read: {columns}"] if columns else []
+    options = "; ".join(f"{name} = {value}" for name, value in record.get("options", {}).items())
+    items += [f"Options: {options}"] if options else []
+    items.append("Versions: " + ", ".join(f"{name} {found}" for name, found in record["versions"].items()))
+    items += [f"Date of the source: {record['date']}"] if record.get("date") else []
+    blocks.append(Listing(tuple(items)))
+    if record.get("command"):
+        blocks += [Paragraph("This command makes the same report again:"), Code(str(record["command"]))]
+    return tuple(blocks)
+
+
+def _portable(word: str) -> str:
+    match = _OPTION.fullmatch(word)
+    option, value = (match.group(1) or "", match.group(2)) if match else ("", word)
+    absolute = PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute() or value.startswith("~")
+    return f"{option}{file_name(value)}" if absolute else word
+
+
+def _quoted(word: str) -> str:
+    if word and _PLAIN_WORD.fullmatch(word):
+        return word
+    return "'" + word.replace("'", "'\"'\"'") + "'"

@@ -1,0 +1,226 @@
+"""From analyses to blocks of a document: one section per comparison, and the whole report around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from metaback.numbers import df_text, fixed, humanise, p_phrase, significant
+from metaback.postestimation.summary import Analysis, PoolSummary
+from metaback.report.bibliography import reference_list
+from metaback.report.document import Block, Document, Figure, Heading, Listing, Notes, Paragraph
+from metaback.report.methods import methods_keys, methods_sentences, methods_text
+from metaback.report.tables import overview_table, pooled_table, pools, study_table
+from metaback.report.words import (
+    anchor,
+    comparison,
+    counts,
+    direction,
+    effect_digits,
+    limits_cell,
+    measure_name,
+    null_value,
+    percent,
+    percent_cell,
+    plural,
+    sentence_case,
+)
+
+CERTAINTY = "certainty of the evidence not rated"
+
+
+def section_blocks(
+    analysis: Analysis,
+    *,
+    number: int | None = None,
+    anchor: str = "comparison",
+    figure: Figure | None = None,
+    cited: tuple[str, ...] | None = None,
+    methods: bool = True,
+) -> tuple[Block, ...]:
+    """Return everything that is said about one comparison, in reading order.
+
+    number: of the comparison, None when it is the only one; anchor: fragment of its heading, unique in the document.
+    cited: keys whose numbers the document has fixed; without it the section brings its own list of references.
+    methods: whether the section ends with its methods paragraph.
+    """
+    title = comparison(analysis).title
+    blocks: list[Block] = [
+        Heading(2, f"{number}. {title}" if number is not None else title, anchor),
+        Paragraph(answer(analysis), "answer"),
+    ]
+    box = notes(analysis)
+    blocks += [box] if box.points else []
+    blocks += [figure] if figure is not None else []
+    blocks += [
+        Heading(3, "Pooled results", f"{anchor}-pooled"),
+        pooled_table(analysis),
+        Paragraph(heterogeneity_text(analysis)),
+        Heading(3, "Studies", f"{anchor}-studies"),
+        study_table(analysis),
+    ]
+    if methods:
+        blocks += _methods_blocks(analysis, f"{anchor}-methods", cited)
+    return tuple(blocks)
+
+
+def answer(analysis: Analysis) -> str:
+    """Answer the question of one comparison in one sentence."""
+    names, effects, pool = comparison(analysis), analysis.fitted.effects, analysis.overall
+    digits = effect_digits(pool.mean)
+    subject = [sentence_case(names.outcome)] if names.outcome else []
+    if names.first and names.second:
+        subject.append(f"{names.first} compared with {names.second}" if subject else f"{names.first} vs {names.second}")
+    size = (
+        f"{measure_name(effects.measure)} {fixed(pool.mean.natural()[0], digits)} "
+        f"({percent(pool.mean.level)} CI {limits_cell(pool.mean, digits)}; {_evidence(pool)})"
+    )
+    ends = [words for words in (direction(analysis), CERTAINTY) if words]
+    opening = f"{', '.join(subject)}: " if subject else ""
+    return sentence_case(f"{opening}{size}; {'; '.join(ends)}.")
+
+
+def notes(analysis: Analysis) -> Notes:
+    """Return what a reader must not miss: notes of the data and of every pool, each once."""
+    points = [*analysis.overall.notes]
+    points += [note for note in analysis.fitted.effects.notes if note not in points]
+    effects = analysis.fitted.effects
+    for label, row, reason in zip(effects.labels, effects.rows, effects.reasons, strict=True):
+        if reason and not any(label in point and reason in point for point in points):
+            points.append(f"{label} ({row}) is not pooled: {reason}.")
+    for name, pool in pools(analysis)[1:]:
+        points += [f"{name}: {note}" for note in pool.notes]
+    return Notes("Read this with the result", tuple(dict.fromkeys(points)))
+
+
+def heterogeneity_text(analysis: Analysis) -> str:
+    """Say how much the effects differ: Q, tau2, I2 under both definitions, prediction and subgroups."""
+    pool, spec = analysis.overall, analysis.fitted.spec
+    found, level = pool.heterogeneity, percent(spec.level)
+    if found.q_df == 0:
+        return "With one effect, heterogeneity cannot be estimated."
+    sentences = [f"Cochran's Q was {fixed(found.q)} on {df_text(found.q_df)} df ({p_phrase(found.q_p)})"]
+    if found.tau2 is not None:
+        limits = ""
+        if found.tau2_low is not None and found.tau2_high is not None:
+            limits = f" ({level} CI {significant(found.tau2_low)} to {significant(found.tau2_high)})"
+        unit = " on the log scale" if pool.mean.scale == "log" else ""
+        sentences.append(f"the between-study variance τ² was {significant(found.tau2)}{limits}{unit}")
+        sentences.append(_i2_sentence(pool, level))
+    else:
+        sentences.append(f"I² from Q was {percent_cell(found.i2_q)}")
+    text = f"{'; '.join(sentences)}."
+    return " ".join(part for part in (text, _prediction_sentence(analysis), _subgroup_sentence(analysis)) if part)
+
+
+def report_document(
+    analyses: Sequence[Analysis],
+    *,
+    title: str,
+    figures: Mapping[int, Figure] | None = None,
+    lead: Sequence[Block] = (),
+    tail: Sequence[Block] = (),
+) -> Document:
+    """Put a whole report together: overview, one section per comparison, methods once, references once.
+
+    figures: figure of each comparison by its position. lead: blocks before the first section; tail: after the
+    references (provenance).
+    """
+    drawn = figures or {}
+    keys = document_keys(analyses)
+    several = len(analyses) > 1
+    blocks: list[Block] = list(lead)
+    if several:
+        blocks += [Heading(2, "Overview", "overview"), overview_table(analyses)]
+    for position, analysis in enumerate(analyses):
+        number = position + 1 if several else None
+        blocks += section_blocks(
+            analysis,
+            number=number,
+            anchor=anchor(comparison(analysis).title, position + 1),
+            figure=drawn.get(position),
+            cited=keys,
+            methods=False,
+        )
+    blocks += [Heading(2, "Methods", "methods"), *_joint_methods(analyses, keys)]
+    blocks += [Heading(2, "References", "references"), Listing(reference_list(keys), numbered=True), *tail]
+    return Document(title, tuple(blocks))
+
+
+def document_keys(analyses: Sequence[Analysis]) -> tuple[str, ...]:
+    """Return the keys that all methods together cite, in the order of their numbers."""
+    keys: dict[str, None] = {}
+    for analysis in analyses:
+        keys.update(dict.fromkeys(methods_keys(analysis.fitted.spec, analysis.fitted.effects)))
+    return tuple(keys)
+
+
+def _evidence(pool: PoolSummary) -> str:
+    people = "number of participants not stated for every row" if pool.n is None else plural(pool.n, "participant")
+    return f"{counts(pool)}, {people}"
+
+
+def _i2_sentence(pool: PoolSummary, level: str) -> str:
+    found = pool.heterogeneity
+    limits = ""
+    if found.i2_low is not None and found.i2_high is not None:
+        limits = f" ({level} CI {percent_cell(found.i2_low)} to {percent_cell(found.i2_high)})"
+    return f"I² was {percent_cell(found.i2_tau2)}{limits} from τ² and {percent_cell(found.i2_q)} from Q"
+
+
+def _prediction_sentence(analysis: Analysis) -> str:
+    prediction = analysis.overall.prediction
+    if prediction is None:
+        return ""
+    digits = effect_digits(analysis.overall.mean)
+    inside = prediction.lower <= 0 <= prediction.upper
+    null = fixed(null_value(prediction.scale), 0)
+    return (
+        f"The true effect in a new setting is expected between {limits_cell(prediction, digits, ' and ')} "
+        f"({percent(prediction.level)} prediction interval, {df_text(prediction.df)} df), a range that "
+        f"{'includes' if inside else 'excludes'} no effect ({null})."
+    )
+
+
+def _subgroup_sentence(analysis: Analysis) -> str:
+    groups = analysis.subgroups
+    if groups is None:
+        return ""
+    name = humanise(groups.name)
+    if groups.test is None:
+        return f"Only one subgroup by {name} could be pooled, so no difference between subgroups was tested."
+    test = groups.test
+    return (
+        f"Test for differences between subgroups by {name}: Q = {fixed(test.q)} on {df_text(test.df)} df "
+        f"({p_phrase(test.p_value)})."
+    )
+
+
+def _methods_blocks(analysis: Analysis, where: str, cited: tuple[str, ...] | None) -> list[Block]:
+    text, keys = methods_text(analysis.fitted.spec, analysis.fitted.effects, cited=cited or ())
+    blocks: list[Block] = [Heading(3, "Methods", where), Paragraph(text)]
+    if cited is None:
+        blocks += [Heading(3, "References", f"{where}-references"), Listing(reference_list(keys), numbered=True)]
+    return blocks
+
+
+def _joint_methods(analyses: Sequence[Analysis], keys: tuple[str, ...]) -> list[Block]:
+    """Return the sentences that hold for all comparisons once, then what holds for some only."""
+    all_sentences = [methods_sentences(a.fitted.spec, a.fitted.effects, cited=keys)[0] for a in analyses]
+    shared = [sentence for sentence in all_sentences[0] if all(sentence in other for other in all_sentences)]
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for number, sentences in enumerate(all_sentences, 1):
+        groups.setdefault(tuple(s for s in sentences if s not in shared), []).append(number)
+    blocks: list[Block] = [Paragraph(" ".join(shared))] if shared else []
+    for sentences, numbers in groups.items():
+        if sentences and len(groups) == 1:
+            blocks.append(Paragraph(" ".join(sentences)))
+        elif sentences:
+            blocks.append(Paragraph(f"{_comparisons(numbers)}: {' '.join(sentences)}"))
+    return blocks
+
+
+def _comparisons(numbers: Sequence[int]) -> str:
+    """Write `Comparison 3`, `Comparisons 1 and 2`, `Comparisons 1, 2 and 4`."""
+    if len(numbers) == 1:
+        return f"Comparison {numbers[0]}"
+    return f"Comparisons {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"

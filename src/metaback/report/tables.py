@@ -1,0 +1,257 @@
+"""The tables that page and card share, as rows of text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from metaback.effects.effect_sizes import EffectSizes
+from metaback.numbers import ABSENT, df_text, fixed, humanise, p_text, percent_weights
+from metaback.postestimation.summary import Analysis, PoolSummary
+from metaback.report.document import Table
+from metaback.report.words import (
+    column_decimals,
+    comparison,
+    effect_digits,
+    estimate_cell,
+    i2_cell,
+    limits_cell,
+    measure_short,
+    measure_words,
+    percent,
+    plain,
+    sentence_case,
+    study_estimate,
+    tau2_cell,
+)
+
+ARM_ROLES = frozenset(f"{role}_{arm}" for role in ("n", "mean", "sd", "events") for arm in (1, 2))
+PRINTED_ROLES = frozenset({"effect", "se", "ci_low", "ci_high"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column of a table before it is put together."""
+
+    head: str
+    cells: tuple[str, ...]
+    numeric: bool = False
+
+
+def study_table(analysis: Analysis, *, brief: bool = False) -> Table:
+    """Return one row per row of the file: raw data, effect with its interval, variance, weight, origin.
+
+    brief: without raw data, variance and origin (for the card).
+    """
+    effects, spec = analysis.fitted.effects, analysis.fitted.spec
+    level = percent(spec.level)
+    columns = [_Column("Study", effects.labels), _Column("Row in file", effects.rows)]
+    if effects.by is not None:
+        groups = tuple(humanise(group) for group in effects.by)
+        columns.append(_Column(sentence_case(humanise(effects.by_name or "subgroup")), groups))
+    if not brief:
+        columns += _raw_columns(effects)
+    columns.append(_Column(f"{measure_short(effects.measure)} [{level} CI]", _effect_cells(analysis), numeric=True))
+    if not brief:
+        columns.append(_Column("Variance", tuple(column_decimals(effects.vi.tolist())), numeric=True))
+    weights = tuple(fixed(w, 1) for w in percent_weights(analysis.overall.weights.tolist()))
+    columns.append(_Column("Weight (%)", weights, numeric=True))
+    if not brief:
+        columns.append(_Column("How obtained", effects.routes))
+    remarks = _remarks(effects)
+    if any(remarks):
+        columns.append(_Column("Corrected, or why not pooled", remarks))
+    caption = (
+        f"Studies: {measure_words(effects.measure)} of each row with its {level} confidence "
+        f"interval (normal quantile){_log_remark(analysis)}; weights are those of the pool of all studies."
+    )
+    return _table(caption, columns, file="studies.csv")
+
+
+def pooled_table(analysis: Analysis) -> Table:
+    """Return one row for all studies and one per subgroup."""
+    spec = analysis.fitted.spec
+    level = percent(spec.level)
+    digits = effect_digits(analysis.overall.mean)
+    rows = pools(analysis)
+    columns = [
+        _Column("Group", tuple(name for name, _ in rows)),
+        *_size_columns([pool for _, pool in rows]),
+        _Column(
+            f"{measure_short(analysis.fitted.effects.measure)} [{level} CI]",
+            tuple(estimate_cell(pool.mean, digits) for _, pool in rows),
+            numeric=True,
+        ),
+        _Column("P", tuple(p_text(pool.mean.p_value) for _, pool in rows), numeric=True),
+    ]
+    if spec.model == "random":
+        columns.append(
+            _Column(f"τ² [{level} CI]", tuple(tau2_cell(pool.heterogeneity) for _, pool in rows), numeric=True)
+        )
+    columns.append(
+        _Column(_i2_head(analysis), tuple(i2_cell(pool.heterogeneity, spec) for _, pool in rows), numeric=True)
+    )
+    columns.append(_Column("Q (df), P", tuple(_q_cell(pool) for _, pool in rows), numeric=True))
+    if spec.model == "random" and spec.pi != "none":
+        cells = tuple(limits_cell(pool.prediction, digits) for _, pool in rows)
+        columns.append(_Column(f"{level} prediction interval", cells, numeric=True))
+    caption = f"Pooled results{_log_remark(analysis)}; {_i2_definition(analysis)}."
+    return _table(caption, columns, file="pooled.csv", strong=(0,) if len(rows) > 1 else ())
+
+
+def compact_table(analysis: Analysis) -> Table:
+    """Return the pooled results in as few columns as a card has room for."""
+    full = pooled_table(analysis)
+    dropped = {"Participants", "Q (df), P"}
+    keep = [i for i, head in enumerate(full.head) if head not in dropped]
+    return Table(
+        caption=comparison(analysis).title,
+        head=tuple(full.head[i] for i in keep),
+        rows=tuple(tuple(row[i] for i in keep) for row in full.rows),
+        numeric=tuple(full.numeric[i] for i in keep),
+        strong=full.strong,
+    )
+
+
+def overview_table(analyses: Sequence[Analysis]) -> Table:
+    """Return one row per comparison, for the top of a report with several."""
+    level = percent(analyses[0].fitted.spec.level)
+    columns = [
+        _Column("Comparison", tuple(f"{i}. {comparison(a).title}" for i, a in enumerate(analyses, 1))),
+        *_size_columns([a.overall for a in analyses]),
+        _Column("Measure", tuple(measure_short(a.fitted.effects.measure) for a in analyses)),
+        _Column(
+            f"Estimate [{level} CI]",
+            tuple(estimate_cell(a.overall.mean, effect_digits(a.overall.mean)) for a in analyses),
+            numeric=True,
+        ),
+        _Column("P", tuple(p_text(a.overall.mean.p_value) for a in analyses), numeric=True),
+        _Column(
+            f"{level} prediction interval",
+            tuple(limits_cell(a.overall.prediction, effect_digits(a.overall.mean)) for a in analyses),
+            numeric=True,
+        ),
+        _Column("I²", tuple(_i2_point(a) for a in analyses), numeric=True),
+    ]
+    return _table("Overview of all comparisons.", columns)
+
+
+def pools(analysis: Analysis) -> list[tuple[str, PoolSummary]]:
+    """Return the pool of all studies and those of the subgroups with their names."""
+    rows = [("All studies", analysis.overall)]
+    if analysis.subgroups is not None:
+        levels = (humanise(level) for level in analysis.subgroups.levels)
+        rows += zip(levels, analysis.subgroups.pools, strict=True)
+    return rows
+
+
+def _table(caption: str, columns: Sequence[_Column], file: str = "", strong: tuple[int, ...] = ()) -> Table:
+    rows = tuple(zip(*(column.cells for column in columns), strict=True))
+    return Table(caption, tuple(c.head for c in columns), rows, tuple(c.numeric for c in columns), file, strong)
+
+
+def _size_columns(listed: Sequence[PoolSummary]) -> list[_Column]:
+    """Return studies, effects where they are more than studies, and participants where any are known."""
+    columns = [_Column("Studies", tuple(str(pool.studies) for pool in listed), numeric=True)]
+    if any(pool.k != pool.studies for pool in listed):
+        columns.append(_Column("Effects", tuple(str(pool.k) for pool in listed), numeric=True))
+    if any(pool.n is not None for pool in listed):
+        columns.append(_Column("Participants", tuple(_people(pool) for pool in listed), numeric=True))
+    return columns
+
+
+def _people(pool: PoolSummary) -> str:
+    return ABSENT if pool.n is None else f"{pool.n:,}"
+
+
+def _i2_point(analysis: Analysis) -> str:
+    return i2_cell(analysis.overall.heterogeneity, analysis.fitted.spec).partition(" ")[0]
+
+
+def _q_cell(pool: PoolSummary) -> str:
+    found = pool.heterogeneity
+    if found.q_df == 0:
+        return ABSENT
+    return f"{fixed(found.q)} ({df_text(found.q_df)}), {p_text(found.q_p)}"
+
+
+def _i2_head(analysis: Analysis) -> str:
+    spec = analysis.fitted.spec
+    return "I²" if spec.i2 == "Q" or spec.model == "equal" else f"I² [{percent(spec.level)} CI]"
+
+
+def _i2_definition(analysis: Analysis) -> str:
+    spec = analysis.fitted.spec
+    return "I² from Q" if spec.i2 == "Q" or spec.model == "equal" else "I² from τ²"
+
+
+def _log_remark(analysis: Analysis) -> str:
+    return ", back-transformed; variances are those of logarithms" if analysis.overall.mean.scale == "log" else ""
+
+
+def _effect_cells(analysis: Analysis) -> tuple[str, ...]:
+    effects, spec = analysis.fitted.effects, analysis.fitted.spec
+    scale, digits = analysis.overall.mean.scale, effect_digits(analysis.overall.mean)
+    rows = zip(effects.yi.tolist(), effects.vi.tolist(), effects.estimable.tolist(), strict=True)
+    return tuple(
+        estimate_cell(study_estimate(y, v, spec.level, scale), digits) if ok else "not estimable" for y, v, ok in rows
+    )
+
+
+def _remarks(effects: EffectSizes) -> tuple[str, ...]:
+    pairs = zip(effects.corrections, effects.reasons, strict=True)
+    return tuple("; ".join(text for text in (fix, f"not pooled: {why}" if why else "") if text) for fix, why in pairs)
+
+
+def _raw_columns(effects: EffectSizes) -> list[_Column]:
+    """Return the raw data of the table: one column per arm, one for printed effects, one for every other role."""
+    values = {role: [_number(v) for v in column.tolist()] for role, column in effects.inputs.items()}
+    context = effects.context
+    columns: list[_Column] = []
+    for arm, name in ((1, context.treatment_1), (2, context.treatment_2)):
+        title = sentence_case(humanise(name)) if name else f"Arm {arm}"
+        columns += _arm_columns(values, arm, title, len(effects.labels))
+    columns += _printed_columns(values, len(effects.labels))
+    others = [role for role in values if role not in ARM_ROLES | PRINTED_ROLES and _any(values, role)]
+    columns += [_Column(sentence_case(humanise(r)), tuple(plain(v) for v in values[r]), numeric=True) for r in others]
+    return columns
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _any(values: dict[str, list[float | None]], *roles: str) -> bool:
+    return any(v is not None for role in roles for v in values.get(role, ()))
+
+
+def _arm_columns(values: dict[str, list[float | None]], arm: int, title: str, rows: int) -> list[_Column]:
+    blank: list[float | None] = [None] * rows
+    n, mean, sd, events = (values.get(f"{role}_{arm}", blank) for role in ("n", "mean", "sd", "events"))
+    columns: list[_Column] = []
+    if _any(values, f"events_{arm}"):
+        cells = tuple("" if e is None else f"{plain(e)} / {plain(t)}" for e, t in zip(events, n, strict=True))
+        columns.append(_Column(f"{title}: events / n", cells, numeric=True))
+    if _any(values, f"mean_{arm}", f"sd_{arm}"):
+        cells = tuple("" if m is None else f"{plain(m)} ({plain(s)})" for m, s in zip(mean, sd, strict=True))
+        columns.append(_Column(f"{title}: mean (SD)", cells, numeric=True))
+    if not _any(values, f"events_{arm}") and _any(values, f"n_{arm}"):
+        columns.append(_Column(f"{title}: n", tuple("" if t is None else plain(t) for t in n), numeric=True))
+    return columns
+
+
+def _printed_columns(values: dict[str, list[float | None]], rows: int) -> list[_Column]:
+    if not _any(values, "effect"):
+        return []
+    blank: list[float | None] = [None] * rows
+    parts = zip(*(values.get(role, blank) for role in ("effect", "se", "ci_low", "ci_high")), strict=True)
+    return [_Column("As printed in the source", tuple(_printed(*part) for part in parts), numeric=True)]
+
+
+def _printed(effect: float | None, se: float | None, low: float | None, high: float | None) -> str:
+    if effect is None:
+        return ""
+    if low is not None and high is not None:
+        return f"{plain(effect)} [{plain(low)}, {plain(high)}]"
+    return f"{plain(effect)} (SE {plain(se)})" if se is not None else plain(effect)

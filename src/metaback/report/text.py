@@ -1,0 +1,121 @@
+"""A result as plain text for a terminal: the numbers first, then what must be known, then what can be done next."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+
+from metaback.numbers import df_text, fixed, humanise, p_phrase, significant
+from metaback.postestimation.summary import Analysis, PoolSummary
+from metaback.report.sections import notes
+from metaback.report.words import (
+    clean,
+    comparison,
+    counts,
+    effect_digits,
+    limits_cell,
+    measure_words,
+    model_words,
+    one_line,
+    percent,
+    percent_cell,
+    plural,
+    sentence_case,
+)
+
+WIDTH = 100
+NOTE_LINES = 6
+NEXT_STEPS = "Next: .forest()  .to_frame()  .studies()  .report()"
+
+
+def summary_text(analysis: Analysis) -> str:
+    """Return about a dozen lines: what was pooled, the estimate, its range, the heterogeneity, subgroups and notes.
+
+    Subgroups (one line each) are the only part that grows with the data; notes beyond six lines are counted.
+    """
+    effects, spec, pool = analysis.fitted.effects, analysis.fitted.spec, analysis.overall
+    people = f", {plural(pool.n, 'participant')}" if pool.n is not None else ""
+    lines = [
+        f"{comparison(analysis).title} ({counts(pool)}{people})",
+        f"{sentence_case(measure_words(effects.measure))}, {model_words(spec)}, k = {pool.k}",
+        "",
+        f"  Estimate             {_mean_line(analysis, pool)}",
+        *_prediction_lines(analysis),
+        f"  Heterogeneity        {_heterogeneity_line(analysis, pool)}",
+        *_subgroup_lines(analysis),
+        *_note_lines(analysis),
+        NEXT_STEPS,
+    ]
+    return "\n".join(_shown(line) for line in lines)
+
+
+def _mean_line(analysis: Analysis, pool: PoolSummary) -> str:
+    mean, digits = pool.mean, effect_digits(analysis.overall.mean)
+    statistic = ""
+    if math.isfinite(mean.statistic):
+        name = "z" if math.isinf(mean.df) else f"t({df_text(mean.df)})"
+        statistic = f"{name} = {fixed(mean.statistic)}, {p_phrase(mean.p_value)}"
+    estimate = f"{fixed(mean.natural()[0], digits)}  {percent(mean.level)} CI {limits_cell(mean, digits)}"
+    return f"{estimate}   {statistic}".rstrip()
+
+
+def _prediction_lines(analysis: Analysis) -> list[str]:
+    spec, prediction = analysis.fitted.spec, analysis.overall.prediction
+    if spec.model == "equal" or spec.pi == "none":
+        return []
+    if prediction is None:
+        return [f"  Prediction interval  not estimable (k = {analysis.overall.k})"]
+    limits = limits_cell(prediction, effect_digits(analysis.overall.mean))
+    rule = "normal quantile" if math.isinf(prediction.df) else f"t, {df_text(prediction.df)} df"
+    return [f"  Prediction interval  {limits}   ({rule})"]
+
+
+def _heterogeneity_line(analysis: Analysis, pool: PoolSummary) -> str:
+    found, spec = pool.heterogeneity, analysis.fitted.spec
+    if found.q_df == 0:
+        return "not estimable from one effect"
+    parts: list[str] = []
+    if found.tau2 is not None:
+        limits = ""
+        if found.tau2_low is not None and found.tau2_high is not None:
+            limits = f" ({significant(found.tau2_low)} to {significant(found.tau2_high)})"
+        parts.append(f"tau² {significant(found.tau2)}{limits}")
+    from_q = spec.i2 == "Q" or spec.model == "equal"
+    parts.append(f"I² {percent_cell(found.i2_q if from_q else found.i2_tau2)} (from {'Q' if from_q else 'tau²'})")
+    parts.append(f"Q {fixed(found.q)}, df {df_text(found.q_df)}, {p_phrase(found.q_p)}")
+    return "   ".join(parts)
+
+
+def _subgroup_lines(analysis: Analysis) -> list[str]:
+    groups = analysis.subgroups
+    if groups is None:
+        return []
+    width = min(24, max((len(one_line(humanise(level))) for level in groups.levels), default=0))
+    lines = [f"  Subgroups by {humanise(groups.name)}:"]
+    for level, pool in zip(groups.levels, groups.pools, strict=True):
+        name = textwrap.shorten(one_line(humanise(level)) or "(blank)", 24, placeholder="…")
+        lines.append(f"    {name:<{width}}  k = {pool.k}  {_mean_line(analysis, pool)}")
+    if groups.test is not None:
+        test = groups.test
+        lines.append(f"    difference: Q = {fixed(test.q)}, df {df_text(test.df)}, {p_phrase(test.p_value)}")
+    return lines
+
+
+def _note_lines(analysis: Analysis) -> list[str]:
+    points = notes(analysis).points
+    if not points:
+        return [""]
+    lines: list[str] = []
+    for position, point in enumerate(points):
+        wrapped = textwrap.wrap(one_line(point), WIDTH - 4, max_lines=2, placeholder=" …") or ["(blank)"]
+        last = position == len(points) - 1
+        if len(lines) + len(wrapped) > NOTE_LINES - (0 if last else 1):
+            return [*lines, f"  ! {plural(len(points) - position, 'more note')}: see .report()"]
+        lines += [f"  ! {wrapped[0]}", *(f"    {line}" for line in wrapped[1:])]
+    return lines
+
+
+def _shown(line: str) -> str:
+    """Make a line safe and short enough; the gaps that align it stay."""
+    text = clean(line).translate({ord(space): " " for space in "\n\t\v\f\u2028\u2029"}).rstrip()
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1].rstrip()}…"

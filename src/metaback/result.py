@@ -1,0 +1,277 @@
+"""The verbs of metaback and the result that they return: a table of contents over the layers below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from metaback.data.read import read_trials
+from metaback.data.trials import Source, Trials
+from metaback.effects.compute import effect_sizes
+from metaback.effects.effect_sizes import EffectSizes
+from metaback.models.fitted import Estimate, Fitted
+from metaback.models.specs import PoolSpec, resolve_spec
+from metaback.postestimation.analysis import analyse
+from metaback.postestimation.summary import Analysis, Heterogeneity, Subgroups
+from metaback.postestimation.table import Request, TableAnalysis, analyse_table
+from metaback.report.card import card_html
+from metaback.report.frames import pooled_frame, studies_frame
+from metaback.report.methods import methods_text
+from metaback.report.records import analysis_record
+from metaback.report.text import summary_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from metaback.plots.style import Style
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """One pooled comparison: its numbers, tables, figure and report. Frozen; `update` makes another one.
+
+    >>> import metaback as mb
+    >>> pain = mb.load_dataset("backpain").query("outcome == 'pain' and treatment_1 == 'posterior_chain'")
+    >>> res = mb.pool(pain, preset="revman5")
+    >>> round(res.estimate.point, 2), [round(limit, 2) for limit in res.ci]
+    (-0.41, [-0.72, -0.1])
+    """
+
+    analysis: Analysis
+    source: Source
+
+    @property
+    def fitted(self) -> Fitted:
+        """Return request, effects, design and fit."""
+        return self.analysis.fitted
+
+    @property
+    def spec(self) -> PoolSpec:
+        """Return the resolved request."""
+        return self.analysis.fitted.spec
+
+    @property
+    def effects(self) -> EffectSizes:
+        """Return the effects that were pooled."""
+        return self.analysis.fitted.effects
+
+    @property
+    def estimate(self) -> Estimate:
+        """Return the pooled mean with its interval and test, on the analysis scale."""
+        return self.analysis.overall.mean
+
+    @property
+    def ci(self) -> tuple[float, float]:
+        """Return the confidence limits of the mean on the analysis scale."""
+        return self.estimate.lower, self.estimate.upper
+
+    @property
+    def p_value(self) -> float:
+        """Return the p value of the test of no effect."""
+        return self.estimate.p_value
+
+    @property
+    def pi(self) -> tuple[float, float] | None:
+        """Return the prediction interval on the analysis scale, None where there is none."""
+        prediction = self.analysis.overall.prediction
+        return None if prediction is None else (prediction.lower, prediction.upper)
+
+    @property
+    def heterogeneity(self) -> Heterogeneity:
+        """Return Q, tau2 and I2 with their intervals."""
+        return self.analysis.overall.heterogeneity
+
+    @property
+    def tau2(self) -> float | None:
+        """Return the between-study variance, None for equal effects and for one study."""
+        return self.heterogeneity.tau2
+
+    @property
+    def i2(self) -> float | None:
+        """Return I2 in percent by the definition of the spec (`heterogeneity` has both)."""
+        return self.heterogeneity.i2_q if self.spec.i2 == "Q" else self.heterogeneity.i2_tau2
+
+    @property
+    def k(self) -> int:
+        """Return the number of pooled effects."""
+        return self.analysis.overall.k
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader must know about this result."""
+        return self.analysis.overall.notes
+
+    @property
+    def subgroups(self) -> Subgroups | None:
+        """Return the pools of the subgroups and the test of their differences."""
+        return self.analysis.subgroups
+
+    def to_frame(self, *, transform: str | None = None) -> pd.DataFrame:
+        """Return one tidy row per pool (overall, then subgroups).
+
+        transform: None leaves numbers on the analysis scale (column `scale` says which); "natural" turns logs into
+        ratios.
+        """
+        return pooled_frame(self.analysis, transform=transform)
+
+    def studies(self) -> pd.DataFrame:
+        """Return one row per row of the table: effect, variance, weight, route, and why if it is not pooled."""
+        return studies_frame(self.analysis)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain JSON values."""
+        return analysis_record(self.analysis)
+
+    def methods_text(self) -> str:
+        """Return the methods paragraph of this analysis."""
+        return methods_text(self.spec, self.effects)[0]
+
+    def forest(self, ax: Axes | None = None, *, title: str | None = None, style: Style | None = None) -> Figure:
+        """Draw the forest plot: the full table as a new figure, or the panel alone in `ax`."""
+        from metaback.plots.forest import draw_forest, forest_data
+
+        return draw_forest(forest_data(self.analysis, title=title), style=style, ax=ax)
+
+    def report(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Write the report of this comparison into a folder, whole or not at all, and return the folder."""
+        return Results((self,), (), self.source, self.spec).report(folder, force=force)
+
+    def update(self, **choices: Any) -> Result:
+        """Pool the same effects again with other choices, e.g. `update(tau2="DL", ci="Wald")`."""
+        kept = self.spec.model_dump()
+        return Result(analyse(self.effects, resolve_spec(**{**kept, **choices})), self.source)
+
+    def __repr__(self) -> str:
+        """Return about 14 lines of text."""
+        return summary_text(self.analysis)
+
+    def _repr_html_(self) -> str:
+        """Return a compact card for notebooks."""
+        return card_html(self.analysis)
+
+
+@dataclass(frozen=True, repr=False)
+class Results:
+    """The pooled comparisons of one table, in its order; `unpooled` are those of which no row has an effect."""
+
+    items: tuple[Result, ...]
+    unpooled: tuple[EffectSizes, ...]
+    source: Source
+    spec: PoolSpec
+
+    def __iter__(self) -> Iterator[Result]:
+        """Iterate over the comparisons."""
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        """Count the comparisons."""
+        return len(self.items)
+
+    def __getitem__(self, position: int) -> Result:
+        """Return one comparison."""
+        return self.items[position]
+
+    def to_frame(self, *, transform: str | None = None) -> pd.DataFrame:
+        """Return the tidy rows of all comparisons under each other."""
+        return pd.concat([item.to_frame(transform=transform) for item in self.items], ignore_index=True)
+
+    def report(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Write one report of all comparisons into a folder, whole or not at all, and return the folder."""
+        from metaback.bundle import write_report
+
+        table = TableAnalysis(tuple(item.analysis for item in self.items), self.unpooled)
+        write_report(folder, table, self.source, self.spec, force=force)
+        return Path(folder)
+
+    def __repr__(self) -> str:
+        """Return the summaries of all comparisons."""
+        return "\n\n".join(map(repr, self.items))
+
+    def _repr_html_(self) -> str:
+        """Return the cards of all comparisons."""
+        return "\n".join(card_html(item.analysis) for item in self.items)
+
+
+def pool(
+    data: EffectSizes | Trials | pd.DataFrame,
+    *,
+    measure: str | None = None,
+    preset: str = "cochrane",
+    model: str | None = None,
+    tau2: str | None = None,
+    ci: str | None = None,
+    pi: str | None = None,
+    level: float | None = None,
+    by: str | None = None,
+    effect: str | None = None,
+    se: str | None = None,
+    study: str | None = None,
+) -> Result:
+    """Pool effects: y_i = mu + u_i + e_i with u_i ~ N(0, tau2) and e_i ~ N(0, v_i).
+
+    data: effect sizes, checked trials, or a data frame (which is checked first and not changed).
+    measure: key of the measure, e.g. "SMD", "MD", "RR", "OR", "RD"; None takes the one that the rows name.
+    preset: "cochrane" (REML; wider of Hartung-Knapp-Sidik-Jonkman and Wald; prediction interval with k - 1 df),
+    "revman5" (DerSimonian-Laird, Wald) or "metafor" (REML, Wald). The next five override it.
+    model: "random" or "equal". tau2: "DL", "PM", "REML". ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider".
+    pi: "none", "z", "t(k-1)", "t(k-2)". level: in (0, 1).
+    by: column of subgroups, each pooled with its own tau2. effect, se, study: columns of a frame that hold effects on
+    the analysis scale (log for ratios), their standard errors and the labels of the studies.
+
+    With one study the result is that study's own and a note says so. Raises `DataError` for a bad table,
+    `OptionError` for an unknown word, `EstimationError` when no row has an effect.
+
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"trial": ["A", "B", "C"], "g": [0.1, 0.3, 0.5], "s": [0.14, 0.17, 0.22]})
+    >>> res = pool(table, effect="g", se="s", study="trial", tau2="DL", ci="Wald")
+    >>> round(res.estimate.point, 4), res.tau2
+    (0.2375, 0.0)
+    """
+    spec = resolve_spec(preset, model=model, tau2=tau2, ci=ci, pi=pi, level=level)
+    if isinstance(data, EffectSizes):
+        effects, source = data, Source(data.source, "", len(data.labels), 0, {})
+    else:
+        trials = data if isinstance(data, Trials) else read_trials(data, roles=_roles(effect, se, study))
+        effects, source = effect_sizes(trials, measure=measure, preset=preset, by=by), trials.source
+    return Result(analyse(effects, spec), source)
+
+
+def _roles(effect: str | None, se: str | None, study: str | None) -> Mapping[str, str]:
+    """Return the roles of the columns that were named."""
+    given = {"yi": effect, "sei": se, "study": study}
+    return {role: column for role, column in given.items() if column is not None}
+
+
+def pool_table(
+    data: Trials | pd.DataFrame | str | Path,
+    *,
+    outcome: str | None = None,
+    compare: tuple[str, str] | None = None,
+    by: str | None = None,
+    measure: str | None = None,
+    preset: str = "cochrane",
+    model: str | None = None,
+    tau2: str | None = None,
+    ci: str | None = None,
+    pi: str | None = None,
+    level: float | None = None,
+) -> Results:
+    """Pool every outcome x comparison of a table, with its strata as subgroups, as `metaback pool` does.
+
+    data: checked trials, a frame or a file. outcome, compare: narrow to one outcome and one pair of treatments; rows
+    that name the pair the other way round are turned. by: another column of subgroups. The rest as in `pool`.
+
+    >>> import metaback as mb
+    >>> [res.k for res in pool_table(mb.load_dataset("backpain"), outcome="pain")]
+    [9, 2, 8, 4]
+    """
+    trials = data if isinstance(data, Trials) else read_trials(data)
+    spec = resolve_spec(preset, model=model, tau2=tau2, ci=ci, pi=pi, level=level)
+    table = analyse_table(trials, spec, Request(outcome, compare, by, measure))
+    items = tuple(Result(analysis, trials.source) for analysis in table.analyses)
+    return Results(items, table.unpooled, trials.source, spec)

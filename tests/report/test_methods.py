@@ -1,0 +1,115 @@
+"""The methods paragraph names every choice, and what it cites exists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+from metaback.effects.effect_sizes import EffectSizes
+from metaback.effects.presets import MEASURE_PRESETS
+from metaback.models import specs
+from metaback.models.specs import PRESETS, resolve_spec
+from metaback.postestimation.summary import Analysis
+from metaback.report.bibliography import references
+from metaback.report.methods import methods_keys, methods_text
+from metaback.report.sections import document_keys, report_document
+from metaback.stats.measures import MEASURES
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+def options(preset: str, measure: str = "SMD") -> dict[str, str]:
+    names = {"SMD": ("vtype",), "RR": ("zeros",)}[measure]
+    return {name: MEASURE_PRESETS[preset][name] for name in names}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_preset_reads_as_it_was_approved(preset: str, make_effects: Callable[..., EffectSizes]) -> None:
+    text, keys = methods_text(resolve_spec(preset), make_effects(options=options(preset)), software="metaback 0.1.0")
+    assert f"{text}\n{' '.join(keys)}\n" == (SNAPSHOTS / f"methods_{preset}.txt").read_text(encoding="utf-8")
+
+
+def test_ratio_names_zero_counts_and_logarithms(ratio: Analysis) -> None:
+    text, keys = methods_text(ratio.fitted.spec, ratio.fitted.effects)
+    assert "0.5 was added to all four cells" in text
+    assert "natural logarithms" in text
+    assert "sweeting2004" in keys
+    assert "Subgroups" not in text
+
+
+@pytest.mark.parametrize(("zeros", "words"), [("metafor", "also when neither arm"), ("none", "were not corrected")])
+def test_each_zero_policy_has_words(
+    zeros: str, words: str, ratio: Analysis, make_effects: Callable[..., EffectSizes]
+) -> None:
+    effects = make_effects(measure="RR", options={"zeros": zeros}, routes=("counts",) * 4 + ("",))
+    assert words in methods_text(ratio.fitted.spec, effects)[0]
+
+
+def test_formulas_are_told_only_where_they_were_used(make_effects: Callable[..., EffectSizes]) -> None:
+    printed = make_effects(routes=("printed effect with 95% CI",) * 4 + ("",))
+    assert "pooled standard deviation" not in methods_text(resolve_spec(), printed)[0]
+    assert "divided by 2 × 1.96" in methods_text(resolve_spec(), printed)[0]
+    raw = make_effects(routes=("means and SDs",) * 4 + ("",))
+    assert "pooled standard deviation" in methods_text(resolve_spec(), raw)[0]
+    assert "2 × 1.96" not in methods_text(resolve_spec(), raw)[0]
+
+
+def test_independent_effects_are_not_warned_about(make_effects: Callable[..., EffectSizes]) -> None:
+    assert "as if they were independent" in methods_text(resolve_spec(), make_effects())[0]
+    assert "independent" not in methods_text(resolve_spec(), make_effects(clusters=np.arange(5)))[0]
+
+
+def test_what_departs_from_the_preset_is_told(make_effects: Callable[..., EffectSizes]) -> None:
+    text, _ = methods_text(resolve_spec("cochrane", tau2="DL", level=0.9), make_effects(options={"vtype": "LS"}))
+    assert "except: estimator of τ² DL instead of REML; variance of the standardised mean difference LS instead" in text
+    assert "(90%)" in text
+    assert "95% CI" not in text.replace("printed effect with 95% CI", "")
+    assert "except" not in methods_text(resolve_spec("cochrane"), make_effects())[0]
+    assert "except: model equal instead of random" in methods_text(resolve_spec(model="equal"), make_effects())[0]
+
+
+def test_every_choice_changes_the_words(make_effects: Callable[..., EffectSizes]) -> None:
+    for name, alias in (
+        ("tau2", specs.Tau2),
+        ("ci", specs.MeanInterval),
+        ("pi", specs.PredictionInterval),
+        ("i2", specs.I2Definition),
+    ):
+        texts = {methods_text(resolve_spec(**{name: word}), make_effects())[0] for word in get_args(alias)}
+        assert len(texts) == len(get_args(alias)), name
+
+
+def test_every_combination_cites_what_exists(make_effects: Callable[..., EffectSizes]) -> None:
+    choices = product(
+        get_args(specs.Model), get_args(specs.Tau2), get_args(specs.MeanInterval), get_args(specs.PredictionInterval)
+    )
+    for (model, tau2, ci, pi), measure in product(choices, MEASURES):
+        effects = make_effects(measure=measure, options={}, routes=("counts", "means and SDs", "x", "y", ""))
+        text, keys = methods_text(resolve_spec(model=model, tau2=tau2, ci=ci, pi=pi), effects)
+        assert set(keys) <= set(references())
+        numbers = [int(n) for group in re.findall(r"\[([\d, ]+)\]", text) for n in group.split(",")]
+        assert sorted(set(numbers)) == list(range(1, len(keys) + 1))
+        first = list(dict.fromkeys(numbers))
+        assert first == sorted(first)
+        assert "significan" not in text.replace("significant digits", "")
+
+
+def test_numbers_go_on_from_those_of_the_document(make_effects: Callable[..., EffectSizes]) -> None:
+    text, keys = methods_text(resolve_spec(), make_effects(), cited=("tataryn2021", "cochran1954"))
+    assert keys[:2] == ("tataryn2021", "cochran1954")
+    assert "Cochran's Q [2]" in text
+
+
+def test_a_document_cites_each_reference_once(analysis: Analysis, ratio: Analysis) -> None:
+    keys = document_keys([analysis, ratio])
+    assert len(keys) == len(set(keys))
+    assert set(keys) == {*methods_keys(analysis.fitted.spec, analysis.fitted.effects)} | {
+        *methods_keys(ratio.fitted.spec, ratio.fitted.effects)
+    }
+    listed = report_document([analysis, ratio], title="x").blocks[-1]
+    assert len(listed.items) == len(keys)  # type: ignore[union-attr]
