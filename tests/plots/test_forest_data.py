@@ -242,11 +242,11 @@ def test_one_study(make: Make) -> None:
     assert data.rows[2].label == "Heterogeneity: not applicable"
 
 
-def test_zero_never_carries_a_sign(make: Make) -> None:
-    assert column(forest_data(make([-0.001], [0.0001], ["a"])), "SMD [95% CI]")[0] == (
-        "\u22120.0010 [\u22120.0012, \u22120.0008]"
-    )
-    assert column(forest_data(make([-0.001], [0.5], ["a"])), "SMD [95% CI]")[0] == "0.00 [\u22120.98, 0.98]"
+def test_zero_never_carries_a_sign_and_narrow_intervals_get_more_decimals(make: Make) -> None:
+    head = "SMD [95% CI]"
+    assert column(forest_data(make([-0.001], [0.5], ["a"])), head)[0] == "0.00 [\u22120.98, 0.98]"
+    assert column(forest_data(make([-0.001], [0.001], ["a"])), head)[0] == "\u22120.0010 [\u22120.0030, 0.0010]"
+    assert column(forest_data(make([-0.001], [0.001], ["a"]), digits=1), head)[0] == "0.0 [0.0, 0.0]"
 
 
 @pytest.mark.parametrize(

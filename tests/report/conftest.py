@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from metaback.effects.effect_sizes import Context, EffectSizes
 from metaback.models.fitted import Design, Estimate, Fit, Fitted
 from metaback.models.specs import PoolSpec, resolve_spec

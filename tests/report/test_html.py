@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from xml.sax.saxutils import escape
 
 import pytest
+
 from metaback.effects.effect_sizes import Context
 from metaback.postestimation.summary import Analysis
 from metaback.report.card import card_html

@@ -10,6 +10,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.presets import MEASURE_PRESETS
 from metaback.models import specs

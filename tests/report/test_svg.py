@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
 from metaback.report.svg import inline_svg
 
-HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 90 30" width="72pt">'
+SPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+HEAD = f'<svg {SPACES} viewBox="0 0 90 30" width="72pt">'
 
 
 def drawn(inside: str, prefix: str = "f1-") -> str:

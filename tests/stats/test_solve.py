@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
 import numpy as np
 import pytest
+from scipy.special import chdtri
+
 from metaback.models.specs import PoolSpec
 from metaback.models.univariate import fit_univariate
 from metaback.stats import solve
@@ -18,9 +24,11 @@ SURE = 1e-7  # a score smaller than this share of its terms has no sign to rely 
 EQUIVARIANT = 1e-9  # a promise of RELIABILITY (3)
 BATCH = 1e-12  # other sums in another order, no more
 METHODS = ("DL", "PM", "REML")
+MakeBatch = Callable[[int, int], Any]
+MakeLikelihood = Callable[[Any], Any]
 
 
-def grid_of(batch):
+def grid_of(batch: Any) -> np.ndarray:
     """Return 0 and a logarithmic grid up to the sum of squares, above which no maximum can lie."""
     smallest = np.nanmin(batch.v, axis=1)
     centred = np.where(batch.mask, batch.y - np.nanmean(batch.y, axis=1, keepdims=True), 0.0)
@@ -30,7 +38,7 @@ def grid_of(batch):
     return np.concatenate((np.zeros((len(low), 1)), low[:, None] * (top / low)[:, None] ** share), axis=1)
 
 
-def check_global_maximum(batch, likelihood):
+def check_global_maximum(batch: Any, likelihood: MakeLikelihood) -> int:
     """Compare a batch with its grid; return how many data sets have several peaks."""
     own = likelihood(batch)
     problems = prepare(batch.y, batch.v, batch.mask)
@@ -75,17 +83,19 @@ def check_global_maximum(batch, likelihood):
     return int((counts > 1).sum())
 
 
-def test_reml_is_the_global_maximum_and_no_peak_is_missed(hard_batch, likelihood) -> None:
+def test_reml_is_the_global_maximum_and_no_peak_is_missed(hard_batch: MakeBatch, likelihood: MakeLikelihood) -> None:
     several = sum(check_global_maximum(hard_batch(1_000, seed), likelihood) for seed in range(3))
     assert several >= 20  # else the test would not test much
 
 
 @pytest.mark.slow
-def test_reml_is_the_global_maximum_of_100_000_data_sets(hard_batch, likelihood) -> None:
+def test_reml_is_the_global_maximum_of_100_000_data_sets(hard_batch: MakeBatch, likelihood: MakeLikelihood) -> None:
     assert sum(check_global_maximum(hard_batch(1_000, seed), likelihood) for seed in range(100, 200)) >= 700
 
 
-def test_neither_mesh_nor_batch_size_decides_which_peaks_are_found(hard_batch, monkeypatch) -> None:
+def test_neither_mesh_nor_batch_size_decides_which_peaks_are_found(
+    hard_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     batch = hard_batch(300, 7)
     problems = prepare(batch.y, batch.v, batch.mask)
     coarse = find_peaks(problems)
@@ -95,7 +105,7 @@ def test_neither_mesh_nor_batch_size_decides_which_peaks_are_found(hard_batch, m
     np.testing.assert_allclose(coarse.tau2, fine.tau2, rtol=1e-10, atol=1e-14)
 
 
-def test_the_likelihood_of_the_fit_is_the_likelihood(hard_batch, likelihood) -> None:
+def test_the_likelihood_of_the_fit_is_the_likelihood(hard_batch: MakeBatch, likelihood: MakeLikelihood) -> None:
     batch = hard_batch(300, 8)
     for method in METHODS:
         fit = fit_univariate(batch.y, batch.v, batch.mask, PoolSpec(tau2=method, ci="Wald"))
@@ -105,15 +115,13 @@ def test_the_likelihood_of_the_fit_is_the_likelihood(hard_batch, likelihood) -> 
 # ---------------------------------------------------------------- roots
 
 
-def generalised_q(y, v, tau2):
+def generalised_q(y: np.ndarray, v: np.ndarray, tau2: float) -> float:
     """Compute Q at tau2 from its definition for one data set."""
     w = 1 / (v + tau2)
     return float((w * (y - (w * y).sum() / w.sum()) ** 2).sum())
 
 
-def test_paule_mandel_and_the_q_profile_solve_their_equations(hard_batch) -> None:
-    from scipy.special import chdtri  # noqa: PLC0415 (only here)
-
+def test_paule_mandel_and_the_q_profile_solve_their_equations(hard_batch: MakeBatch) -> None:
     batch = hard_batch(500, 11)
     problems = prepare(batch.y, batch.v, batch.mask)
     m = batch.mask.sum(axis=1) - 1.0
@@ -134,7 +142,7 @@ def test_paule_mandel_and_the_q_profile_solve_their_equations(hard_batch) -> Non
     assert (low <= high)[~np.isnan(low)].all()
 
 
-def test_the_interval_grows_with_its_level(hard_batch) -> None:
+def test_the_interval_grows_with_its_level(hard_batch: MakeBatch) -> None:
     batch = hard_batch(300, 12)
     problems = prepare(batch.y, batch.v, batch.mask)
     narrow, wide = q_profile(problems, 0.9), q_profile(problems, 0.99)
@@ -144,7 +152,7 @@ def test_the_interval_grows_with_its_level(hard_batch) -> None:
     assert (wide[1][known] >= narrow[1][known]).all()
 
 
-def test_a_search_that_runs_out_of_steps_says_so(hard_batch, monkeypatch) -> None:
+def test_a_search_that_runs_out_of_steps_says_so(hard_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = hard_batch(50, 13)
     monkeypatch.setattr(solve, "MAX_STEPS", 1)
     problems = prepare(batch.y, batch.v, batch.mask)
@@ -190,8 +198,6 @@ def test_a_factor_of_1e18_between_variances_costs_no_digit() -> None:
     # RELIABILITY, finding 3: Q is 1.60000064 and metafor says 1.60002. By hand with y = 0, 0.4, 100 and these v:
     y, v = np.array([[0.0, 0.4, 100.0]]), np.array([[1e-12, 0.1, 1e6]])
     q = moments(prepare(y, v, np.ones((1, 3), dtype=bool)), np.zeros(1)).q1[0]
-    import mpmath  # noqa: PLC0415 (only here)
-
     with mpmath.workdps(60):
         w = [1 / mpmath.mpf(x) for x in v[0]]
         mean = sum(a * mpmath.mpf(b) for a, b in zip(w, y[0], strict=True)) / sum(w)
@@ -202,26 +208,26 @@ def test_a_factor_of_1e18_between_variances_costs_no_digit() -> None:
 # ---------------------------------------------------------------- what must not change the answer
 
 
-def parts(batch, method, **spec):
+def parts(batch: Any, method: str) -> tuple[np.ndarray, ...]:
     """Return mean, se, tau2 and log-likelihood of a batch."""
-    fit = fit_univariate(batch.y, batch.v, batch.mask, PoolSpec(tau2=method, ci="HKSJ", **spec))
+    fit = fit_univariate(batch.y, batch.v, batch.mask, PoolSpec(tau2=method, ci="HKSJ"))
     assert (fit.status == 0).all()
     return fit.beta[:, 0], np.sqrt(fit.cov[:, 0, 0]), fit.theta[:, 0], fit.loglik
 
 
-def close(found, true, scale):
+def close(found: np.ndarray, true: np.ndarray, scale: np.ndarray | float) -> None:
     """Assert equality to EQUIVARIANT, relative to the number or to its scale where it is nearly 0."""
     np.testing.assert_allclose(found / scale, true / scale, rtol=EQUIVARIANT, atol=EQUIVARIANT * 1e-3)
 
 
-def spread(batch):
+def spread(batch: Any) -> np.ndarray:
     """Return the smallest standard error of each data set, the finest scale of its numbers."""
     return np.sqrt(np.nanmin(batch.v, axis=1))
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("shift", [1.0, -1e4, 1e8])
-def test_a_common_shift_moves_the_mean_and_nothing_else(hard_batch, method: str, shift: float) -> None:
+def test_a_common_shift_moves_the_mean_and_nothing_else(hard_batch: MakeBatch, method: str, shift: float) -> None:
     batch = hard_batch(400, 21)
     moved = type(batch)(batch.y + shift, batch.v, batch.mask)
     assert (moved.y - shift == batch.y)[batch.mask].all()  # the shift loses nothing
@@ -234,7 +240,7 @@ def test_a_common_shift_moves_the_mean_and_nothing_else(hard_batch, method: str,
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("factor", [1e-6, 1e-3, 7.0, 1e3, 1e6])
-def test_a_change_of_unit_changes_the_unit_only(hard_batch, method: str, factor: float) -> None:
+def test_a_change_of_unit_changes_the_unit_only(hard_batch: MakeBatch, method: str, factor: float) -> None:
     batch = hard_batch(400, 22)
     other = parts(type(batch)(batch.y * factor, batch.v * factor**2, batch.mask), method)
     (mean, se, tau2, loglik), size = parts(batch, method), spread(batch)
@@ -245,7 +251,7 @@ def test_a_change_of_unit_changes_the_unit_only(hard_batch, method: str, factor:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_turning_all_effects_turns_the_mean(hard_batch, method: str) -> None:
+def test_turning_all_effects_turns_the_mean(hard_batch: MakeBatch, method: str) -> None:
     batch = hard_batch(400, 23)
     (mean, *rest), (turned, *same) = parts(batch, method), parts(type(batch)(-batch.y, batch.v, batch.mask), method)
     np.testing.assert_array_equal(turned, -mean)
@@ -254,7 +260,7 @@ def test_turning_all_effects_turns_the_mean(hard_batch, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_order_of_studies_does_not_matter(hard_batch, method: str) -> None:
+def test_the_order_of_studies_does_not_matter(hard_batch: MakeBatch, method: str) -> None:
     batch = hard_batch(400, 24)
     order = np.random.default_rng(0).permuted(np.tile(np.arange(12), (400, 1)), axis=1)
     shuffled = type(batch)(*(np.take_along_axis(a, order, axis=1) for a in (batch.y, batch.v, batch.mask)))
@@ -265,7 +271,7 @@ def test_the_order_of_studies_does_not_matter(hard_batch, method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("ci", ["Wald", "Wald-t", "HKSJ", "HKSJ-wider"])
-def test_masked_batch_is_a_loop_over_subsets(hard_batch, method: str, ci: str) -> None:
+def test_masked_batch_is_a_loop_over_subsets(hard_batch: MakeBatch, method: str, ci: str) -> None:
     batch = hard_batch(300, 25)
     spec = PoolSpec(tau2=method, ci=ci)
     fit = fit_univariate(batch.y, batch.v, batch.mask, spec)
@@ -282,7 +288,7 @@ def test_masked_batch_is_a_loop_over_subsets(hard_batch, method: str, ci: str) -
         assert (fit.df[i], fit.status[i]) == (one.df, one.status)
 
 
-def test_what_is_masked_has_no_influence_whatever_stands_there(hard_batch) -> None:
+def test_what_is_masked_has_no_influence_whatever_stands_there(hard_batch: MakeBatch) -> None:
     batch = hard_batch(200, 26)
     spec = PoolSpec()
     true = fit_univariate(batch.y, batch.v, batch.mask, spec)
@@ -292,7 +298,7 @@ def test_what_is_masked_has_no_influence_whatever_stands_there(hard_batch) -> No
             np.testing.assert_array_equal(getattr(fit, name), getattr(true, name))
 
 
-def test_batch_axes_come_back_and_chunks_do_not_show(hard_batch, monkeypatch) -> None:
+def test_batch_axes_come_back_and_chunks_do_not_show(hard_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = hard_batch(60, 27)
     spec = PoolSpec()
     flat = fit_univariate(batch.y, batch.v, batch.mask, spec)
@@ -309,7 +315,7 @@ def test_batch_axes_come_back_and_chunks_do_not_show(hard_batch, monkeypatch) ->
     assert one.theta.shape == (60, 1)
 
 
-def test_inputs_are_not_changed(hard_batch) -> None:
+def test_inputs_are_not_changed(hard_batch: MakeBatch) -> None:
     batch = hard_batch(20, 28)
     before = [a.copy() for a in (batch.y, batch.v, batch.mask)]
     fit_univariate(batch.y, batch.v, batch.mask, PoolSpec())

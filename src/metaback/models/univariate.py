@@ -49,11 +49,9 @@ def fit_univariate(y: Floats, v: Floats, mask: NDArray[np.bool_], spec: PoolSpec
 def _fit_chunk(y: Floats, v: Floats, mask: NDArray[np.bool_], spec: PoolSpec, X: Floats | None) -> Fit:
     """Fit one chunk (n, k)."""
     problems = prepare(y, v, mask, X)
-    status = np.select(
-        [~mask.any(axis=1), problems.m < 0, _collinear(problems)],
-        [Status.NO_STUDIES, Status.TOO_FEW_STUDIES, Status.RANK_DEFICIENT],
-        Status.CONVERGED,
-    ).astype(np.int64)
+    status = np.where(_collinear(problems), int(Status.RANK_DEFICIENT), int(Status.CONVERGED))
+    status[problems.m < 0] = Status.TOO_FEW_STUDIES
+    status[~mask.any(axis=1)] = Status.NO_STUDIES
     good = np.flatnonzero(status == Status.CONVERGED)
     part = problems.take(good)
     n, p = problems.n, problems.p

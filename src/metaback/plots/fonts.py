@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from matplotlib.textpath import text_to_path
 
 MISSING = "\u25a1"
 _SPARE = 1.01
+_SPACES = re.compile(" {2,}")
 STAND_INS = (
     "Noto Sans",
     "Noto Sans CJK SC",
@@ -51,7 +53,7 @@ class Typeface:
         """Return the text as it can be drawn on one line: controls as spaces, what no font has as a box."""
         kept = (character for character in text if character not in _DROPPED)
         drawn = (" " if _is_control(c) else MISSING if c in self.missing else c for c in kept)
-        return "".join(drawn).strip()
+        return _SPACES.sub(" ", "".join(drawn)).strip()
 
     def properties(self, size: float, *, bold: bool = False) -> FontProperties:
         """Return the font of that size in points."""

@@ -162,9 +162,9 @@ def heterogeneity_text(heterogeneity: Heterogeneity, spec: PoolSpec, *, define: 
 
 
 def _tau2(value: float) -> str:
-    """Write tau2 with two decimals, more where it is small but not 0."""
+    """Write tau2 with two decimals, more where it is small but not 0, none where it is large."""
     if value == 0 or value >= 0.1:
-        return numbers.fixed(value)
+        return numbers.fixed(value, 0 if value >= 100 else 2)
     return numbers.significant(value, 2) if value >= 0.0001 else "0.00"
 
 

@@ -106,7 +106,7 @@ def ruler(style: Style, texts: Iterable[str]) -> Ruler:
 
 
 def glue(text: str) -> str:
-    """Keep `df = 8`, `P < 0.001` and `I² (from Q)` on one line when text is broken."""
-    for sign in ("=", "<", ">"):
+    """Keep `df = 8`, `P < 0.001`, `k - 1` and `I² (from Q)` on one line when text is broken."""
+    for sign in ("=", "<", ">", "\u2212"):
         text = text.replace(f" {sign} ", f"\u00a0{sign}\u00a0")
     return text.replace("I² (from ", "I²\u00a0(from\u00a0")

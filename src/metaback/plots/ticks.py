@@ -13,7 +13,7 @@ from metaback.errors import OptionError
 FEWEST, MOST, LIKED = 3, 7, 5
 _STEPS = (1.0, 2.0, 2.5, 5.0)
 _DECADE_SETS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
-_SLACK = 1e-9
+_SLACK, _FUSSY = 1e-9, 2.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def axis_ticks(
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise OptionError(f"an axis needs two finite limits, the lower one first; got {low!r} and {high!r}")
     found = _log_sets(low, high) if scale == "log" else _linear_sets(low, high, null or 0.0)
-    candidates = sorted(found, key=lambda ticks: abs(len(ticks.positions) - LIKED))
+    candidates = [ticks for _, ticks in sorted(found, key=_dislike)]
     if width is None or not math.isfinite(inches):
         return candidates[0]
     unit = inches / (high - low)
@@ -53,21 +53,31 @@ def axis_ticks(
     return Ticks(tuple(coarsest.positions[i] for i in kept), tuple(coarsest.labels[i] for i in kept))
 
 
-def _linear_sets(low: float, high: float, origin: float) -> list[Ticks]:
+def _dislike(candidate: tuple[bool, Ticks]) -> float:
+    """Rank a set by how far it is from the number that is liked; steps of 2.5 need an extra decimal and come last."""
+    fussy, ticks = candidate
+    return abs(len(ticks.positions) - LIKED) + (_FUSSY if fussy else 0.0)
+
+
+def _linear_sets(low: float, high: float, origin: float) -> list[tuple[bool, Ticks]]:
     """List the sets of multiples of a round step, counted from the origin, that have an allowed number of ticks."""
-    sets = [_multiples(low, high, origin, step, digits) for step, digits in _round_steps(high - low)]
-    return [Ticks(tuple(values), tuple(labels)) for values, labels in sets if FEWEST <= len(values) <= MOST]
+    found: list[tuple[bool, Ticks]] = []
+    for step, decimals, fussy in _round_steps(high - low):
+        values, labels = _multiples(low, high, origin, step, decimals)
+        if FEWEST <= len(values) <= MOST:
+            found.append((fussy, Ticks(tuple(values), tuple(labels))))
+    return found
 
 
-def _round_steps(span: float) -> list[tuple[float, int]]:
-    """List round steps from a twentieth to once the span, coarse first, with the decimals that each needs."""
+def _round_steps(span: float) -> list[tuple[float, int, bool]]:
+    """List round steps from a twentieth to once the span, coarse first: step, its decimals, whether it is a 2.5."""
     top = math.floor(math.log10(span)) + 1
-    steps: list[tuple[float, int]] = []
+    steps: list[tuple[float, int, bool]] = []
     for power in range(top, top - 4, -1):
         for mantissa in reversed(_STEPS):
             decimals = max(0, -power + (1 if mantissa == 2.5 else 0))
-            steps.append((float(f"{mantissa}e{power}"), decimals))
-    return [(step, decimals) for step, decimals in steps if span / 20 <= step <= span]
+            steps.append((float(f"{mantissa}e{power}"), decimals, mantissa == 2.5))
+    return [step for step in steps if span / 20 <= step[0] <= span]
 
 
 def _multiples(low: float, high: float, origin: float, step: float, decimals: int) -> tuple[list[float], list[str]]:
@@ -84,14 +94,14 @@ def _decimals(value: float) -> int:
     return next((d for d in range(6) if math.isclose(round(value, d), value, rel_tol=1e-9, abs_tol=1e-12)), 6)
 
 
-def _log_sets(low: float, high: float) -> list[Ticks]:
+def _log_sets(low: float, high: float) -> list[tuple[bool, Ticks]]:
     """List the tick sets of a log axis: decades and their parts where the range is wide, else round linear steps."""
     wide = [_decade_set(low, high, parts, 1) for parts in _DECADE_SETS]
     stride = 2
-    while len(_decade_set(low, high, (1.0,), stride - 1).positions) > MOST:
-        wide.append(_decade_set(low, high, (1.0,), stride))
+    while len((coarse := _decade_set(low, high, (1.0,), stride)).positions) >= FEWEST:
+        wide.append(coarse)
         stride += 1
-    allowed = [ticks for ticks in wide if FEWEST <= len(ticks.positions) <= MOST]
+    allowed = [(False, ticks) for ticks in wide if FEWEST <= len(ticks.positions) <= MOST]
     return allowed or _narrow_log_sets(low, high)
 
 
@@ -111,10 +121,10 @@ def _decade_set(low: float, high: float, parts: Sequence[float], stride: int) ->
     return Ticks(tuple(positions), tuple(labels))
 
 
-def _narrow_log_sets(low: float, high: float) -> list[Ticks]:
+def _narrow_log_sets(low: float, high: float) -> list[tuple[bool, Ticks]]:
     """List linear steps for a log axis too narrow for decades: 0.8, 0.9, 1.0, 1.1 (every step below 1 divides 1)."""
     sets = _linear_sets(math.exp(low), math.exp(high), 0.0)
-    return [Ticks(tuple(min(max(math.log(v), low), high) for v in s.positions), s.labels) for s in sets]
+    return [(f, Ticks(tuple(min(max(math.log(v), low), high) for v in s.positions), s.labels)) for f, s in sets]
 
 
 def _apart(ticks: Ticks, unit: float, width: Callable[[str], float], null: float | None) -> list[int]:

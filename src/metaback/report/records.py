@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import re
@@ -78,6 +76,7 @@ STUDY_COLUMNS = (
     "reason",
 )
 _FORMULA = re.compile("'*(?:\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
+_TO_QUOTE = re.compile('[,"\r\n]')
 Cell = str | float | int | bool | None
 
 
@@ -144,11 +143,8 @@ def studies_csv(analyses: Sequence[Analysis]) -> str:
 
 def csv_text(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     """Write a table as CSV with plain line feeds; text that a spreadsheet would run as a formula is defused."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([_cell(name) for name in head])
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return well_formed(buffer.getvalue())
+    lines = [",".join(_quoted(_cell(value)) for value in row) for row in (head, *rows)]
+    return well_formed("\n".join([*lines, ""]))
 
 
 def defused(text: str) -> str:
@@ -159,6 +155,11 @@ def defused(text: str) -> str:
 def restored(text: str) -> str:
     """Return the text that `defused` was given."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def _quoted(text: str) -> str:
+    """Quote a cell that holds a comma, a quote or any line end (the csv module forgets the lone carriage return)."""
+    return '"' + text.replace('"', '""') + '"' if _TO_QUOTE.search(text) else text
 
 
 def _cell(value: Cell) -> str:

@@ -128,7 +128,8 @@ def find_peaks(problems: Problems) -> Peaks:
     falls, and above the unweighted sum of squares the score is negative, so the search region is bounded.
     """
     total = _upper(problems)
-    live = np.flatnonzero((problems.m > 0) & (total > 0))
+    spread = (problems.m > 0) & (total > 0)
+    live = np.flatnonzero(spread)
     part = problems.take(live)
     v_max = np.where(np.isinf(part.v), 0.0, part.v).max(axis=0, initial=0.0)
     falls_from = np.maximum(v_max - 2 * part.v_min, 0.0)
@@ -151,8 +152,7 @@ def find_peaks(problems: Problems) -> Peaks:
         row = np.concatenate((row, row))
         left, right = _join(left, middle), _join(middle, right)
     inner = _polish(part, *_gather(brackets))
-    none = np.setdiff1d(np.arange(problems.n), live)
-    edge = np.concatenate((live[edge_row], none))
+    edge = np.concatenate((live[edge_row], np.flatnonzero(~spread)))
     rows = np.concatenate((live[inner.row], edge))
     zeros = np.zeros(edge.size)
     tau2 = np.concatenate((inner.tau2, zeros))
