@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from metaback.data.read import read_trials
+from metaback.data.roles import recognise
 from metaback.data.trials import Source, Trials
 from metaback.effects.compute import effect_sizes
 from metaback.effects.effect_sizes import EffectSizes
@@ -221,7 +222,7 @@ def pool(
     model: "random" or "equal". tau2: "DL", "PM", "REML". ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider".
     pi: "none", "z", "t(k-1)", "t(k-2)". level: in (0, 1).
     by: column of subgroups, each pooled with its own tau2. effect, se, study: columns of a frame that hold effects on
-    the analysis scale (log for ratios), their standard errors and the labels of the studies.
+    the analysis scale (log for ratios), their standard errors and the labels of the studies (numbered without).
 
     With one study the result is that study's own and a note says so. Raises `DataError` for a bad table,
     `OptionError` for an unknown word, `EstimationError` when no row has an effect.
@@ -236,15 +237,18 @@ def pool(
     if isinstance(data, EffectSizes):
         effects, source = data, Source(data.source, "", len(data.labels), 0, {})
     else:
-        trials = data if isinstance(data, Trials) else read_trials(data, roles=_roles(effect, se, study))
+        trials = data if isinstance(data, Trials) else _read_frame(data, effect, se, study)
         effects, source = effect_sizes(trials, measure=measure, preset=preset, by=by), trials.source
     return Result(analyse(effects, spec), source)
 
 
-def _roles(effect: str | None, se: str | None, study: str | None) -> Mapping[str, str]:
-    """Return the roles of the columns that were named."""
-    given = {"yi": effect, "sei": se, "study": study}
-    return {role: column for role, column in given.items() if column is not None}
+def _read_frame(frame: pd.DataFrame, effect: str | None, se: str | None, study: str | None) -> Trials:
+    """Check a frame with the columns that were named; without labels its rows are numbered."""
+    named = {"yi": effect, "sei": se, "study": study}
+    roles = {role: column for role, column in named.items() if column is not None}
+    if "study" not in recognise(frame.columns, roles)[0] and study is None:
+        frame = frame.assign(study=[f"Study {number}" for number in range(1, len(frame) + 1)])
+    return read_trials(frame, roles=roles)
 
 
 def pool_table(

@@ -32,6 +32,7 @@ from metaback.plots.text import ELLIPSIS, glue, ruler
 from metaback.postestimation.summary import Analysis
 
 Make = Callable[..., Analysis]
+THIN_SPACE = 0.015  # inches: the narrowest gap is that between an estimate and its bold interval
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = [
     "$x_1$ and $$ 2001",
@@ -61,12 +62,12 @@ def boxes(figure: Figure) -> list[tuple[str, np.ndarray]]:
 
 
 def collisions(figure: Figure) -> list[tuple[str, str]]:
-    """List the pairs of texts that touch."""
+    """List the pairs of texts that overlap, or stand side by side with less than a thin space between them."""
     found = boxes(figure)
     x0, y0, x1, y1 = np.array([extent for _, extent in found]).T
     wide = np.minimum(x1[:, None], x1) - np.maximum(x0[:, None], x0)
     high = np.minimum(y1[:, None], y1) - np.maximum(y0[:, None], y0)
-    pairs = np.argwhere(np.triu((wide > 0) & (high > 0.005), 1))
+    pairs = np.argwhere(np.triu((wide > -THIN_SPACE) & (high > 0.005), 1))
     return [(found[i][0], found[j][0]) for i, j in pairs]
 
 
@@ -305,6 +306,11 @@ def test_limits_of_the_reader_win_and_nonsense_is_refused(make: Make) -> None:
 def test_unknown_kind_of_file_is_refused(make_tataryn: Make, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="did you mean 'svg'"):
         save_figure(draw_forest(forest_data(make_tataryn())), tmp_path / "forest.svgg")
+
+
+def test_font_that_is_not_there_is_refused(make_tataryn: Make) -> None:
+    with pytest.raises(OptionError, match="did you mean 'DejaVu Sans'"):
+        draw_forest(forest_data(make_tataryn()), style=Style(font="Dejavu Sanz"))
 
 
 def test_rows_are_denser_in_a_tall_forest(make_many: Make) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from metaback.report import bundle_io
 from metaback.report.bundle_io import MANIFEST, changed_files, read_manifest, write_bundle
 
 FILES: dict[str, bytes | str] = {"report.html": "<p>é</p>", "tables/a.csv": b"a\n1\n", "figures/deep/f.svg": "<svg/>"}
-WRITERS = ("write_bundle", "_fill", "_swap")
+WRITERS = ("write_bundle", "_fill", "_carry", "_swap")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -79,7 +80,38 @@ def test_a_foreign_folder_is_refused(tmp_path: Path, manifest: str | None) -> No
         write_bundle(target, FILES)
     assert contents(target) == before
     write_bundle(target, FILES, force=True)
-    assert set(contents(target)) == {*FILES, MANIFEST}
+    assert set(contents(target)) == {*FILES, MANIFEST, "thesis.docx"}
+    assert contents(target)["thesis.docx"] == b"years of work"
+    write_bundle(target, {"new.txt": "new"}, force=True)
+    assert set(contents(target)) == {"new.txt", MANIFEST, "thesis.docx"}
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_force_keeps_what_others_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool) -> None:
+    target = tmp_path / "report"
+    write_bundle(target, FILES)
+    (target / "mine" / "deep").mkdir(parents=True)
+    (target / "mine" / "deep" / "a.txt").write_text("mine")
+    (target / "link").symlink_to("nowhere")
+    if not links:
+
+        def fail(*_: object, **__: object) -> None:
+            raise OSError(1, "no links here")
+
+        monkeypatch.setattr(bundle_io.os, "link", fail)
+    write_bundle(target, FILES, force=True)
+    assert (target / "mine" / "deep" / "a.txt").read_text() == "mine"
+    assert (target / "link").readlink() == Path("nowhere")
+    assert changed_files(target) == ("link", "mine/deep/a.txt")
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]
+
+
+def test_force_replaces_a_file_of_the_same_name(tmp_path: Path) -> None:
+    target = tmp_path / "report"
+    target.mkdir()
+    (target / "report.html").write_text("theirs")
+    write_bundle(target, FILES, force=True)
+    assert "theirs" not in (target / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_foreign_manifest_alone_is_refused(tmp_path: Path) -> None:
@@ -185,8 +217,7 @@ def interrupt_at(step: int, error: type[BaseException]) -> tuple[Callable[..., A
 @pytest.mark.parametrize("existing", [True, False])
 def test_interrupted_at_any_line(tmp_path: Path, error: type[BaseException], *, existing: bool) -> None:
     target = tmp_path / "new" / "report"
-    if existing:
-        write_bundle(target, {"old.txt": "old"})
+    reset(target, existing=existing)
     old = contents(tmp_path)
     step, done = 0, False
     while not done:
@@ -195,14 +226,14 @@ def test_interrupted_at_any_line(tmp_path: Path, error: type[BaseException], *, 
         before = sys.gettrace()
         sys.settrace(trace)
         try:
-            write_bundle(target, FILES)
+            write_bundle(target, FILES, force=True)
         except (error, FileError):
             pass
         finally:
             sys.settrace(before)
         done = seen[0] < step
         now = contents(tmp_path)
-        complete = {f"new/report/{name}" for name in (*FILES, MANIFEST)}
+        complete = {f"new/report/{name}" for name in (*FILES, MANIFEST, *(["theirs.txt"] if existing else []))}
         assert now == old or set(now) == complete, step
         assert [p.name for p in target.parent.iterdir()] == ["report"] if target.parent.exists() else not existing, step
         if set(now) == complete and not done:
@@ -212,12 +243,11 @@ def test_interrupted_at_any_line(tmp_path: Path, error: type[BaseException], *, 
 
 
 def reset(target: Path, *, existing: bool) -> None:
-    write_bundle(target, {"old.txt": "old"})
-    if not existing:
-        for path in (target / "old.txt", target / MANIFEST):
-            path.unlink()
-        target.rmdir()
-        target.parent.rmdir()
+    if target.exists():
+        shutil.rmtree(target.parent)
+    if existing:
+        write_bundle(target, {"old.txt": "old"})
+        (target / "theirs.txt").write_text("theirs")
 
 
 @pytest.mark.parametrize("broken", ["fsync", "rename"])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from xml.sax.saxutils import escape
 
 import pytest
@@ -58,7 +59,8 @@ ELEMENTS = {
 SVG = (
     '<?xml version="1.0"?><!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/x.dtd">'
     '<svg xmlns="http://www.w3.org/2000/svg" width="712.8pt" height="300pt" viewBox="0 0 712.8 300">'
-    '<metadata>http://example.org</metadata><g id="a"><path d="M 0 0 L 1 1" style="fill: none"/><text>{}</text></g></svg>'
+    "<metadata>http://example.org</metadata>"
+    '<g id="a"><path d="M 0 0 L 1 1" style="fill: none"/><text>{}</text></g></svg>'
 )
 
 
@@ -221,7 +223,7 @@ def test_headings_are_in_order(page: Page) -> None:
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(later <= earlier + 1 for earlier, later in zip(levels, levels[1:], strict=False))
+    assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
 
 
 def test_a_skipped_heading_is_refused() -> None:

@@ -13,6 +13,8 @@ from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ft2font import FT2Font
 from matplotlib.textpath import text_to_path
 
+from metaback.errors import OptionError, suggestion
+
 MISSING = "\u25a1"
 _SPARE = 1.01
 _SPACES = re.compile(" {2,}")
@@ -62,10 +64,15 @@ class Typeface:
 
 
 def typeface(main: str, texts: Iterable[str]) -> Typeface:
-    """Return the main font with as many stand-ins as the texts need and the machine has."""
+    """Return the main font with as many stand-ins as the texts need and the machine has.
+
+    Raises `OptionError` when the main font is not installed.
+    """
+    installed = {font.name for font in fontManager.ttflist}
+    if main not in installed:
+        raise OptionError(f"font={main!r} is not installed{suggestion(main, installed)}")
     lost = {c for text in texts for c in text if c not in _DROPPED and not _is_control(c)} - _characters(main)
     families = [main]
-    installed = {font.name for font in fontManager.ttflist} if lost else set[str]()
     for family in STAND_INS:
         if family in installed and lost & _characters(family):
             families.append(family)

@@ -36,8 +36,8 @@ def write_bundle(
     anything fails or is interrupted, the previous folder is untouched and nothing temporary stays.
 
     files: relative names with "/" -> content (text is written as UTF-8). provenance: goes into manifest.json.
-    force: replace also a folder that is not a metaback report. keep: files that must survive (the input); a folder
-    that holds one of them is never replaced. Raises `FileError`.
+    force: write also into a folder that holds files of others; those stay unless a new file has their name.
+    keep: files that must survive (the input); a folder that holds one of them is never touched. Raises `FileError`.
     """
     checked = {_checked(name): _encoded(content) for name, content in files.items()}
     _refuse_clashes(checked)
@@ -47,6 +47,7 @@ def write_bundle(
     try:
         with _parents(target), _beside(target) as (fresh, old):
             _fill(fresh, checked)
+            _carry(target, fresh)
             _swap(target, fresh, old)
     except OSError as error:
         raise FileError(f"cannot write '{folder}': {error.strerror or error}; the folder is as it was") from error
@@ -153,7 +154,7 @@ def _refuse_target(target: Path, shown: Path, *, force: bool, keep: Sequence[Pat
         names = ", ".join(strangers[:3]) + (", ..." if len(strangers) > 3 else "")
         raise FileError(
             f"'{shown}' holds files that metaback did not write ({names}); name another folder, or use force "
-            "(--force) to replace it with everything in it"
+            "(--force) to put the report among them"
         )
 
 
@@ -229,6 +230,19 @@ def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
             os.fsync(file.fileno())
     for part in made:
         _sync_folder(part)
+
+
+def _carry(target: Path, fresh: Path) -> None:
+    """Take the files of others over into the new folder, as links where the disk can, unless their name is taken."""
+    for name in _strangers(target, frozenset(_listed(read_manifest(target)))):
+        path = fresh / name
+        if os.path.lexists(path):
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(target / name, path, follow_symlinks=False)
+        except OSError:
+            shutil.copy2(target / name, path, follow_symlinks=False)
 
 
 def _swap(target: Path, fresh: Path, old: Path) -> None:

@@ -1,0 +1,180 @@
+"""The verbs and the result as a user of a notebook meets them."""
+
+from __future__ import annotations
+
+import json
+import math
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib.figure
+import numpy as np
+import pandas as pd
+import pytest
+
+import metaback as mb
+
+TIDY = "term estimate se statistic df p_value ci_low ci_high pi_low pi_high k n scale".split()
+
+
+@pytest.fixture(scope="module")
+def pain() -> mb.Result:
+    trials = mb.load_dataset("backpain").query("outcome == 'pain' and review == 'Tataryn 2021'")
+    return mb.pool(trials, by="stratum")
+
+
+@pytest.fixture(scope="module")
+def ratio() -> mb.Result:
+    table = pd.DataFrame(
+        {
+            "study": list("ABC"),
+            "events_1": [4, 6, 3],
+            "n_1": [123, 306, 231],
+            "events_2": [11, 29, 11],
+            "n_2": [139, 303, 220],
+        }
+    )
+    return mb.pool(table, measure="RR", preset="metafor")
+
+
+def test_every_public_name_loads_and_is_listed() -> None:
+    assert {name: getattr(mb, name) for name in mb.__all__}
+    assert set(mb.__all__) <= set(dir(mb))
+    with pytest.raises(AttributeError, match="no attribute 'pol'"):
+        mb.pol  # type: ignore[attr-defined]
+
+
+def test_the_frame_is_tidy_with_fixed_columns(pain: mb.Result) -> None:
+    frame = pain.to_frame()
+    assert list(frame.columns[: len(TIDY)]) == TIDY
+    assert list(frame["term"]) == ["overall", "6-8 weeks", "12-16 weeks"]
+    assert frame["k"].tolist() == [9, 4, 5]
+
+
+def test_ratios_are_logs_unless_asked_for(ratio: mb.Result) -> None:
+    logs, natural = ratio.to_frame(), ratio.to_frame(transform="natural")
+    assert (logs["scale"][0], natural["scale"][0]) == ("log", "natural")
+    assert natural["ci_high"][0] == pytest.approx(math.exp(logs["ci_high"][0]), rel=1e-12)
+    with pytest.raises(mb.OptionError, match="natural"):
+        ratio.to_frame(transform="naturl")
+
+
+def test_studies_keep_every_row_with_its_route(pain: mb.Result) -> None:
+    studies = pain.studies()
+    assert len(studies) == 9
+    assert set(studies["route"]) == {"printed effect with 95% CI"}
+    assert studies["weight"].sum() == pytest.approx(100, abs=1e-9)
+
+
+def test_text_fits_a_terminal_and_says_what_is_next(pain: mb.Result) -> None:
+    lines = repr(pain).splitlines()
+    assert len(lines) <= 18
+    assert max(map(len, lines)) <= 100
+    assert ".forest()" in lines[-1]
+
+
+class _Elements(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, list[tuple[str, str | None]]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, attrs))
+
+
+def test_the_card_is_escaped_and_the_same_each_time() -> None:
+    label = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
+    table = pd.DataFrame({"study": [label, "B"], "yi": [0.1, 0.2], "sei": [0.1, 0.1]})
+    card = mb.pool(table)._repr_html_()
+    tags = _Elements(card).found
+    assert not {"script", "img", "iframe", "object", "link"} & {tag for tag, _ in tags}
+    assert not any(name.startswith("on") or name == "id" for _, attrs in tags for name, _ in attrs)
+    assert mb.pool(table)._repr_html_() == card
+
+
+def test_update_pools_the_same_effects_in_another_way(pain: mb.Result) -> None:
+    other = pain.update(tau2="DL", ci="Wald")
+    assert (other.spec.tau2, other.spec.ci, pain.spec.tau2) == ("DL", "Wald", "REML")
+    assert other.ci != pain.ci
+    with pytest.raises(mb.OptionError, match="did you mean 'tau2'"):
+        pain.update(tau="DL")
+
+
+def test_results_are_frozen(pain: mb.Result) -> None:
+    with pytest.raises(AttributeError):
+        pain.source = None  # type: ignore[misc]
+
+
+def test_to_dict_is_plain_json_without_nan(ratio: mb.Result) -> None:
+    assert json.loads(json.dumps(ratio.to_dict(), allow_nan=False))["measure"] == "RR"
+
+
+def test_forest_gives_a_figure_or_draws_into_axes(pain: mb.Result) -> None:
+    assert isinstance(pain.forest(), matplotlib.figure.Figure)
+    figure = matplotlib.figure.Figure()
+    ax = figure.add_subplot()
+    assert pain.forest(ax) is figure
+    assert ax.collections or ax.patches or ax.lines
+
+
+def test_report_of_one_result(pain: mb.Result, tmp_path: Path) -> None:
+    assert pain.report(tmp_path / "one") == tmp_path / "one"
+    record = json.loads((tmp_path / "one" / "results.json").read_text(encoding="utf-8"))
+    assert len(record["comparisons"]) == 1
+    assert record["provenance"]["input"]["sha256"]
+
+
+def test_pool_takes_named_columns_and_numbers_rows_without_labels() -> None:
+    table = pd.DataFrame({"g": [0.1, 0.3, 0.5], "s": [0.14, 0.17, 0.22]})
+    before = table.copy()
+    res = mb.pool(table, effect="g", se="s", preset="metafor")
+    assert res.effects.labels == ("Study 1", "Study 2", "Study 3")
+    pd.testing.assert_frame_equal(table, before)
+
+
+def test_pool_takes_effect_sizes_and_follows_their_conventions() -> None:
+    trials = mb.load_dataset("backpain").query("outcome == 'pain' and treatment_1 == 'core_stabilisation'")
+    ours = mb.effect_sizes(trials, measure="SMD", preset="metafor")
+    theirs = mb.effect_sizes(trials, measure="SMD", preset="revman5")
+    assert ours.options == {"vtype": "LS"}
+    assert theirs.options == {"vtype": "RevMan"}
+    assert not np.allclose(ours.vi, theirs.vi, rtol=1e-6)
+    assert (
+        mb.pool(ours).estimate.point == mb.pool(trials, preset="metafor", measure="SMD", ci="HKSJ-wider").estimate.point
+    )
+
+
+def test_pool_table_is_the_command(tmp_path: Path) -> None:
+    results = mb.pool_table(mb.load_dataset("backpain"), measure="SMD", preset="revman5")
+    assert [res.k for res in results] == [9, 5, 2, 8, 4, 8, 3]
+    assert [es.context.outcome for es in results.unpooled] == ["function (PSFS)", "global perceived effect"]
+    assert len(results.to_frame()) == sum(1 + (len(res.subgroups.levels) if res.subgroups else 0) for res in results)
+    results.report(tmp_path / "all")
+    assert "not pooled" in (tmp_path / "all" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        ({"tau2": "reml"}, "did you mean 'REML'"),
+        ({"ci": "knha"}, "HKSJ"),
+        ({"preset": "cochran"}, "did you mean 'cochrane'"),
+        ({"level": 95}, "level=95"),
+        ({"measure": "smd"}, "did you mean 'SMD'"),
+        ({"by": "startum"}, "did you mean 'stratum'"),
+    ],
+)
+def test_unknown_words_get_the_likely_one(choices: dict[str, object], told: str) -> None:
+    with pytest.raises(mb.OptionError, match=told.replace("(", r"\(")):
+        mb.pool(mb.load_dataset("backpain").query("outcome == 'pain'"), **choices)  # type: ignore[arg-type]
+
+
+def test_two_unknown_words_are_told_together() -> None:
+    with pytest.raises(mb.OptionError, match="tau2='x'.*ci='y'"):
+        mb.pool(mb.load_dataset("backpain"), tau2="x", ci="y")
+
+
+def test_opposite_directions_are_not_pooled() -> None:
+    with pytest.raises(mb.DataError, match="higher is better"):
+        mb.pool(mb.load_dataset("backpain"), measure="MD")
