@@ -55,7 +55,7 @@ test-all: lint types
 	$(PYTEST) $(ALL_TESTS)
 
 bench: $(STAMP)
-	$(PYTEST) benchmarks --benchmark-only
+	$(BIN)/python benchmarks/run.py
 
 lock:
 	uv pip compile pyproject.toml --extra dev --extra excel --universal --python-version 3.11 \

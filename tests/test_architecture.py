@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("result",),
     ("cli",),
     (PACKAGE,),  # the public names, on top of all
+    ("__main__",),  # `python -m metaback`
 )
 RANK = {family: rank for rank, row in enumerate(LAYERS) for family in row}
 

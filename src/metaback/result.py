@@ -230,8 +230,8 @@ def pool(
     >>> import pandas as pd
     >>> table = pd.DataFrame({"trial": ["A", "B", "C"], "g": [0.1, 0.3, 0.5], "s": [0.14, 0.17, 0.22]})
     >>> res = pool(table, effect="g", se="s", study="trial", tau2="DL", ci="Wald")
-    >>> round(res.estimate.point, 4), res.tau2
-    (0.2375, 0.0)
+    >>> round(res.estimate.point, 4), round(res.heterogeneity.q, 4)
+    (0.2542, 2.5204)
     """
     spec = resolve_spec(preset, model=model, tau2=tau2, ci=ci, pi=pi, level=level)
     if isinstance(data, EffectSizes):

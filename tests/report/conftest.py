@@ -131,14 +131,14 @@ def build_effects(**changes: object) -> EffectSizes:
     return replace(effects, **changes)
 
 
-def build_pool(weights: list[float], **changes: object) -> PoolSummary:
+def build_pool(**changes: object) -> PoolSummary:
     """Return a pool with round numbers."""
     mean = Estimate(-0.4135, -0.7411, -0.0859, 0.1421, 0.95, "linear", -2.9107, 3.0, 0.0196)
     pool = PoolSummary(
         mean=mean,
         prediction=Estimate(-0.4135, -1.2134, 0.3864, 0.35, 0.95, "linear", df=3.0),
         heterogeneity=Heterogeneity(16.14, 3, 0.0404, 0.101, 0.0, 0.4711, 50.4, 49.6, 0.0, 82.2, 1.98),
-        weights=np.array(weights),
+        weights=np.full(5, 50.0),
         k=4,
         studies=3,
         n=106,
@@ -156,9 +156,9 @@ def build_analysis(effects: EffectSizes | None = None, spec: PoolSpec | None = N
     groups = None
     if effects.by is not None:
         levels = tuple(dict.fromkeys(effects.by))
-        pools = tuple(build_pool([50.0] * 5, k=2, studies=2, notes=(), n=None, prediction=None) for _ in levels)
+        pools = tuple(build_pool(k=2, studies=2, notes=(), n=None, prediction=None) for _ in levels)
         groups = Subgroups(effects.by_name or "", levels, pools, SubgroupTest(1.1, 1, 0.295))
-    return Analysis(fitted, build_pool([40.0, 20.0, 20.0, 20.0, math.nan], **pool), groups)
+    return Analysis(fitted, build_pool(**{"weights": np.array([40.0, 20.0, 20.0, 20.0, math.nan]), **pool}), groups)
 
 
 @pytest.fixture(params=HOSTILE, ids=range(len(HOSTILE)))

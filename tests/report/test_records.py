@@ -105,6 +105,15 @@ def test_numbers_have_twelve_digits(
     assert json_text(results_record([make_analysis(other)])) != json_text(results_record([make_analysis()]))
 
 
+def test_pooled_numbers_are_rounded_and_never_nan(make_analysis: Callable[..., Analysis]) -> None:
+    def written(point: float, se: float) -> str:
+        return pooled_csv([make_analysis(mean=Estimate(point, -1.0, 1.0, se, 0.95))])
+
+    assert written(0.1 * 3, 1.0) == written(0.3, 1.0)
+    assert written(0.3, 1.0) != written(0.30000001, 1.0)
+    assert "nan" not in written(math.nan, math.nan)
+
+
 def test_ratios_keep_their_scale(ratio: Analysis) -> None:
     found = results_record([ratio])["comparisons"][0]
     assert found["scale"] == "log"

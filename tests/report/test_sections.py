@@ -16,7 +16,7 @@ from metaback.postestimation.summary import Analysis, Heterogeneity, SubgroupTes
 from metaback.report.document import Figure, Heading, Listing, Notes, Paragraph, Table
 from metaback.report.sections import answer, heterogeneity_text, notes, report_document, section_blocks
 from metaback.report.tables import compact_table, overview_table, pooled_table, study_table
-from metaback.report.words import anchor, clean, column_decimals, effect_digits, favoured, plain
+from metaback.report.words import anchor, clean, column_decimals, effect_digits, favoured, plain, tau2_cell
 
 Make = Callable[..., Analysis]
 MakeEffects = Callable[..., EffectSizes]
@@ -99,16 +99,36 @@ def test_equal_effects_have_no_tau2(make_analysis: Make) -> None:
 def test_study_table(analysis: Analysis) -> None:
     table = study_table(analysis)
     assert table.head == (
-        *("Study", "Row in file", "Training time", "Posterior chain: mean (SD)", "Posterior chain: n"),
-        *("General exercise: mean (SD)", "General exercise: n", "SMD [95% CI]", "Variance", "Weight (%)"),
+        *("Study", "Row in file", "Training time", "Posterior chain: mean (SD), n", "General exercise: mean (SD), n"),
+        *("SMD [95% CI]", "Variance", "Weight (%)"),
         *("How obtained", "Corrected, or why not pooled"),
     )
     assert table.rows[1] == (
-        *("Atalay 2017", "row 3", "early", "−3.25 (1.5)", "10", "1234.568 (0.000123)", "10"),
+        *("Atalay 2017", "3", "early", "−3.25 (1.5), 10", "1234.568 (0.000123), 10"),
         *("−0.33 [−1.22, 0.56]", "0.2041", "20.0", "means and SDs", "arms swapped"),
     )
     assert table.rows[4][-5:] == ("not estimable", "–", "–", "", "not pooled: sd_1 not given")
+    assert table.rows[2][3] == "n = 9"
+    assert table.rows[4][3] == "1 (–), 12"
     assert table.file == "studies.csv"
+
+
+def test_very_long_tables_and_notes_are_cut_and_say_so(make_analysis: Make, make_effects: MakeEffects) -> None:
+    short = make_effects()
+    long = {
+        name: getattr(short, name) * 300
+        if isinstance(getattr(short, name), tuple)
+        else np.tile(getattr(short, name), 300)
+        for name in ("yi", "vi", "estimable", "labels", "rows", "clusters", "routes", "corrections", "by")
+    }
+    reasons = tuple("" if ok else f"reason {i}" for i, ok in enumerate(long["estimable"]))
+    analysis = make_analysis(make_effects(**long, reasons=reasons, inputs={}), weights=np.ones(1500))
+    table = study_table(analysis)
+    assert len(table.rows) == 1000
+    assert table.caption.endswith("The first 1,000 of 1,500 rows are shown.")
+    assert len(study_table(analysis, brief=True).rows) == 50
+    assert len(notes(analysis).points) == 40
+    assert notes(analysis).points[-1] == "263 more notes: results.json has them all."
 
 
 def test_weights_add_up_to_a_hundred(make_analysis: Make) -> None:
@@ -228,6 +248,26 @@ def test_a_column_of_variances_is_aligned() -> None:
     assert column_decimals([0.0575, 0.2, 1.25]) == ["0.0575", "0.2000", "1.2500"]
     assert column_decimals([1e-9, 1.0]) == ["1.00e−9", "1.00"]
     assert column_decimals([math.nan]) == ["–"]
+
+
+@pytest.mark.parametrize(
+    ("tau2", "low", "high", "text"),
+    [
+        (0.0346, 0.000263, 0.709, "0.0346 [0.0003, 0.7090]"),
+        (0.0, 0.0, 0.2041, "0 [0, 0.204]"),
+        (52.31, 0.0, 1234.5, "52.3 [0, 1234.5]"),
+        (0.2, None, None, "0.200"),
+        (None, None, None, "–"),
+        (0.1, 0.01, math.inf, "0.100 [0.010, ∞]"),
+        (1e-9, 0.0, 1e-8, "1.00e−9 [0, 1.00e−8]"),
+        (0.0, 0.0, 0.0, "0 [0, 0]"),
+    ],
+)
+def test_tau2_and_its_limits_share_decimals(
+    tau2: float | None, low: float | None, high: float | None, text: str
+) -> None:
+    found = Heterogeneity(1.0, 1, 0.5, tau2, low, high, None, None, None, None, None)
+    assert tau2_cell(found) == text
 
 
 def test_anchors_and_clean_text() -> None:

@@ -98,9 +98,9 @@ def test_hartung_knapp_multiplies_by_the_mean_square() -> None:
 
 
 def test_the_wider_rule_switches_where_the_widths_cross() -> None:
-    # at 95% and 4 df the widths cross where sqrt(q1/4) t = z, q1 = 4 (1.959964/2.776445)^2 = 1.9933...
+    # at 95% and 4 df the widths cross where sqrt(q1/4) t = z, q1 = 4 (1.959964/2.776445)^2
     cross = 4 * float(quantile(0.95, np.array([np.inf]))[0] / quantile(0.95, np.array([4.0]))[0]) ** 2
-    assert cross == pytest.approx(1.993346, abs=1e-6)
+    assert cross == pytest.approx(4 * (1.9599640 / 2.7764451) ** 2, rel=1e-7)
     q1 = np.array([cross * (1 - 1e-9), cross * (1 + 1e-9)])
     factor, df = MEAN_RULES["HKSJ-wider"].function(q1, np.array([4.0, 4.0]), 0.95)
     assert (factor[0], df[0]) == (1.0, np.inf)

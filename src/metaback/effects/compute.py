@@ -76,7 +76,7 @@ def effect_sizes(
     >>> from metaback.data.datasets import load_dataset
     >>> es = effect_sizes(load_dataset("backpain").query("study == 'Aasa 2015' and outcome == 'pain'"))
     >>> es.measure, es.routes[0], round(float(es.vi[0]), 6)
-    ('SMD', 'printed effect with 95% CI', 0.0575)
+    ('SMD', 'printed effect with 95% CI', 0.057504)
     """
     trials = data if isinstance(data, Trials) else read_trials(data)
     key = measure or default_measure(trials)

@@ -20,7 +20,7 @@ def fit_univariate(y: Floats, v: Floats, mask: NDArray[np.bool_], spec: PoolSpec
     """Fit y_i = x_i'beta + u_i + e_i, u_i ~ N(0, tau2), e_i ~ N(0, v_i), for a batch of problems at once.
 
     y, v, mask: (..., k) effects and variances on the analysis scale, and which of them belong to the problem; what is
-    masked has no influence, whatever stands there. X: (..., k, p) or None for a mean alone. Leading axes are batch
+    masked has no influence, whatever stands there, nor has a study of infinite variance. X: (..., k, p) or None for a mean alone. Leading axes are batch
     axes. Rows that cannot be fitted carry their `Status` and nan; they never stop the others.
 
     Edges: with as many studies as coefficients tau2 is 0 and intervals use the normal quantile.
@@ -28,7 +28,7 @@ def fit_univariate(y: Floats, v: Floats, mask: NDArray[np.bool_], spec: PoolSpec
     >>> y, v = np.array([0.1, 0.3, 0.5]), np.array([0.02, 0.03, 0.05])
     >>> fit = fit_univariate(y, v, np.ones(3, dtype=bool), PoolSpec(model="equal", ci="Wald"))
     >>> round(float(fit.beta[0]), 6)
-    0.225806
+    0.241935
     """
     shape = np.broadcast_shapes(y.shape, v.shape, mask.shape)
     batch, k = shape[:-1], shape[-1]
@@ -48,10 +48,10 @@ def fit_univariate(y: Floats, v: Floats, mask: NDArray[np.bool_], spec: PoolSpec
 
 def _fit_chunk(y: Floats, v: Floats, mask: NDArray[np.bool_], spec: PoolSpec, X: Floats | None) -> Fit:
     """Fit one chunk (n, k)."""
+    impossible = mask & ~(np.isfinite(y) & (v > 0))
+    mask = mask & ~impossible & np.isfinite(v)
     problems = prepare(y, v, mask, X)
-    status = np.where(_collinear(problems), int(Status.RANK_DEFICIENT), int(Status.CONVERGED))
-    status[problems.m < 0] = Status.TOO_FEW_STUDIES
-    status[~mask.any(axis=1)] = Status.NO_STUDIES
+    status = _status(problems, mask, impossible.any(axis=1))
     good = np.flatnonzero(status == Status.CONVERGED)
     part = problems.take(good)
     n, p = problems.n, problems.p
@@ -64,6 +64,8 @@ def _fit_chunk(y: Floats, v: Floats, mask: NDArray[np.bool_], spec: PoolSpec, X:
         status=status,
         n_iter=np.zeros(n, dtype=np.int64),
     )
+    if not good.size:
+        return out
     tau2 = np.zeros(good.size)
     if spec.model == "random":
         found = TAU2_ESTIMATORS[spec.tau2].function(part)
@@ -76,6 +78,15 @@ def _fit_chunk(y: Floats, v: Floats, mask: NDArray[np.bool_], spec: PoolSpec, X:
     out.df[good] = df
     out.loglik[good] = restricted(part, fit) if spec.model == "random" else full(part, fit)
     return out
+
+
+def _status(problems: Problems, mask: NDArray[np.bool_], impossible: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Tell which problems can be fitted, and why the others cannot."""
+    status = np.where(_collinear(problems), int(Status.RANK_DEFICIENT), int(Status.CONVERGED))
+    status[problems.m < 0] = Status.TOO_FEW_STUDIES
+    status[~mask.any(axis=1)] = Status.NO_STUDIES
+    status[impossible] = Status.IMPOSSIBLE_NUMBERS
+    return status
 
 
 def _collinear(problems: Problems) -> NDArray[np.bool_]:

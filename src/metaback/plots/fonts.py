@@ -70,7 +70,7 @@ def typeface(main: str, texts: Iterable[str]) -> Typeface:
     """
     installed = {font.name for font in fontManager.ttflist}
     if main not in installed:
-        raise OptionError(f"font={main!r} is not installed{suggestion(main, installed)}")
+        raise OptionError(f"font={main!r} is not installed{suggestion(main, sorted(installed))}")
     lost = {c for text in texts for c in text if c not in _DROPPED and not _is_control(c)} - _characters(main)
     families = [main]
     for family in STAND_INS:

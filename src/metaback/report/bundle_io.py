@@ -112,9 +112,9 @@ def _checked(name: str) -> str:
 
 def _bad_part(part: str) -> bool:
     return (
-        part in {"", ".", ".."}
+        not part
         or part != part.strip(" ")
-        or part.endswith(".")
+        or part.endswith(".")  # also "." and ".."
         or part.partition(".")[0].casefold() in _DEVICES
         or any(letter in _FORBIDDEN or not letter.isprintable() for letter in part)
     )

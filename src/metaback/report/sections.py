@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from metaback.numbers import df_text, fixed, humanise, p_phrase, significant
+from metaback.numbers import df_text, fixed, humanise, p_phrase
 from metaback.postestimation.summary import Analysis, PoolSummary
 from metaback.report.bibliography import reference_list
 from metaback.report.document import Block, Document, Figure, Heading, Listing, Notes, Paragraph
@@ -23,8 +23,10 @@ from metaback.report.words import (
     percent_cell,
     plural,
     sentence_case,
+    tau2_texts,
 )
 
+NOTES_SHOWN = 40
 CERTAINTY = "certainty of the evidence not rated"
 
 
@@ -82,14 +84,21 @@ def answer(analysis: Analysis) -> str:
 def notes(analysis: Analysis) -> Notes:
     """Return what a reader must not miss: notes of the data and of every pool, each once."""
     points = [*analysis.overall.notes]
-    points += [note for note in analysis.fitted.effects.notes if note not in points]
     effects = analysis.fitted.effects
+    points += effects.notes
     for label, row, reason in zip(effects.labels, effects.rows, effects.reasons, strict=True):
-        if reason and not any(label in point and reason in point for point in points):
+        if reason:
             points.append(f"{label} ({row}) is not pooled: {reason}.")
     for name, pool in pools(analysis)[1:]:
         points += [f"{name}: {note}" for note in pool.notes]
-    return Notes("Read this with the result", tuple(dict.fromkeys(points)))
+    return Notes("Read this with the result", _limited(tuple(dict.fromkeys(points))))
+
+
+def _limited(points: tuple[str, ...]) -> tuple[str, ...]:
+    """Keep a box readable: the first points, and how many more there are."""
+    if len(points) <= NOTES_SHOWN:
+        return points
+    return (*points[: NOTES_SHOWN - 1], f"{len(points) - NOTES_SHOWN + 1:,} more notes: results.json has them all.")
 
 
 def heterogeneity_text(analysis: Analysis) -> str:
@@ -100,11 +109,10 @@ def heterogeneity_text(analysis: Analysis) -> str:
         return "With one effect, heterogeneity cannot be estimated."
     sentences = [f"Cochran's Q was {fixed(found.q)} on {df_text(found.q_df)} df ({p_phrase(found.q_p)})"]
     if found.tau2 is not None:
-        limits = ""
-        if found.tau2_low is not None and found.tau2_high is not None:
-            limits = f" ({level} CI {significant(found.tau2_low)} to {significant(found.tau2_high)})"
+        point, ends = tau2_texts(found)
+        limits = f" ({level} CI {' to '.join(ends)})" if ends else ""
         unit = " on the log scale" if pool.mean.scale == "log" else ""
-        sentences.append(f"the between-study variance τ² was {significant(found.tau2)}{limits}{unit}")
+        sentences.append(f"the between-study variance τ² was {point}{limits}{unit}")
         sentences.append(_i2_sentence(pool, level))
     else:
         sentences.append(f"I² from Q was {percent_cell(found.i2_q)}")

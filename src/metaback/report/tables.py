@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.numbers import ABSENT, df_text, fixed, humanise, p_text, percent_weights
@@ -27,6 +27,8 @@ from metaback.report.words import (
 )
 
 ARM_ROLES = frozenset(f"{role}_{arm}" for role in ("n", "mean", "sd", "events") for arm in (1, 2))
+PAGE_ROWS = 1000
+CARD_ROWS = 50
 PRINTED_ROLES = frozenset({"effect", "se", "ci_low", "ci_high"})
 
 
@@ -42,11 +44,15 @@ class _Column:
 def study_table(analysis: Analysis, *, brief: bool = False) -> Table:
     """Return one row per row of the file: raw data, effect with its interval, variance, weight, origin.
 
-    brief: without raw data, variance and origin (for the card).
+    brief: without raw data, variance and origin (for the card). Of very long tables the first rows are returned, and
+    the caption says so; the CSV holds all.
     """
     effects, spec = analysis.fitted.effects, analysis.fitted.spec
     level = percent(spec.level)
-    columns = [_Column("Study", effects.labels), _Column("Row in file", effects.rows)]
+    columns = [
+        _Column("Study", effects.labels),
+        _Column("Row in file", tuple(row.removeprefix("row ") for row in effects.rows)),
+    ]
     if effects.by is not None:
         groups = tuple(humanise(group) for group in effects.by)
         columns.append(_Column(sentence_case(humanise(effects.by_name or "subgroup")), groups))
@@ -66,7 +72,7 @@ def study_table(analysis: Analysis, *, brief: bool = False) -> Table:
         f"Studies: {measure_words(effects.measure)} of each row with its {level} confidence "
         f"interval (normal quantile){_log_remark(analysis)}; weights are those of the pool of all studies."
     )
-    return _table(caption, columns, file="studies.csv")
+    return _shortened(_table(caption, columns, file="studies.csv"), CARD_ROWS if brief else PAGE_ROWS)
 
 
 def pooled_table(analysis: Analysis) -> Table:
@@ -135,6 +141,16 @@ def overview_table(analyses: Sequence[Analysis]) -> Table:
         _Column("I²", tuple(_i2_point(a) for a in analyses), numeric=True),
     ]
     return _table("Overview of all comparisons.", columns)
+
+
+def _shortened(table: Table, most: int) -> Table:
+    """Keep the first rows of a table that is too long to be read."""
+    total = len(table.rows)
+    if total <= most:
+        return table
+    return replace(
+        table, rows=table.rows[:most], caption=f"{table.caption} The first {most:,} of {total:,} rows are shown."
+    )
 
 
 def pools(analysis: Analysis) -> list[tuple[str, PoolSummary]]:
@@ -233,12 +249,18 @@ def _arm_columns(values: dict[str, list[float | None]], arm: int, title: str, ro
     if _any(values, f"events_{arm}"):
         cells = tuple("" if e is None else f"{plain(e)} / {plain(t)}" for e, t in zip(events, n, strict=True))
         columns.append(_Column(f"{title}: events / n", cells, numeric=True))
-    if _any(values, f"mean_{arm}", f"sd_{arm}"):
-        cells = tuple("" if m is None else f"{plain(m)} ({plain(s)})" for m, s in zip(mean, sd, strict=True))
-        columns.append(_Column(f"{title}: mean (SD)", cells, numeric=True))
-    if not _any(values, f"events_{arm}") and _any(values, f"n_{arm}"):
+    elif _any(values, f"mean_{arm}", f"sd_{arm}"):
+        cells = tuple(_mean_cell(*row) for row in zip(mean, sd, n, strict=True))
+        columns.append(_Column(f"{title}: mean (SD), n", cells, numeric=True))
+    elif _any(values, f"n_{arm}"):
         columns.append(_Column(f"{title}: n", tuple("" if t is None else plain(t) for t in n), numeric=True))
     return columns
+
+
+def _mean_cell(mean: float | None, sd: float | None, n: float | None) -> str:
+    if mean is None:
+        return "" if n is None else f"n = {plain(n)}"
+    return f"{plain(mean)} ({plain(sd)}), {plain(n)}"
 
 
 def _printed_columns(values: dict[str, list[float | None]], rows: int) -> list[_Column]:

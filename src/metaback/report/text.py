@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 
-from metaback.numbers import df_text, fixed, humanise, p_phrase, significant
+from metaback.numbers import df_text, fixed, humanise, p_phrase
 from metaback.postestimation.summary import Analysis, PoolSummary
 from metaback.report.sections import notes
 from metaback.report.words import (
@@ -21,6 +21,7 @@ from metaback.report.words import (
     percent_cell,
     plural,
     sentence_case,
+    tau2_texts,
 )
 
 WIDTH = 100
@@ -76,10 +77,8 @@ def _heterogeneity_line(analysis: Analysis, pool: PoolSummary) -> str:
         return "not estimable from one effect"
     parts: list[str] = []
     if found.tau2 is not None:
-        limits = ""
-        if found.tau2_low is not None and found.tau2_high is not None:
-            limits = f" ({significant(found.tau2_low)} to {significant(found.tau2_high)})"
-        parts.append(f"tau² {significant(found.tau2)}{limits}")
+        point, ends = tau2_texts(found)
+        parts.append(f"tau² {point} ({' to '.join(ends)})" if ends else f"tau² {point}")
     from_q = spec.i2 == "Q" or spec.model == "equal"
     parts.append(f"I² {percent_cell(found.i2_q if from_q else found.i2_tau2)} (from {'Q' if from_q else 'tau²'})")
     parts.append(f"Q {fixed(found.q)}, df {df_text(found.q_df)}, {p_phrase(found.q_p)}")

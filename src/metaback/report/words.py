@@ -217,10 +217,22 @@ def i2_cell(heterogeneity: Heterogeneity, spec: PoolSpec) -> str:
 
 def tau2_cell(heterogeneity: Heterogeneity) -> str:
     """Write tau2 with its limits."""
-    low, high = heterogeneity.tau2_low, heterogeneity.tau2_high
-    limits = "" if low is None or high is None else f" [{significant(low)}, {_upper(high)}]"
-    return f"{significant(heterogeneity.tau2)}{limits}"
+    point, limits = tau2_texts(heterogeneity)
+    return f"{point} [{', '.join(limits)}]" if limits else point
 
 
-def _upper(value: float) -> str:
-    return "\u221e" if math.isinf(value) else significant(value)
+def tau2_texts(heterogeneity: Heterogeneity) -> tuple[str, tuple[str, str] | None]:
+    """Write tau2 and its limits with the decimals that three significant digits of tau2 need; an exact 0 is `0`."""
+    tau2, low, high = heterogeneity.tau2, heterogeneity.tau2_low, heterogeneity.tau2_high
+    if low is None or high is None:
+        return significant(tau2), None
+    leading = tau2 or high
+    size = math.floor(math.log10(leading)) if 0 < leading < math.inf else 0
+    texts = [_variance_text(value, 2 - size) for value in (tau2, low, high)]
+    return texts[0], (texts[1], texts[2])
+
+
+def _variance_text(value: float | None, digits: int) -> str:
+    if value == math.inf:
+        return "\u221e"
+    return fixed(value, max(0, digits)) if value and digits <= 6 else significant(value)

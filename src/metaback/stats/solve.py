@@ -128,7 +128,7 @@ def find_peaks(problems: Problems) -> Peaks:
     falls, and above the unweighted sum of squares the score is negative, so the search region is bounded.
     """
     total = _upper(problems)
-    spread = (problems.m > 0) & (total > 0)
+    spread = (problems.m > 0) & (total > FLOOR * problems.v_min)
     live = np.flatnonzero(spread)
     part = problems.take(live)
     v_max = np.where(np.isinf(part.v), 0.0, part.v).max(axis=0, initial=0.0)
@@ -174,7 +174,7 @@ def _mesh(part: Problems, upper: Floats) -> tuple[Index, _Ends, _Ends]:
     c = part.v_min
     mesh = MESH_FEW if part.n < FEW else MESH
     share = np.arange(mesh + 1)[:, None] / mesh
-    t = np.exp(share * np.log1p(upper / c)) * c - c
+    t = c * np.expm1(share * np.log1p(upper / c))
     t[0], t[-1] = 0.0, upper
     points = np.tile(np.arange(part.n), mesh + 1)
     ends = _evaluate(part, t) if part.X is None else _evaluate(part.take(points), t.ravel())

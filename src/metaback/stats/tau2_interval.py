@@ -23,7 +23,7 @@ def q_profile(problems: Problems, level: float) -> tuple[Floats, Floats]:
     >>> from metaback.stats.wls import prepare
     >>> two = prepare(np.array([[0.0, 1.0, 2.0]]), np.array([[0.1, 0.1, 0.1]]), np.ones((1, 3), bool))
     >>> [round(float(limit[0]), 6) for limit in q_profile(two, 0.95)]
-    [0.171085, 39.397895]
+    [0.171085, 39.39789]
     """
     tail = (1 - level) / 2
     known = problems.m > 0

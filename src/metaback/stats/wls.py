@@ -96,7 +96,7 @@ def prepare(y: Floats, v: Floats, mask: Bools, X: Floats | None = None) -> Probl
     y, v = np.take_along_axis(y, order, axis=0), np.take_along_axis(v, order, axis=0)
     origin = y[0].copy() if X is None else np.zeros(y.shape[1])
     y = np.where(np.isinf(v), 0.0, y - origin)
-    m = mask.sum(axis=1) - (1.0 if X is None else X.shape[-1])
+    m = mask.sum(axis=1) - (1.0 if X is None else float(X.shape[-1]))
     return Problems(y, v, X, origin, m, np.where(np.isinf(v[0]), 1.0, v[0]))
 
 

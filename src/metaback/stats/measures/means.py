@@ -22,9 +22,10 @@ def small_sample_factor(df: Floats) -> Floats:
     Source: Hedges 1981.
 
     >>> float(small_sample_factor(np.array([18.0]))[0].round(10))
-    0.9576464691
+    0.957646427
     """
-    x = np.where(df > 1, (df - 1) / 2, np.nan)
+    df = np.where(df > 1, df, np.nan)
+    x = (df - 1) / 2
     small = np.minimum(x, SERIES_FROM)
     direct = gamma(small + 0.5) / gamma(small)
     u = 1 / np.maximum(x, SERIES_FROM)

@@ -117,7 +117,7 @@ def risk_difference(
 
     >>> out = risk_difference(*(np.array([x]) for x in (4.0, 123.0, 11.0, 139.0)))
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 6)
-    (-0.0466, 0.000780)
+    (-0.0466, 0.00078)
     """
     flat_1, flat_2 = events_1 * (n_1 - events_1) == 0, events_2 * (n_2 - events_2) == 0
     t = _cells(events_1, n_1, events_2, n_2, zeros, flat_1 & flat_2)
