@@ -14,7 +14,21 @@ import pytest
 
 import metaback as mb
 
-TIDY = ["term", "estimate", "se", "statistic", "df", "p_value", "ci_low", "ci_high", "pi_low", "pi_high", "k", "n", "scale"]
+TIDY = [
+    "term",
+    "estimate",
+    "se",
+    "statistic",
+    "df",
+    "p_value",
+    "ci_low",
+    "ci_high",
+    "pi_low",
+    "pi_high",
+    "k",
+    "n",
+    "scale",
+]
 
 
 @pytest.fixture(scope="module")

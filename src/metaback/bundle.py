@@ -8,7 +8,7 @@ from pathlib import Path
 from metaback.data.trials import Source
 from metaback.models.specs import PoolSpec
 from metaback.plots.forest import draw_forest, forest_data
-from metaback.plots.save import figure_bytes, svg_text
+from metaback.plots.save import XML_DECLARATION, figure_bytes, svg_text
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import TableAnalysis
 from metaback.report.bibliography import selected_bibtex
@@ -38,8 +38,8 @@ def write_report(
 ) -> tuple[str, ...]:
     """Write the report of one or more comparisons as one folder, whole or not at all, and return its file names.
 
-    command: words that make the report again; force: replace a folder that metaback did not write; keep: files that
-    must survive. Raises `FileError` when the folder cannot be written; it is then as it was.
+    command: words that make the report again; force: write into a folder that metaback did not make, other files
+    in it kept; keep: files that must survive. Raises `FileError` when the folder cannot be written; it is then as it was.
     """
     record = _provenance(source, spec, command)
     files = report_files(table, source.name, record, progress)
@@ -82,10 +82,10 @@ def _forest(analysis: Analysis, number: int, files: dict[str, bytes | str]) -> F
     title = comparison(analysis).title
     name = f"forest-{number:02d}-{anchor(title)}"
     drawn = draw_forest(data)
-    files[f"figures/{name}.svg"] = figure_bytes(drawn, "svg", title=title)
+    svg = svg_text(drawn, name, title=title)
+    files[f"figures/{name}.svg"] = XML_DECLARATION + svg
     files[f"figures/{name}.png"] = figure_bytes(drawn, "png")
-    caption = f"Forest plot. {title}."
-    return Figure(svg_text(drawn, name, title=title), f"{name}.svg", caption, data.alt)
+    return Figure(svg, f"{name}.svg", f"Forest plot. {title}.", data.alt)
 
 
 def _provenance(source: Source, spec: PoolSpec, command: Sequence[str] | None) -> dict[str, object]:

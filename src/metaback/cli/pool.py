@@ -53,7 +53,9 @@ def _choice(words: Any) -> click.Choice[str]:
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("report"), show_default=True, help="Folder of the report."
 )
-@click.option("--force", is_flag=True, help="Replace the folder even if metaback did not write it.")
+@click.option(
+    "--force", is_flag=True, help="Write into a folder that metaback did not make (other files in it are kept)."
+)
 @click.option(
     "--format",
     "output",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ MISSING = frozenset(
     {"", "na", "n/a", "nan", "none", "null", ".", "-", "nr", "not reported", "\u2013", "\u2014", "\u2212"}
 )
 TRUE, FALSE = frozenset({"true", "yes", "1", "1.0", "t", "y"}), frozenset({"false", "no", "0", "0.0", "f", "n"})
+SHOWN = 10  # rows shown in a notebook
 ROUTE_ROLES = (
     ("effect", "ci_low", "ci_high"),
     ("effect", "se"),
@@ -88,9 +90,20 @@ class Trials:
         kept = self.frame.query(expression).index
         return self.take(self.frame.index.isin(kept))
 
+    def __repr__(self) -> str:
+        """Say what the table holds."""
+        studies = len(set(self.texts("study")))
+        roles = ", ".join(role if role == column else f"{role} = {column}" for role, column in self.roles.items())
+        return f"Trials: {len(self)} rows, {studies} studies, from {self.source.name}; roles: {roles}"
+
     def _repr_html_(self) -> str:
-        """Show the first rows, escaped."""
-        return self.frame.head(10).to_html(escape=True, border=0)
+        """Show the first rows of the columns that play a role, escaped."""
+        shown = self.frame[list(self.roles.values())].head(SHOWN)
+        table = shown.dropna(axis=1, how="all").to_html(
+            index=False, border=0, na_rep="", float_format=lambda value: f"{value:g}"
+        )
+        rest = f" (the first {SHOWN} shown)" if len(self) > SHOWN else ""
+        return f"<div><p>{len(self)} rows from {html.escape(self.source.name)}{rest}</p>{table}</div>"
 
 
 def make_trials(
@@ -200,7 +213,7 @@ def _numbers(role: Role, column: str, cells: list[object], rows: tuple[str, ...]
     values = np.full(len(cells), np.nan)
     problems: list[Problem] = []
     for i, cell in enumerate(cells):
-        if isinstance(cell, numbers.Real) and type(cell) is not bool:
+        if not isinstance(cell, bool) and isinstance(cell, numbers.Real):
             number = float(cell)
             if math.isnan(number):
                 continue

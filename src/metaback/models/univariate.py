@@ -10,13 +10,13 @@ from metaback.models.specs import PoolSpec
 from metaback.stats.inference import MEAN_RULES
 from metaback.stats.likelihoods import full, restricted
 from metaback.stats.tau2 import TAU2_ESTIMATORS
-from metaback.stats.wls import Floats, Problems, coefficients, prepare
+from metaback.stats.wls import Bools, Floats, Problems, coefficients, prepare
 from metaback.status import Status
 
 CHUNK = 40_000  # effects handled at a time, so that a chunk's temporaries stay in the processor's cache
 
 
-def fit_univariate(y: Floats, v: Floats, mask: NDArray[np.bool_], spec: PoolSpec, X: Floats | None = None) -> Fit:
+def fit_univariate(y: Floats, v: Floats, mask: Bools, spec: PoolSpec, X: Floats | None = None) -> Fit:
     """Fit y_i = x_i'beta + u_i + e_i, u_i ~ N(0, tau2), e_i ~ N(0, v_i), for a batch of problems at once.
 
     y, v, mask: (..., k) effects and variances on the analysis scale, and which of them belong to the problem; what is
@@ -46,12 +46,12 @@ def fit_univariate(y: Floats, v: Floats, mask: NDArray[np.bool_], spec: PoolSpec
     return _stack(parts, batch)
 
 
-def _fit_chunk(y: Floats, v: Floats, mask: NDArray[np.bool_], spec: PoolSpec, X: Floats | None) -> Fit:
+def _fit_chunk(y: Floats, v: Floats, mask: Bools, spec: PoolSpec, X: Floats | None) -> Fit:
     """Fit one chunk (n, k)."""
     impossible = mask & ~(np.isfinite(y) & (v > 0))
     mask = mask & ~impossible & np.isfinite(v)
     problems = prepare(y, v, mask, X)
-    status = _status(problems, mask, impossible.any(axis=1))
+    status = _status(problems, mask, impossible)
     good = np.flatnonzero(status == Status.CONVERGED)
     part = problems.take(good)
     n, p = problems.n, problems.p
@@ -80,16 +80,16 @@ def _fit_chunk(y: Floats, v: Floats, mask: NDArray[np.bool_], spec: PoolSpec, X:
     return out
 
 
-def _status(problems: Problems, mask: NDArray[np.bool_], impossible: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _status(problems: Problems, mask: Bools, impossible: Bools) -> NDArray[np.int64]:
     """Tell which problems can be fitted, and why the others cannot."""
     status = np.where(_collinear(problems), int(Status.RANK_DEFICIENT), int(Status.CONVERGED))
     status[problems.m < 0] = Status.TOO_FEW_STUDIES
     status[~mask.any(axis=1)] = Status.NO_STUDIES
-    status[impossible] = Status.IMPOSSIBLE_NUMBERS
+    status[impossible.any(axis=1)] = Status.IMPOSSIBLE_NUMBERS
     return status
 
 
-def _collinear(problems: Problems) -> NDArray[np.bool_]:
+def _collinear(problems: Problems) -> Bools:
     """Tell which problems have a design without full column rank."""
     if problems.X is None:
         return np.zeros(problems.n, dtype=bool)

@@ -15,6 +15,7 @@ from matplotlib.text import Text
 from metaback.errors import OptionError
 from metaback.plots.style import Style, drawing
 
+XML_DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _PROLOGUE = re.compile(r"\A.*?(?=<svg\b)", re.DOTALL)
 _GLOBAL_STYLE = re.compile(r"\s*<defs>\s*<style\b.*?</style>\s*</defs>", re.DOTALL)
@@ -57,7 +58,7 @@ def figure_bytes(fig: Figure, kind: str, *, title: str = "", dpi: int | None = N
     dpi: resolution of painted kinds, 300 by default, lowered where the figure is too tall to be painted at it.
     """
     if kind == "svg":
-        return f'<?xml version="1.0" encoding="utf-8"?>\n{svg_text(fig, title=title)}'.encode()
+        return (XML_DECLARATION + svg_text(fig, title=title)).encode()
     kinds = fig.canvas.get_supported_filetypes()
     if kind not in kinds:
         raise OptionError.unknown("kind", kind, sorted(kinds))

@@ -1,0 +1,267 @@
+"""What every method of a family must keep, whoever adds it: these tests run over the registries."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from metaback.data.roles import ROLES
+from metaback.effects.effect_sizes import EffectSizes
+from metaback.effects.presets import MEASURE_PRESETS
+from metaback.errors import OptionError
+from metaback.models import specs
+from metaback.models.specs import PRESETS, PoolSpec
+from metaback.models.univariate import fit_univariate
+from metaback.postestimation.analysis import analyse
+from metaback.registry import Registry
+from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES
+from metaback.stats.measures import MEASURES, about, raw_roles
+from metaback.stats.measures.family import option_names
+from metaback.stats.tau2 import TAU2_ESTIMATORS
+from metaback.stats.wls import prepare
+
+SAME = 1e-9  # RELIABILITY (3)
+BATCH = 1e-12  # the same sums, another order
+FAMILIES: dict[str, Registry] = {
+    "tau2": TAU2_ESTIMATORS, "ci": MEAN_RULES, "pi": PREDICTION_RULES, "measure": MEASURES,
+}  # fmt: skip
+ENTRIES = [(family, key) for family, registry in FAMILIES.items() for key in registry]
+BIBLIOGRAPHY = (Path(__file__).parents[2] / "references.bib").read_text(encoding="utf-8")
+
+
+# ---------------------------------------------------------------- what an entry must bring
+
+
+@pytest.mark.parametrize(("family", "key"), ENTRIES)
+def test_an_entry_has_a_title_and_references_that_exist(family: str, key: str) -> None:
+    entry = FAMILIES[family][key]
+    assert entry.key == key
+    assert len(entry.title) > 3
+    assert entry.cite
+    for word in entry.cite:
+        assert re.search(rf"^@\w+{{{word},", BIBLIOGRAPHY, re.MULTILINE), word
+
+
+@pytest.mark.parametrize(("family", "key"), ENTRIES)
+def test_an_entry_has_a_docstring_that_names_its_source(family: str, key: str) -> None:
+    text = inspect.getdoc(FAMILIES[family][key].function) or ""
+    assert text.splitlines()[0].rstrip().endswith((".", "correction")) or text.count("\n")
+    assert "Source:" in text
+
+
+@pytest.mark.parametrize("family", tuple(FAMILIES))
+def test_an_unknown_word_is_refused_with_the_family(family: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        FAMILIES[family]["nonsense"]
+    assert str(caught.value).startswith(f"{family}='nonsense' is not known")
+    assert all(key in str(caught.value) for key in FAMILIES[family])
+
+
+@pytest.mark.parametrize("family", tuple(FAMILIES))
+def test_a_family_is_a_table(family: str) -> None:
+    registry = FAMILIES[family]
+    assert [entry.key for entry in registry.entries()] == list(registry)
+    assert len(registry) == len(set(registry)) >= 3
+    key = next(iter(registry))
+    with pytest.raises(KeyError, match="defined twice"):
+        registry.register(key, title="again")(lambda: None)
+
+
+def test_the_words_of_a_spec_are_the_keys_of_the_families() -> None:
+    assert set(get_args(specs.Tau2)) == set(TAU2_ESTIMATORS)
+    assert set(get_args(specs.MeanInterval)) == set(MEAN_RULES)
+    assert set(get_args(specs.PredictionInterval)) == {"none", *PREDICTION_RULES}
+    assert set(get_args(specs.Preset)) == set(PRESETS) == set(MEASURE_PRESETS)
+
+
+@pytest.mark.parametrize("preset", tuple(PRESETS))
+def test_a_preset_is_made_of_known_words(preset: str) -> None:
+    spec = PoolSpec(preset=preset, **PRESETS[preset])
+    assert PoolSpec.model_validate_json(spec.model_dump_json()) == spec
+    names = {name for key in MEASURES for name in option_names(key)}
+    assert set(MEASURE_PRESETS[preset]) == names
+
+
+# ---------------------------------------------------------------- estimators of tau2 and rules of the mean
+
+RNG = np.random.default_rng(20)
+K = np.array([2, 3, 5, 8, 12, 12, 12, 12])
+MASK = np.arange(12) < K[:, None]
+Y = np.round(RNG.normal(0, 1, (8, 12)) * 2**20) / 2**20
+V = 10 ** RNG.uniform(-2, 1, (8, 12))
+POOLS = [{"tau2": key, "ci": ci} for key in TAU2_ESTIMATORS for ci in MEAN_RULES]
+
+
+def numbers(y: np.ndarray, v: np.ndarray, mask: np.ndarray, spec: dict[str, str]) -> tuple[np.ndarray, ...]:
+    """Return mean, se, tau2 and df of a batch."""
+    fit = fit_univariate(y, v, mask, PoolSpec(**spec))
+    assert (fit.status == 0).all()
+    assert (fit.theta >= 0).all()
+    return fit.beta[..., 0], np.sqrt(fit.cov[..., 0, 0]), fit.theta[..., 0], fit.df
+
+
+@pytest.mark.parametrize("spec", POOLS, ids=lambda spec: "-".join(spec.values()))
+def test_pools_are_equivariant(spec: dict[str, str]) -> None:
+    mean, se, tau2, df = numbers(Y, V, MASK, spec)
+    order = RNG.permutation(12)
+    for found, true in [
+        (numbers(Y + 64, V, MASK, spec), (mean + 64, se, tau2, df)),
+        (numbers(-Y, V, MASK, spec), (-mean, se, tau2, df)),
+        (numbers(Y * 1e-4, V * 1e-8, MASK, spec), (mean * 1e-4, se * 1e-4, tau2 * 1e-8, df)),
+        (numbers(Y * 1e5, V * 1e10, MASK, spec), (mean * 1e5, se * 1e5, tau2 * 1e10, df)),
+        (numbers(Y[:, order], V[:, order], MASK[:, order], spec), (mean, se, tau2, df)),
+    ]:
+        for a, b in zip(found, true, strict=True):
+            np.testing.assert_allclose(a, b, rtol=SAME)
+
+
+@pytest.mark.parametrize("spec", POOLS, ids=lambda spec: "-".join(spec.values()))
+def test_a_batch_is_a_loop_over_subsets(spec: dict[str, str]) -> None:
+    batch = numbers(np.where(MASK, Y, np.nan), np.where(MASK, V, np.nan), MASK, spec)
+    for i, k in enumerate(K):
+        for a, b in zip(batch, numbers(Y[i, :k], V[i, :k], np.ones(k, dtype=bool), spec), strict=True):
+            np.testing.assert_allclose(a[i], b, rtol=BATCH, atol=1e-15)
+
+
+@pytest.mark.parametrize("spec", POOLS, ids=lambda spec: "-".join(spec.values()))
+def test_one_study_and_equal_effects(spec: dict[str, str]) -> None:
+    one = np.ones(1, dtype=bool)
+    assert [float(x) for x in numbers(np.array([0.4]), np.array([0.04]), one, spec)] == [0.4, 0.2, 0.0, np.inf]
+    mean, se, tau2, _ = numbers(np.full(4, 0.7), V[0, :4], np.ones(4, dtype=bool), spec)
+    assert (mean, tau2) == (0.7, 0.0)
+    assert se == (0 if spec["ci"] == "HKSJ" else pytest.approx((1 / (1 / V[0, :4]).sum()) ** 0.5, rel=1e-14))
+
+
+@pytest.mark.parametrize("key", tuple(TAU2_ESTIMATORS))
+def test_an_estimator_of_equal_variances_is_the_excess_of_the_sample_variance(key: str) -> None:
+    # with equal variances all of DL, PM and REML are max(0, s2 - v)
+    y = Y[5:]
+    for v in (0.01, 0.5, 50.0):
+        found = TAU2_ESTIMATORS[key].function(prepare(y, np.full(y.shape, v), np.ones(y.shape, dtype=bool)))
+        np.testing.assert_allclose(found.value, np.maximum(0, y.var(axis=1, ddof=1) - v), rtol=1e-12)
+        assert found.converged.all()
+
+
+@pytest.mark.parametrize("key", tuple(MEAN_RULES))
+def test_a_rule_of_the_mean_knows_its_level(key: str) -> None:
+    q1, m = np.array([0.5, 4.0, 9.0]), np.array([4.0, 4.0, 4.0])
+    before = q1.copy(), m.copy()
+    factor, df = MEAN_RULES[key].function(q1, m, 0.95)
+    assert factor.shape == df.shape == (3,)
+    assert (factor >= 0).all()
+    assert (df > 0).all()
+    np.testing.assert_array_equal((q1, m), before)
+
+
+@pytest.mark.parametrize("key", tuple(PREDICTION_RULES))
+def test_prediction_holds_the_mean_and_is_wider_than_its_interval(key: str) -> None:
+    words = ("",) * 12
+    effects = EffectSizes(
+        Y[7], V[7], np.ones(12, dtype=bool), words, words, np.arange(12), "GEN", {}, words, words, words, {}
+    )
+    for tau2 in TAU2_ESTIMATORS:
+        pool = analyse(effects, PoolSpec(tau2=tau2, pi=key, ci="Wald")).overall
+        assert pool.prediction is not None
+        assert pool.prediction.lower <= pool.mean.lower <= pool.mean.point <= pool.mean.upper <= pool.prediction.upper
+
+
+# ---------------------------------------------------------------- measures
+
+RAW = {
+    "means": {"mean_1": [10.2, -3.0, 5.0], "sd_1": [2.1, 0.4, 1.0], "n_1": [30.0, 8.0, 2000.0],
+              "mean_2": [8.9, -3.5, 5.0], "sd_2": [2.4, 0.9, 1.5], "n_2": [28.0, 12.0, 100.0]},
+    "counts": {"events_1": [4.0, 30.0, 0.0, 10.0], "n_1": [123.0, 50.0, 25.0, 10.0],
+               "events_2": [11.0, 12.0, 4.0, 3.0], "n_2": [139.0, 50.0, 26.0, 12.0]},
+}  # fmt: skip
+COMPUTED = [key for key in MEASURES if about(key).kind != "none"]
+CHOICES = [
+    (key, {name: word})
+    for key in COMPUTED
+    for name, words in {"vtype": ("LS", "RevMan"), "zeros": ("RevMan", "metafor", "none")}.items()
+    for word in words
+    if name in option_names(key)
+] + [(key, {}) for key in COMPUTED if not option_names(key)]
+
+
+def arguments(key: str, **changes: list[float]) -> list[np.ndarray]:
+    raw = RAW[about(key).kind] | changes
+    return [np.array(raw[role]) for role in raw_roles(key)]
+
+
+@pytest.mark.parametrize("key", tuple(MEASURES))
+def test_a_signature_is_made_of_roles(key: str) -> None:
+    facts = about(key)
+    assert facts.key == key
+    assert facts.scale in {"linear", "log"}
+    assert set(raw_roles(key)) <= set(ROLES)
+    assert bool(raw_roles(key)) == (facts.kind != "none")
+    if facts.kind == "counts":
+        assert facts.correction
+        assert facts.undefined
+
+
+@pytest.mark.parametrize(("key", "options"), CHOICES)
+def test_swapping_the_arms_turns_the_effect(key: str, options: dict[str, str]) -> None:
+    roles = raw_roles(key)
+    given = dict(zip(roles, arguments(key), strict=True))
+    swapped = [given[role[:-1] + {"1": "2", "2": "1"}[role[-1]]] for role in roles]
+    one, other = MEASURES[key].function(*given.values(), **options), MEASURES[key].function(*swapped, **options)
+    np.testing.assert_allclose(other.yi, -one.yi, rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(other.vi, one.vi, rtol=1e-13)
+    np.testing.assert_array_equal(other.defined, one.defined)
+    np.testing.assert_array_equal(other.corrected, one.corrected)
+
+
+@pytest.mark.parametrize(("key", "options"), CHOICES)
+def test_rows_do_not_know_each_other_and_inputs_stay(key: str, options: dict[str, str]) -> None:
+    given = arguments(key)
+    before = [a.copy() for a in given]
+    whole = MEASURES[key].function(*given, **options)
+    for i in range(len(given[0])):
+        alone = MEASURES[key].function(*(a[i : i + 1] for a in given), **options)
+        for name in ("yi", "vi", "defined", "corrected"):
+            np.testing.assert_array_equal(getattr(alone, name), getattr(whole, name)[i : i + 1])
+    np.testing.assert_array_equal(given, before)
+
+
+@pytest.mark.parametrize(("key", "options"), CHOICES)
+def test_an_effect_is_defined_with_its_variance_or_not_at_all(key: str, options: dict[str, str]) -> None:
+    done = MEASURES[key].function(*arguments(key), **options)
+    np.testing.assert_array_equal(np.isfinite(done.yi), done.defined)
+    np.testing.assert_array_equal(np.isfinite(done.vi), done.defined)
+    assert (done.vi[done.defined] > 0).all()
+    assert not (done.corrected & ~done.defined).any()
+
+
+@pytest.mark.parametrize(("key", "options"), [c for c in CHOICES if about(c[0]).kind == "means"])
+@pytest.mark.parametrize("factor", [1e-3, 60.0])
+def test_a_change_of_unit(key: str, options: dict[str, str], factor: float) -> None:
+    raw = RAW["means"]
+    scaled = {role: [factor * x for x in raw[role]] for role in raw if not role.startswith("n_")}
+    one, other = (MEASURES[key].function(*arguments(key, **c), **options) for c in ({}, scaled))
+    power = 0 if key == "SMD" else 1
+    np.testing.assert_allclose(other.yi, one.yi * factor**power, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(other.vi, one.vi * factor ** (2 * power), rtol=1e-12)
+    shifted = {role: [x + 8 for x in raw[role]] for role in ("mean_1", "mean_2")}
+    moved = MEASURES[key].function(*arguments(key, **shifted), **options)
+    np.testing.assert_allclose(moved.yi, one.yi, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("key", [key for key in COMPUTED if about(key).kind == "counts"])
+def test_ten_times_the_people_is_a_tenth_of_the_variance(key: str) -> None:
+    raw = {role: [10 * x for x in values] for role, values in RAW["counts"].items()}
+    one, other = (MEASURES[key].function(*arguments(key, **c), zeros="none") for c in ({}, raw))
+    np.testing.assert_allclose(other.yi, one.yi, rtol=1e-12)
+    np.testing.assert_allclose(other.vi, one.vi / 10, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("key", "options"), CHOICES)
+def test_a_convention_that_is_not_known_is_refused(key: str, options: dict[str, str]) -> None:
+    for name in options:
+        with pytest.raises(OptionError, match=f"{name}='nonsense'"):
+            MEASURES[key].function(*arguments(key), **{name: "nonsense"})
