@@ -56,7 +56,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "bundle": frozenset({"numpy", "pandas"}),
     "result": frozenset({"numpy", "pandas"}),
     "cli": frozenset({"click", "rich"}),
-    **dict.fromkeys(("status", "numbers", "errors", "registry", PACKAGE), frozenset[str]()),
+    **dict.fromkeys(("status", "numbers", "errors", "registry", PACKAGE, "__main__"), frozenset[str]()),
 }
 
 # What may be imported inside a function: extras that a machine need not have, and libraries that take long to load.

@@ -39,7 +39,8 @@ def write_report(
     """Write the report of one or more comparisons as one folder, whole or not at all, and return its file names.
 
     command: words that make the report again; force: write into a folder that metaback did not make, other files
-    in it kept; keep: files that must survive. Raises `FileError` when the folder cannot be written; it is then as it was.
+    in it kept; keep: files that must survive. Raises `FileError` when the folder cannot be written; it is then as it
+    was.
     """
     record = _provenance(source, spec, command)
     files = report_files(table, source.name, record, progress)

@@ -31,6 +31,6 @@ _SENTENCES = {
     Status.NO_STUDIES: "No study has a usable effect and variance; check the columns that the effect is computed from.",
     Status.TOO_FEW_STUDIES: "Fewer studies than coefficients; drop moderators or pool more studies.",
     Status.RANK_DEFICIENT: "Moderators are collinear; drop one of those that repeat each other.",
-    Status.IMPOSSIBLE_NUMBERS: "An effect is not a finite number or a variance is not above 0; check or mask that study.",
+    Status.IMPOSSIBLE_NUMBERS: "An effect is not finite or a variance is not above 0; check or mask that study.",
     Status.NOT_CONVERGED: "The search for tau2 did not end within its limit; please report the data.",
 }

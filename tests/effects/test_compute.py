@@ -274,7 +274,20 @@ def test_the_comparison_may_come_as_a_list() -> None:
 
 def test_turned_rows_are_no_other_treatments() -> None:
     assert not any("treatments in arm" in note for note in both_ways(MEANS, MEANS, compare=("x", "y")).notes)
-    assert any("2 treatments in arm 1" in note for note in both_ways(MEANS, MEANS).notes)
+
+
+def test_rows_about_one_pair_are_turned_to_the_first_row_without_being_asked() -> None:
+    found = both_ways(MEANS, MEANS)
+    assert found.yi[1] == -found.yi[0]
+    assert found.corrections == ("", "arms swapped")
+    assert not any("treatments in arm" in note for note in found.notes)
+
+
+def test_rows_about_several_pairs_are_not_turned_but_told() -> None:
+    third = MEANS | {"treatment_1": "y", "treatment_2": "z"}
+    found = effects(MEANS | {"treatment_1": "x", "treatment_2": "y"}, third)
+    assert found.corrections == ("", "")
+    assert any("2 treatments in arm 1" in note for note in found.notes)
 
 
 def test_a_comparison_that_no_row_makes_is_not_put_on_the_pool() -> None:

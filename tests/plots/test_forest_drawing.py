@@ -110,7 +110,7 @@ def data(request: pytest.FixtureRequest, make: Make, make_tataryn: Make, make_ma
         "hostile": lambda: make_many(len(HOSTILE), labels=HOSTILE),
         "wide null": lambda: make([-0.3, -0.2, -8, 0.2], [0.2, 0.1, 3, 2], list("abcd"), context=ours, measure="MD"),
         "all right of null": lambda: make([900, 1200], [20, 30], list("ab"), context=ours, measure="MD"),
-        "nothing known": lambda: make([0.1, 0.2, 0.4], [0.2] * 3, list("abc"), measure="XYZ"),
+        "nothing known": lambda: make([0.1, 0.2, 0.4], [0.2] * 3, list("abc"), measure="GEN"),
     }
     return forest_data(makers[request.param]())
 

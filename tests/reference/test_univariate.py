@@ -366,28 +366,15 @@ def failures(kind: str, name: str, skip: frozenset[str] = frozenset()) -> list[s
 
 # ---------------------------------------------------------------- the numbers are right
 
-# Where the package itself keeps fewer digits than it promises, with the reason; the table is asserted, so that a line
-# must go when its cause goes. planck: the effects differ in their 8th digit only (6.626070133 and so on). Subgroup
-# means come back as doubles with that common part in front, and the test of their difference inherits their rounding.
-OWN_LOSSES = {("planck", f"subgroups.{method}.{what}"): 1e-7 for method in METHODS for what in ("q", "p_value")}
-
 
 @pytest.mark.parametrize("name", CASES)
 def test_agrees_with_exact_arithmetic(name: str) -> None:
-    assert not failures("exact", name, frozenset(path for case, path in OWN_LOSSES if case == name))
+    assert not failures("exact", name)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_agrees_with_metafor_where_metafor_is_right(name: str) -> None:
-    own = frozenset(path for case, path in OWN_LOSSES if case == name)
-    assert not failures("metafor", name, off(name) | own)
-
-
-@pytest.mark.parametrize(("name", "path"), OWN_LOSSES)
-def test_own_losses_are_as_documented(name: str, path: str) -> None:
-    wrong = error(computed(name)[path], reference("exact", name)[path], scale_of(name, path))
-    assert wrong <= OWN_LOSSES[name, path]
-    assert wrong > CLOSED, f"{name} {path} has full digits now: take it out of OWN_LOSSES"
+    assert not failures("metafor", name, off(name))
 
 
 @pytest.mark.parametrize(
@@ -403,8 +390,7 @@ def test_known_differences_are_as_documented(name: str, path: str, documented: f
         assert theirs > 0 if true == 0 else theirs == 0
         return
     assert plain_error(theirs, true) == pytest.approx(documented, rel=DOCUMENTED)
-    if (name, path) not in OWN_LOSSES:
-        assert plain_error(theirs, mine) == pytest.approx(documented, rel=DOCUMENTED)
+    assert plain_error(theirs, mine) == pytest.approx(documented, rel=DOCUMENTED)
 
 
 @pytest.mark.parametrize("name", CASES)

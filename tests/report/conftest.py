@@ -158,7 +158,11 @@ def build_analysis(effects: EffectSizes | None = None, spec: PoolSpec | None = N
         levels = tuple(dict.fromkeys(effects.by))
         pools = tuple(build_pool(k=2, studies=2, notes=(), n=None, prediction=None) for _ in levels)
         groups = Subgroups(effects.by_name or "", levels, pools, SubgroupTest(1.1, 1, 0.295))
-    return Analysis(fitted, build_pool(**{"weights": np.array([40.0, 20.0, 20.0, 20.0, math.nan]), **pool}), groups)
+    overall = build_pool(**{"weights": np.array([40.0, 20.0, 20.0, 20.0, math.nan]), **pool})
+    rows = zip(effects.labels, effects.rows, effects.reasons, strict=True)
+    left_out = (f"{label} ({row}) is not pooled: {reason}." for label, row, reason in rows if reason)
+    overall = replace(overall, notes=(*overall.notes, *effects.notes, *left_out))  # as `analyse` puts them together
+    return Analysis(fitted, overall, groups)
 
 
 @pytest.fixture(params=HOSTILE, ids=range(len(HOSTILE)))

@@ -19,7 +19,9 @@ from metaback.postestimation.summary import Analysis
 from metaback.report.bibliography import references
 from metaback.report.methods import methods_keys, methods_text
 from metaback.report.sections import document_keys, report_document
-from metaback.stats.measures import MEASURES
+from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES, mean_words, prediction_text
+from metaback.stats.measures import MEASURES, about, raw_roles
+from metaback.stats.measures.family import option_names
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -114,3 +116,40 @@ def test_a_document_cites_each_reference_once(analysis: Analysis, ratio: Analysi
     }
     listed = report_document([analysis, ratio], title="x").blocks[-1]
     assert len(listed.items) == len(keys)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("key", tuple(MEASURES))
+def test_a_measure_has_words_for_its_formula_and_conventions(key: str) -> None:
+    facts = about(key)
+    assert bool(facts.formula) == bool(raw_roles(key))
+    assert set(facts.conventions) == set(option_names(key))
+    for name, convention in facts.conventions.items():
+        assert convention.title
+        assert {preset[name] for preset in MEASURE_PRESETS.values()} <= set(convention.choices)
+        for choice in convention.choices.values():
+            assert choice.formula or choice.sentence
+            assert set(choice.cite.split()) <= set(references())
+
+
+@pytest.mark.parametrize("key", tuple(MEAN_RULES))
+def test_a_rule_of_the_mean_has_words(key: str) -> None:
+    words = mean_words(key)
+    assert words.short
+    assert not words.text.endswith(".")
+    assert words.guards in {"", *MEAN_RULES}
+    assert words.guards != key
+
+
+def test_a_rule_of_prediction_has_words_of_its_own() -> None:
+    assert len({prediction_text(key) for key in PREDICTION_RULES}) == len(PREDICTION_RULES)
+
+
+@pytest.mark.parametrize(("measure", "told"), [("RR", True), ("OR", True), ("RD", False)])
+def test_studies_without_events_are_told_of_ratios_only(
+    measure: str, told: bool, make_effects: Callable[..., EffectSizes]
+) -> None:
+    effects = make_effects(measure=measure, options={"zeros": "RevMan"}, routes=("counts",) * 4 + ("",))
+    text, keys = methods_text(resolve_spec(), effects)
+    assert "Where a zero count left a variance undefined, 0.5 was added" in text
+    assert ("say nothing about a ratio" in text) == told
+    assert {"deeks2010", "sweeting2004"} <= set(keys)

@@ -13,10 +13,11 @@ from metaback.effects.effect_sizes import Context, EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.models.specs import resolve_spec
 from metaback.postestimation.summary import Analysis, Heterogeneity, SubgroupTest
+from metaback.postestimation.words import effect_digits
 from metaback.report.document import Figure, Heading, Listing, Notes, Paragraph, Table
 from metaback.report.sections import answer, heterogeneity_text, notes, report_document, section_blocks
 from metaback.report.tables import compact_table, overview_table, pooled_table, study_table
-from metaback.report.words import anchor, clean, column_decimals, effect_digits, favoured, plain, tau2_cell
+from metaback.report.words import anchor, clean, column_decimals, favoured, plain, tau2_cell
 
 Make = Callable[..., Analysis]
 MakeEffects = Callable[..., EffectSizes]

@@ -32,6 +32,10 @@ def test_summary(analysis: Analysis) -> None:
     assert summary_text(analysis) == EXPECTED
 
 
+def test_the_hint_can_be_left_out(analysis: Analysis) -> None:
+    assert summary_text(analysis, hint=False) == EXPECTED.removesuffix(f"\n{NEXT_STEPS}")
+
+
 def test_ratio_is_back_transformed_and_unnamed(ratio: Analysis) -> None:
     text = summary_text(ratio)
     assert text.startswith("Pooled effect (4 studies, 106 participants)\nRisk ratio (RR)")

@@ -93,9 +93,7 @@ def test_reml_is_the_global_maximum_of_100_000_data_sets(hard_batch: MakeBatch, 
     assert sum(check_global_maximum(hard_batch(1_000, seed), likelihood) for seed in range(100, 200)) >= 700
 
 
-def test_neither_mesh_nor_batch_size_decides_which_peaks_are_found(
-    hard_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_mesh_does_not_decide_which_peaks_are_found(hard_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = hard_batch(300, 7)
     problems = prepare(batch.y, batch.v, batch.mask)
     coarse = find_peaks(problems)

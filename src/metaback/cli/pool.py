@@ -135,7 +135,7 @@ def _json(done: TableAnalysis) -> str:
 
 def _text(done: TableAnalysis) -> str:
     """Write the results as text."""
-    parts = [summary_text(analysis) for analysis in done.analyses]
+    parts = [summary_text(analysis, hint=False) for analysis in done.analyses]
     parts += [
         f"{row['comparison']}: {row['study']} ({row['row']}) not pooled: {row['reason']}"
         for row in listed_record((), done.unpooled)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from metaback.data.trials import Source, Trials, make_trials
 from metaback.errors import DataError, FileError, Problem
 
 DELIMITERS = ",;\t|"
+DECLARED = re.compile(r"\"?sep=(.)\"?", re.IGNORECASE)  # a first line by which Excel is told the delimiter
 SIGNATURES = {
     b"PK\x03\x04": "a workbook or zip archive; save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV",
@@ -46,7 +48,7 @@ def read_trials(source: str | Path | pd.DataFrame, *, roles: Mapping[str, str] |
         return _from_frame(source, roles)
     path = Path(source)
     content = _content(path)
-    return _from_text(path.name, content, roles)
+    return _from_text(path, content, roles)
 
 
 def _from_frame(frame: pd.DataFrame, roles: Mapping[str, str] | None) -> Trials:
@@ -78,18 +80,19 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _from_text(name: str, content: bytes, roles: Mapping[str, str] | None) -> Trials:
+def _from_text(path: Path, content: bytes, roles: Mapping[str, str] | None) -> Trials:
     """Parse delimited text into a checked table."""
+    name = path.name
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise FileError(f"{name}: row {line} is not UTF-8 text; save the file as 'CSV UTF-8'") from None
+        raise FileError(f"{path}: row {line} is not UTF-8 text; save the file as 'CSV UTF-8'") from None
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    records, lines = _records(name, text)
+    records, lines = _records(path, text)
     header, body = [cell.strip() for cell in records[0]], records[1:]
     if len(header) == 1 and not recognise(header)[0]:
-        raise FileError(f"{name}: not a table: its first line {header[0][:60]!r} is not a header of columns")
+        raise FileError(f"{path}: not a table: its first line {header[0][:60]!r} is not a header of columns")
     problems = _header_problems(header) + _ragged(len(header), body, lines[1:])
     if problems:
         raise DataError(name, problems)
@@ -98,24 +101,31 @@ def _from_text(name: str, content: bytes, roles: Mapping[str, str] | None) -> Tr
     return make_trials(frame, tuple(f"row {line}" for line in lines[1:]), source, roles)
 
 
-def _records(name: str, text: str) -> tuple[list[list[str]], list[int]]:
+def _records(path: Path, text: str) -> tuple[list[list[str]], list[int]]:
     """Split text into records and the lines on which they start; blank lines are passed over."""
-    start = text.lstrip("\n")
-    first = start.split("\n", 1)[0]
-    delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), list[str]())))
+    first = text.lstrip("\n").split("\n", 1)[0]
+    declared = DECLARED.fullmatch(first.strip())
+    delimiter = declared[1] if declared else _delimiter(first)
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     records: list[list[str]] = []
     lines: list[int] = []
     line = 1
     try:
         for record in reader:
-            if any(cell.strip() for cell in record):
+            if declared and DECLARED.fullmatch(delimiter.join(record).strip()):
+                declared = None
+            elif any(cell.strip() for cell in record):
                 records.append(record)
                 lines.append(line)
             line = reader.line_num + 1
     except csv.Error as error:
-        raise FileError(f"{name}: row {line} cannot be read as delimited text ({error})") from None
+        raise FileError(f"{path}: row {line} cannot be read as delimited text ({error})") from None
     return records, lines
+
+
+def _delimiter(first: str) -> str:
+    """Choose the delimiter that cuts the header into the most cells."""
+    return max(DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), list[str]())))
 
 
 def _duplicate(name: str) -> Problem:

@@ -70,7 +70,7 @@ def recognise(
     A column named as the role itself wins over other spellings; two other spellings of one role are ambiguous.
     """
     names = [str(column) for column in columns]
-    given = dict(given or {})
+    given = {role: str(column) for role, column in (given or {}).items()}
     problems = _bad_requests(given, names)
     taken = set(given.values())
     found: dict[str, list[str]] = {}

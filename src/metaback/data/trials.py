@@ -18,6 +18,7 @@ from metaback.errors import DataError, Problem, suggestion
 from metaback.numbers import parse_number
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 MISSING = frozenset(
     {"", "na", "n/a", "nan", "none", "null", ".", "-", "nr", "not reported", "\u2013", "\u2014", "\u2212"}
 )
@@ -114,7 +115,7 @@ def make_trials(
     frame: cells as text (from a file) or as any type (from a frame); it is not changed.
     """
     known, problems = recognise(frame.columns, roles)
-    problems += _structure(frame, known)
+    problems = problems or _structure(frame, known)
     table = frame.copy()
     for role, column in known.items():
         values, bad = _convert(ROLES[role], column, list(frame[column]), rows)
@@ -197,7 +198,8 @@ _BAD = object()
 
 def _text(cell: object) -> str:
     """Read a label as it stands; only an empty cell is empty ("NA" is a label)."""
-    return "" if cell is None or (isinstance(cell, float) and math.isnan(cell)) or cell is pd.NA else str(cell).strip()
+    missing = cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, float) and math.isnan(cell))
+    return "" if missing else str(cell).strip()
 
 
 def _flag(cell: object) -> object:
@@ -214,7 +216,7 @@ def _numbers(role: Role, column: str, cells: list[object], rows: tuple[str, ...]
     problems: list[Problem] = []
     for i, cell in enumerate(cells):
         if not isinstance(cell, bool) and isinstance(cell, numbers.Real):
-            number = float(cell)
+            number = _float(cell)
             if math.isnan(number):
                 continue
         else:
@@ -228,6 +230,14 @@ def _numbers(role: Role, column: str, cells: list[object], rows: tuple[str, ...]
         elif number is not None:
             values[i] = number
     return values, problems
+
+
+def _float(number: numbers.Real) -> float:
+    """Return a number as a float, infinity where it is too large to be one."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _broken(role: Role, number: float | None) -> tuple[str, str] | None:
@@ -247,40 +257,64 @@ def _broken(role: Role, number: float | None) -> tuple[str, str] | None:
 
 def _consistency(trials: Trials) -> list[Problem]:
     """Check cells against each other within each row."""
-    problems: list[Problem] = []
+    return [*_check_intervals(trials), *(problem for arm in ("1", "2") for problem in _check_counts(trials, arm))]
+
+
+def _report(trials: Trials, bad: Bools, role: str, rule: Callable[[int], str], fix: str) -> list[Problem]:
+    """Turn the rows where something is wrong with a role into problems."""
+    column, values = trials.roles.get(role, role), trials.numbers(role)
+    return [
+        Problem(rule(i), fix, column, trials.rows[i], f"{values[i]:g}") for i in (int(j) for j in np.flatnonzero(bad))
+    ]
+
+
+def _check_intervals(trials: Trials) -> list[Problem]:
+    """Check printed effects against their intervals."""
     low, high, effect = (trials.numbers(role) for role in ("ci_low", "ci_high", "effect"))
-
-    def report(bad: NDArray[np.bool_], role: str, rule: Callable[[int], str], fix: str) -> None:
-        for i in np.flatnonzero(bad):
-            value = f"{trials.numbers(role)[i]:g}"
-            problems.append(Problem(rule(int(i)), fix, trials.roles.get(role, role), trials.rows[i], value))
-
-    report(
-        low >= high,
-        "ci_low",
-        lambda i: f"the lower limit is not below the upper limit {high[i]:g}",
-        "Check whether the limits are swapped",
-    )
     outside = (low < high) & ((effect < low) | (effect > high))
-    report(
-        outside,
-        "effect",
-        lambda i: f"the effect lies outside its own interval {low[i]:g} to {high[i]:g}",
-        "Check the sign of the effect and of its limits",
-    )
     half = ~np.isnan(effect) & (np.isnan(low) != np.isnan(high))
-    report(
-        half,
-        "effect",
-        lambda _: "only one limit of its interval is given",
-        "Give both limits, or blank both and give a standard error",
-    )
-    for arm in ("1", "2"):
-        events, n = trials.numbers(f"events_{arm}"), trials.numbers(f"n_{arm}")
-        report(
+    return [
+        *_report(
+            trials,
+            low >= high,
+            "ci_low",
+            lambda i: f"the lower limit is not below the upper limit {high[i]:g}",
+            "Check whether the limits are swapped",
+        ),
+        *_report(
+            trials,
+            outside,
+            "effect",
+            lambda i: f"the effect lies outside its own interval {low[i]:g} to {high[i]:g}",
+            "Check the sign of the effect and of its limits",
+        ),
+        *_report(
+            trials,
+            half,
+            "effect",
+            lambda _: "only one limit of its interval is given",
+            "Give both limits, or blank both and give a standard error",
+        ),
+    ]
+
+
+def _check_counts(trials: Trials, arm: str) -> list[Problem]:
+    """Check the counts of one arm against its size."""
+    events, n = trials.numbers(f"events_{arm}"), trials.numbers(f"n_{arm}")
+    total = events + trials.numbers(f"nonevents_{arm}")
+    return [
+        *_report(
+            trials,
             events > n,
             f"events_{arm}",
-            lambda i, n=n: f"more events than the {n[i]:g} people of the arm",
+            lambda i: f"more events than the {n[i]:g} people of the arm",
             "Check whether the columns are swapped",
-        )
-    return problems
+        ),
+        *_report(
+            trials,
+            ~np.isnan(total + n) & (total != n),
+            f"n_{arm}",
+            lambda i: f"events and non-events of the arm add up to {total[i]:g}",
+            "Correct the one that is wrong",
+        ),
+    ]

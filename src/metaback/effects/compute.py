@@ -24,6 +24,8 @@ PRINTED_LEVEL = 0.95  # level of the intervals that tables print
 SHOWN = ("n_1", "mean_1", "sd_1", "n_2", "mean_2", "sd_2", "events_1", "events_2")
 ROUTES = {"means": "means and SDs", "counts": "counts"}
 SWAPPED = "arms swapped"
+RANGE = (1e-100, 1e100)  # variances beyond it are slips of the pen, and their powers are no numbers any more
+BEYOND = "its effect or variance is beyond the range of numbers"
 
 
 @dataclass(slots=True)
@@ -42,7 +44,11 @@ class _Draft:
         return np.isnan(self.yi)
 
     def fill(self, rows: Bools, yi: Floats, vi: Floats, route: str) -> None:
-        """Give rows their effect and remember the route."""
+        """Give rows their effect and remember the route; rows beyond the range of numbers get a reason instead."""
+        beyond = rows & ~((np.abs(yi) < RANGE[1]) & (vi > RANGE[0]) & (vi < RANGE[1]))
+        for i in np.flatnonzero(beyond):
+            self.reasons[i] = BEYOND
+        rows = rows & ~beyond
         self.yi[rows], self.vi[rows] = yi[rows], vi[rows]
         for i in np.flatnonzero(rows):
             self.routes[i] = route
@@ -68,10 +74,12 @@ def effect_sizes(
     measure: key of the measure; None takes the one that the rows name, else SMD for means and RR for counts.
     preset: whose conventions to follow ("cochrane", "revman5", "metafor"); options: conventions by name that
     override it, e.g. {"vtype": "LS", "zeros": "metafor"}; see the measures.
-    compare: (treatment_1, treatment_2); rows that name them the other way round are turned.
+    compare: (treatment_1, treatment_2); rows that name them the other way round are turned. None takes the order of
+    the first row where all rows are about the same two treatments.
     by: column whose values are the subgroups. A row without an effect stays, with the reason.
 
-    Raises `DataError` when rows disagree on whether higher is better, or when no row has an effect.
+    Raises `DataError` when rows disagree on whether higher is better, `OptionError` for a `compare` or `by` that the
+    table does not have.
 
     >>> from metaback.data.datasets import load_dataset
     >>> es = effect_sizes(load_dataset("backpain").query("study == 'Aasa 2015' and outcome == 'pain'"))
@@ -79,6 +87,7 @@ def effect_sizes(
     ('SMD', 'printed effect with 95% CI', 0.057504)
     """
     trials = data if isinstance(data, Trials) else read_trials(data)
+    pair = _pair(trials, compare)
     key = measure or default_measure(trials)
     chosen = _conventions(key, preset, options or {})
     k = len(trials)
@@ -86,15 +95,15 @@ def effect_sizes(
     inputs = {role: trials.numbers(role) for role in SHOWN if role in trials.roles}
     _add_totals(trials, inputs)
     _from_raw(draft, inputs, key, chosen)
-    _from_analysis_scale(draft, trials)
+    _from_analysis_scale(draft, trials, key)
     _from_printed(draft, trials, key)
     _explain(draft, trials, inputs, key)
-    flip = _flipped(trials, compare)
+    flip = _flipped(trials, pair)
     direction = _direction(trials, draft)
     if draft.problems:
         raise DataError(trials.source.name, draft.problems)
     _turn(draft, inputs, flip)
-    return _finish(draft, trials, inputs, key, chosen, direction, compare, by)
+    return _finish(draft, trials, inputs, key, chosen, direction, pair, by)
 
 
 def _conventions(key: str, preset: str, options: Mapping[str, str]) -> dict[str, str]:
@@ -146,11 +155,20 @@ def _from_raw(draft: _Draft, inputs: Mapping[str, Floats], key: str, options: Ma
         draft.reasons[i] = facts.undefined
 
 
-def _from_analysis_scale(draft: _Draft, trials: Trials) -> None:
+def _from_analysis_scale(draft: _Draft, trials: Trials, key: str) -> None:
     """Take effects that are on the analysis scale already."""
     yi, vi, sei = (trials.numbers(role) for role in ("yi", "vi", "sei"))
-    draft.fill(draft.open() & np.isfinite(yi) & np.isfinite(vi), yi, vi, "effect with variance")
-    draft.fill(draft.open() & np.isfinite(yi) & np.isfinite(sei), yi, sei**2, "effect with standard error")
+    one_kind = key == "GEN" and len({text.upper() for text in trials.texts("measure")} - {""}) == 1
+    named = np.array([one_kind or text.upper() in ("", key) for text in trials.texts("measure")], dtype=bool)
+    usable = named & np.isfinite(yi)
+    draft.fill(draft.open() & usable & np.isfinite(vi), yi, vi, "effect with variance")
+    draft.fill(draft.open() & usable & np.isfinite(sei), yi, _square(sei), "effect with standard error")
+
+
+def _square(se: Floats) -> Floats:
+    """Square standard errors; what overflows is refused when it is filled in."""
+    with np.errstate(over="ignore", under="ignore"):
+        return se**2
 
 
 def _from_printed(draft: _Draft, trials: Trials, key: str) -> None:
@@ -170,9 +188,9 @@ def _from_printed(draft: _Draft, trials: Trials, key: str) -> None:
         with_ci &= ~wrong
         effect, low, high = (np.log(np.where(with_ci, a, 1.0)) for a in (effect, low, high))
     width = (high - low) / (2 * quantile(PRINTED_LEVEL, np.array([np.inf])))
-    draft.fill(with_ci, effect, width**2, f"printed effect with {PRINTED_LEVEL:.0%} CI")
+    draft.fill(with_ci, effect, _square(width), f"printed effect with {PRINTED_LEVEL:.0%} CI")
     if not ratio:
-        draft.fill(draft.open() & usable & np.isfinite(se), effect, se**2, "printed effect with standard error")
+        draft.fill(draft.open() & usable & np.isfinite(se), effect, _square(se), "printed effect with standard error")
 
 
 def _explain(draft: _Draft, trials: Trials, inputs: Mapping[str, Floats], key: str) -> None:
@@ -180,22 +198,36 @@ def _explain(draft: _Draft, trials: Trials, inputs: Mapping[str, Floats], key: s
     roles = raw_roles(key)
     named = trials.texts("measure")
     effect, se = trials.numbers("effect"), trials.numbers("se")
+    brings = np.isfinite(effect) | np.isfinite(trials.numbers("yi"))
     for i in np.flatnonzero(draft.open()):
         if draft.reasons[i]:
             continue
         blank = [role for role in roles if not np.isfinite(inputs.get(role, np.full(len(trials), np.nan))[i])]
-        if np.isfinite(effect[i]) and named[i].upper() not in ("", key):
+        if brings[i] and named[i].upper() not in ("", key):
             draft.reasons[i] = f"it brings {named[i]}, and the pool is of {key}"
         elif np.isfinite(effect[i]) and np.isfinite(se[i]):
             draft.reasons[i] = (
                 f"a standard error beside a {key} may be of the ratio or of its log; give its interval, or yi and sei"
             )
-        elif np.isfinite(effect[i]):
+        elif brings[i]:
             draft.reasons[i] = "its effect has neither an interval nor a standard error"
         elif roles and len(blank) < len(roles):
             draft.reasons[i] = f"{', '.join(blank)} not given"
         else:
             draft.reasons[i] = "no effect and no raw numbers are given"
+
+
+def _pair(trials: Trials, compare: tuple[str, str] | None) -> tuple[str, str] | None:
+    """Return the order of the two treatments: the one asked for, else that of the first row if all share a pair."""
+    pairs = list(zip(trials.texts("treatment_1"), trials.texts("treatment_2"), strict=True))
+    if compare is None:
+        same = len({frozenset(pair) for pair in pairs}) == 1 and all(pairs[0])
+        return pairs[0] if same else None
+    one, two = compare
+    if "treatment_1" in trials.roles and not {(one, two), (two, one)} & set(pairs):
+        known = sorted({":".join(pair) for pair in pairs if all(pair)})
+        raise OptionError.unknown("compare", f"{one}:{two}", known)
+    return one, two
 
 
 def _flipped(trials: Trials, compare: tuple[str, str] | None) -> Bools:
@@ -263,7 +295,7 @@ def _finish(
         by_name=by,
         context=_context(trials, direction, compare),
         source=trials.source.name,
-        notes=_notes(trials, labels, estimable),
+        notes=_notes(trials, labels, estimable, turned=compare is not None),
     )
 
 
@@ -275,8 +307,16 @@ def _groups(trials: Trials, by: str | None) -> tuple[str, ...] | None:
         columns = [str(column) for column in trials.frame.columns]
         raise OptionError(f"by={by!r} is not a column{suggestion(by, columns)}; the columns are: {', '.join(columns)}")
     column = trials.roles.get(by, by)
-    values = ("" if pd.isna(value) else str(value).strip() for value in trials.frame[column])
-    return tuple(value or "(not stated)" for value in values)
+    return tuple(_group(value) or "(not stated)" for value in trials.frame[column])
+
+
+def _group(value: object) -> str:
+    """Write a value as the label of a subgroup: whole numbers without a decimal point."""
+    if value is None or value is pd.NaT or value is pd.NA:
+        return ""
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:g}"
+    return str(value).strip()
 
 
 def _only(values: tuple[str, ...]) -> str | None:
@@ -290,14 +330,11 @@ def _context(trials: Trials, direction: bool | None, compare: tuple[str, str] | 
     return Context(_only(trials.texts("outcome")), one or None, two or None, direction)
 
 
-def _notes(trials: Trials, labels: tuple[str, ...], estimable: Bools) -> tuple[str, ...]:
-    """Tell what about the set of rows as a whole a reader must know."""
+def _notes(trials: Trials, labels: tuple[str, ...], estimable: Bools, *, turned: bool) -> tuple[str, ...]:
+    """Tell what about the set of rows as a whole a reader must know; `turned` rows are all about one pair."""
     notes: list[str] = []
-    for role, noun in (
-        ("outcome", "outcomes"),
-        ("treatment_1", "treatments in arm 1"),
-        ("treatment_2", "treatments in arm 2"),
-    ):
+    arms = (("treatment_1", "treatments in arm 1"), ("treatment_2", "treatments in arm 2"))
+    for role, noun in (("outcome", "outcomes"), *(() if turned else arms)):
         different = sorted(set(trials.texts(role)) - {""})
         if len(different) > 1:
             notes.append(f"{len(different)} {noun} are pooled together: {', '.join(different)}.")

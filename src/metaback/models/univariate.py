@@ -20,8 +20,9 @@ def fit_univariate(y: Floats, v: Floats, mask: Bools, spec: PoolSpec, X: Floats 
     """Fit y_i = x_i'beta + u_i + e_i, u_i ~ N(0, tau2), e_i ~ N(0, v_i), for a batch of problems at once.
 
     y, v, mask: (..., k) effects and variances on the analysis scale, and which of them belong to the problem; what is
-    masked has no influence, whatever stands there, nor has a study of infinite variance. X: (..., k, p) or None for a mean alone. Leading axes are batch
-    axes. Rows that cannot be fitted carry their `Status` and nan; they never stop the others.
+    masked has no influence, whatever stands there, nor has a study of infinite variance. X: (..., k, p), or None for a
+    mean alone. Leading axes are batch axes. Rows that cannot be fitted carry their `Status` and nan; they never stop
+    the others.
 
     Edges: with as many studies as coefficients tau2 is 0 and intervals use the normal quantile.
 

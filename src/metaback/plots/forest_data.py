@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -15,12 +14,22 @@ from metaback.effects.effect_sizes import EffectSizes, Floats
 from metaback.models.fitted import Estimate
 from metaback.plots import forest_words as words
 from metaback.postestimation.summary import Analysis, PoolSummary
+from metaback.postestimation.words import (
+    NOT_ESTIMABLE,
+    comparison,
+    counts,
+    effect_digits,
+    estimate_cell,
+    percent,
+    sentence_case,
+    study_estimates,
+)
+from metaback.stats.measures import about
 
 RowKind = Literal["header", "study", "not_estimable", "subtotal", "total", "prediction", "text", "blank"]
 Align = Literal["left", "right", "center", "interval"]
 
 NO_EFFECT = 0.0
-NOT_ESTIMABLE = "not estimable"
 _RAW = (("mean", "Mean"), ("sd", "SD"), ("events", "Events"), ("n", "N"))
 _SUMMED = ("events", "n")
 
@@ -109,7 +118,7 @@ class _Table:
     raw: tuple[_RawColumn, ...]
     shown: tuple[float, ...]
     exact: Floats
-    half: float
+    studies: tuple[Estimate | None, ...]
     scale: Literal["linear", "log"]
     digits: int
 
@@ -127,20 +136,20 @@ def forest_data(
     interval of the pooled effect is narrower than that can show.
     """
     effects, mean = analysis.fitted.effects, analysis.overall.mean
-    table = _table(analysis, words.effect_digits(mean) if digits is None else digits)
-    short, axis_title = words.measure_words(effects.measure, table.scale)
-    interval = ForestColumn(f"{short} [{words.percent(mean.level)} CI]", "right", "interval")
+    table = _table(analysis, effect_digits(mean) if digits is None else digits)
+    head = f"{about(effects.measure).short} [{percent(mean.level)} CI]"
+    interval = ForestColumn(head, "right", "interval")
     columns = (*(raw.column for raw in table.raw), ForestColumn("Weight (%)", "right", "right"), interval)
     return ForestData(
-        title=words.title_text(effects.context) if title is None else title,
+        title=comparison(effects).known if title is None else title,
         label_head=label_head,
         columns=columns,
         rows=(*_body(analysis, table), *_bottom(analysis, table)),
-        axis_title=axis_title,
+        axis_title=words.axis_title(effects.measure, table.scale),
         scale=table.scale,
         null=NO_EFFECT,
         reference=mean.point,
-        favours=words.favours_words(effects.context),
+        favours=words.favours_words(effects),
         footnotes=words.footnotes(analysis, table.labels),
         alt=words.alt_text(analysis, table.digits),
     )
@@ -154,7 +163,7 @@ def _table(analysis: Analysis, digits: int) -> _Table:
         raw=_raw_columns(effects),
         shown=tuple(numbers.percent_weights([float(w) for w in overall.weights])),
         exact=overall.weights,
-        half=NormalDist().inv_cdf((1 + overall.mean.level) / 2),
+        studies=study_estimates(analysis),
         scale="log" if overall.mean.scale == "log" else "linear",
         digits=digits,
     )
@@ -170,7 +179,7 @@ def _raw_columns(effects: EffectSizes) -> tuple[_RawColumn, ...]:
     some = any(share.get(f"{stem}{arm}", 0) > 0 for stem in ("mean", "sd", "events") for arm in ("", "_1", "_2"))
     present = {role: values for role, values in effects.inputs.items() if share[role] > (0 if some else 0.499)}
     columns: list[_RawColumn] = []
-    for suffix, spanner in (("", ""), *zip(("_1", "_2"), words.arm_names(effects.context), strict=True)):
+    for suffix, spanner in (("", ""), *zip(("_1", "_2"), comparison(effects).arms, strict=True)):
         for stem, head in _RAW:
             if stem + suffix in present:
                 column = ForestColumn(head, "left", "right", spanner)
@@ -202,7 +211,7 @@ def _body(analysis: Analysis, table: _Table) -> list[ForestRow]:
     for level in levels:
         members = [row for row, label in enumerate(effects.by) if label == level]
         rows += [ForestRow("blank", "")] if rows else []
-        rows.append(ForestRow("header", words.sentence_case(numbers.humanise(level)) or "No subgroup given"))
+        rows.append(ForestRow("header", sentence_case(numbers.humanise(level)) or "No subgroup given"))
         rows += [_study_row(table, row, 1) for row in members]
         if level in pools and len(levels) > 1:
             rows += _subtotal_rows(analysis, table, members, pools[level])
@@ -210,24 +219,22 @@ def _body(analysis: Analysis, table: _Table) -> list[ForestRow]:
 
 
 def _study_row(table: _Table, row: int, level: int) -> ForestRow:
-    effects = table.effects
+    study = table.studies[row]
     raw = tuple(column.cell(row) for column in table.raw)
-    if not bool(effects.estimable[row]):
+    if study is None:
         cells = (*raw, numbers.ABSENT, NOT_ESTIMABLE)
         return ForestRow("not_estimable", table.labels[row], cells, level=level)
-    point, se = float(effects.yi[row]), math.sqrt(float(effects.vi[row]))
-    lower, upper = point - table.half * se, point + table.half * se
-    shown = Estimate(point, lower, upper, se, 0.95, table.scale)
-    cells = (*raw, numbers.fixed(table.shown[row], 1), words.effect_text(shown, table.digits))
-    return ForestRow("study", table.labels[row], cells, point, lower, upper, float(table.exact[row]), level)
+    cells = (*raw, numbers.fixed(table.shown[row], 1), estimate_cell(study, table.digits))
+    weight = float(table.exact[row])
+    return ForestRow("study", table.labels[row], cells, study.point, study.lower, study.upper, weight, level)
 
 
 def _subtotal_rows(analysis: Analysis, table: _Table, rows: Sequence[int], pool: PoolSummary) -> list[ForestRow]:
     members, spec = table.members(rows), analysis.fitted.spec
     share = math.fsum(table.shown[row] for row in members)
     weight = math.fsum(float(table.exact[row]) for row in members)
-    cells = (*_sums(table, rows), numbers.fixed(share, 1), words.effect_text(pool.mean, table.digits))
-    label = f"Subtotal ({words.count_text(pool)})"
+    cells = (*_sums(table, rows), numbers.fixed(share, 1), estimate_cell(pool.mean, table.digits))
+    label = f"Subtotal ({counts(pool, words.JOINT)})"
     mean = pool.mean
     return [
         ForestRow("subtotal", label, cells, mean.point, mean.lower, mean.upper, weight, 1),
@@ -244,11 +251,11 @@ def _bottom(analysis: Analysis, table: _Table) -> list[ForestRow]:
     """Return the total, the prediction interval and the lines of statistics."""
     overall, spec, groups = analysis.overall, analysis.fitted.spec, analysis.subgroups
     mean, prediction = overall.mean, overall.prediction
-    cells = (*_sums(table, range(len(table.labels))), "100.0", words.effect_text(mean, table.digits))
+    cells = (*_sums(table, range(len(table.labels))), "100.0", estimate_cell(mean, table.digits))
     rows = [ForestRow("total", words.total_label(spec), cells, mean.point, mean.lower, mean.upper, 100.0)]
-    if prediction is not None and spec.pi != "none":
-        label = f"{words.percent(prediction.level)} prediction interval"
-        cells = (*("" for _ in table.raw), "", words.limits_text(prediction, table.digits))
+    if prediction is not None:
+        label = f"{percent(prediction.level)} prediction interval"
+        cells = (*("" for _ in table.raw), "", words.bracketed(prediction, table.digits))
         rows.append(ForestRow("prediction", label, cells, None, prediction.lower, prediction.upper))
     lines = [words.heterogeneity_text(overall.heterogeneity, spec, define=True), words.overall_test_text(mean)]
     if groups is not None and groups.test is not None:

@@ -2,71 +2,42 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 
 from metaback import numbers
-from metaback.effects.effect_sizes import Context, EffectSizes
+from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.models.specs import PoolSpec
-from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary, SubgroupTest
-from metaback.stats.measures import MEASURES, about
+from metaback.postestimation.summary import Analysis, Heterogeneity, SubgroupTest
+from metaback.postestimation.words import (
+    MODELS,
+    NOT_ESTIMABLE,
+    asks_prediction,
+    comparison,
+    counts,
+    from_raw_numbers,
+    i2_shown,
+    i2_source,
+    limits_cell,
+    mean_test,
+    null_value,
+    percent,
+    percent_cell,
+    plural,
+    point_text,
+    sentence_case,
+)
+from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES, mean_words
+from metaback.stats.measures import about, choices_of
 
-_MODELS = {"random": "random effects", "equal": "equal effects"}
-_MODEL_NAMES = {"random": "Random-effects model", "equal": "Equal-effects model"}
-_INTERVALS = {"Wald": "Wald", "Wald-t": "Wald with t", "HKSJ": "HKSJ", "HKSJ-wider": "HKSJ"}
-_INTERVAL_NAMES = {
-    "Wald": "Wald (normal)",
-    "Wald-t": "Wald with t",
-    "HKSJ": "Hartung-Knapp-Sidik-Jonkman",
-    "HKSJ-wider": "Hartung-Knapp-Sidik-Jonkman or Wald, the wider",
-}
-_PREDICTIONS = {"z": "normal", "t(k-1)": "t with k \u2212 1 df", "t(k-2)": "t with k \u2212 2 df"}
-_VARIANCES = {
-    "RevMan": "variance as in RevMan",
-    "LS": "large-sample variance",
-    "LS2": "large-sample variance (Borenstein)",
-    "UB": "unbiased variance",
-}
+JOINT = ", "  # between the counts of effects and of studies
 _SHOWN = 4
 
 
-def natural(value: float, scale: str) -> float:
-    """Return a value of the analysis scale as a reader expects it; beyond what a number can hold it is infinite."""
-    if scale != "log":
-        return value
-    return math.exp(value) if value < 709 else math.inf
-
-
-def effect_text(estimate: Estimate, digits: int) -> str:
-    """Write an estimate on the natural scale as `-0.41 [-0.72, -0.10]`."""
-    point, lower, upper = (natural(v, estimate.scale) for v in (estimate.point, estimate.lower, estimate.upper))
-    return numbers.estimate_text(point, lower, upper, digits)
-
-
-def limits_text(estimate: Estimate, digits: int) -> str:
+def bracketed(estimate: Estimate, digits: int) -> str:
     """Write the limits of an estimate on the natural scale as `[-0.72, -0.10]`."""
-    return numbers.interval(natural(estimate.lower, estimate.scale), natural(estimate.upper, estimate.scale), digits)
-
-
-def effect_digits(mean: Estimate) -> int:
-    """Choose decimals so that the interval of the pooled effect shows its width: 2, more when it is narrow."""
-    width = natural(mean.upper, mean.scale) - natural(mean.lower, mean.scale)
-    if not (math.isfinite(width) and width > 0):
-        return 2
-    return min(6, max(2, 1 + math.ceil(-math.log10(width))))
-
-
-def percent(level: float) -> str:
-    """Write a confidence level as `95%`."""
-    return f"{numbers.df_text(round(100 * level, 6))}%"
-
-
-def sentence_case(text: str) -> str:
-    """Start with a capital, unless the first word carries its own (mHealth, iCBT)."""
-    first = text.split(" ", 1)[0]
-    return text[:1].upper() + text[1:] if first.islower() else text
+    return f"[{limits_cell(estimate, digits, ', ')}]"
 
 
 def distinct_labels(labels: Iterable[str]) -> tuple[str, ...]:
@@ -95,52 +66,22 @@ def _suffix(label: str, count: int, taken: set[str]) -> Callable[[int], str]:
     return letter if year and not any(label + letter(i) in taken for i in range(count)) else number
 
 
-def measure_words(measure: str, scale: str) -> tuple[str, str]:
-    """Return the short name for the column and the title of the axis; the key itself for a measure without facts."""
-    facts = about(measure) if measure in set(MEASURES) else None
-    name = facts.name if facts is not None else measure
-    return facts.short if facts is not None else measure, name + (" (log scale)" if scale == "log" else "")
+def axis_title(measure: str, scale: str) -> str:
+    """Return the title of the axis."""
+    return about(measure).name + (" (log scale)" if scale == "log" else "")
 
 
-def arm_names(context: Context) -> tuple[str, str]:
-    """Return the heads of the two arms."""
-    first, second = context.treatment_1, context.treatment_2
-    return (
-        sentence_case(numbers.humanise(first)) if first else "Arm 1",
-        sentence_case(numbers.humanise(second)) if second else "Arm 2",
-    )
-
-
-def title_text(context: Context) -> str:
-    """Return "Pain: posterior chain vs general exercise", or what is known of it."""
-    outcome = sentence_case(numbers.humanise(context.outcome)) if context.outcome else ""
-    both = context.treatment_1 and context.treatment_2
-    versus = f"{numbers.humanise(context.treatment_1 or '')} vs {numbers.humanise(context.treatment_2 or '')}"
-    return ": ".join(part for part in (outcome, versus if both else "") if part)
-
-
-def favours_words(context: Context) -> tuple[str, str] | None:
-    """Return the words left and right of no effect, or None when direction or names are not known.
-
-    An effect is arm 1 against arm 2, so where higher is better its right side favours treatment_1.
-    """
-    first, second = context.treatment_1, context.treatment_2
-    if context.higher_is_better is None or not first or not second:
-        return None
-    left, right = (second, first) if context.higher_is_better else (first, second)
-    return f"Favours {numbers.humanise(left)}", f"Favours {numbers.humanise(right)}"
+def favours_words(effects: EffectSizes) -> tuple[str, str] | None:
+    """Return the words left and right of no effect, or None when direction or names are not known."""
+    sides = comparison(effects).sides
+    return None if sides is None else (f"Favours {sides[0]}", f"Favours {sides[1]}")
 
 
 def total_label(spec: PoolSpec) -> str:
-    """Name the pooled row by its model: `Total (random effects, REML, HKSJ)`."""
-    parts = [_MODELS[spec.model], *([spec.tau2] if spec.model == "random" else []), _INTERVALS[spec.ci]]
+    """Name the pooled row by its model: `Total (random effects, REML, HKSJ)`; a guard is left to the footnote."""
+    rule = mean_words(mean_words(spec.ci).guards or spec.ci)
+    parts = [MODELS[spec.model], *([spec.tau2] if spec.model == "random" else []), rule.short]
     return f"Total ({', '.join(parts)})"
-
-
-def count_text(pool: PoolSummary) -> str:
-    """Write `8 studies`, or `9 effects, 8 studies` where a study gives more than one."""
-    studies = f"{pool.studies} {'study' if pool.studies == 1 else 'studies'}"
-    return studies if pool.k == pool.studies else f"{pool.k} effects, {studies}"
 
 
 def heterogeneity_text(heterogeneity: Heterogeneity, spec: PoolSpec, *, define: bool = False) -> str:
@@ -150,15 +91,15 @@ def heterogeneity_text(heterogeneity: Heterogeneity, spec: PoolSpec, *, define: 
     parts: list[str] = []
     if heterogeneity.tau2 is not None:
         parts.append(f"tau² = {_tau2(heterogeneity.tau2)}")
-    from_q = spec.i2 == "Q" or spec.model == "equal" or heterogeneity.i2_tau2 is None
-    i2 = heterogeneity.i2_q if from_q else heterogeneity.i2_tau2
-    if i2 is not None:
-        name = f"I² (from {'Q' if from_q else 'tau²'})" if define else "I²"
-        parts.append(f"{name} = {numbers.fixed(i2, 0)}%")
-    parts += [f"Q = {numbers.fixed(heterogeneity.q)}", f"df = {heterogeneity.q_df}"]
-    if heterogeneity.q_p is not None:
-        parts.append(numbers.p_phrase(heterogeneity.q_p))
+    name = f"I² (from {i2_source(spec)})" if define else "I²"
+    parts.append(f"{name} = {percent_cell(i2_shown(heterogeneity, spec))}")
+    parts.append(_q_test(heterogeneity.q, heterogeneity.q_df, heterogeneity.q_p))
     return f"Heterogeneity: {', '.join(parts)}"
+
+
+def _q_test(q: float, df: int, p: float | None) -> str:
+    """Write `Q = 16.14, df = 8, P = 0.04`."""
+    return f"Q = {numbers.fixed(q)}, df = {df}, {numbers.p_phrase(p)}"
 
 
 def _tau2(value: float) -> str:
@@ -170,52 +111,42 @@ def _tau2(value: float) -> str:
 
 def overall_test_text(mean: Estimate) -> str:
     """Write the test of no effect, or nothing when none was made."""
-    if not math.isfinite(mean.statistic):
-        return ""
-    normal = math.isinf(mean.df)
-    parts = [f"{'z' if normal else 't'} = {numbers.fixed(mean.statistic)}"]
-    if not normal:
-        parts.append(f"df = {numbers.df_text(mean.df)}")
-    parts.append(numbers.p_phrase(mean.p_value))
-    return f"Test for overall effect: {', '.join(parts)}"
+    test = mean_test(mean)
+    return f"Test for overall effect: {test}" if test else ""
 
 
 def subgroup_test_text(test: SubgroupTest) -> str:
     """Write the test for subgroup differences."""
-    return (
-        f"Test for subgroup differences: Q = {numbers.fixed(test.q)}, df = {test.df}, {numbers.p_phrase(test.p_value)}"
-    )
+    return f"Test for subgroup differences: {_q_test(test.q, test.df, test.p_value)}"
 
 
 def footnotes(analysis: Analysis, labels: tuple[str, ...]) -> tuple[str, ...]:
     """Return the methods line, what was done to rows, and the rows left out with their reasons."""
     effects, spec = analysis.fitted.effects, analysis.fitted.spec
     notes = [_methods_note(analysis), *_correction_notes(effects), _left_out_note(effects, labels)]
-    asked = spec.model == "random" and spec.pi != "none"
-    if asked and analysis.overall.prediction is None:
+    if asks_prediction(spec) and analysis.overall.prediction is None:
         notes.append(f"Prediction interval: not estimable (k = {analysis.overall.k}).")
     return tuple(note for note in notes if note)
 
 
 def _methods_note(analysis: Analysis) -> str:
     spec, effects = analysis.fitted.spec, analysis.fitted.effects
-    parts = [_MODEL_NAMES[spec.model]]
+    parts = [f"{sentence_case(MODELS[spec.model]).replace(' ', '-')} model"]
     if spec.model == "random":
         parts.append(f"tau² by {spec.tau2}")
-    parts.append(f"{percent(spec.level)} CI: {_INTERVAL_NAMES[spec.ci]}")
-    if analysis.overall.prediction is not None and spec.pi in _PREDICTIONS:
-        parts.append(f"prediction interval: {_PREDICTIONS[spec.pi]}")
-    from_means = any(route.startswith("means") for route in effects.routes)
-    if from_means and effects.measure.startswith("SMD") and "vtype" in effects.options:
-        vtype = effects.options["vtype"]
-        parts.append(f"SMD: {_VARIANCES.get(vtype, f'variance {vtype}')}")
+    parts.append(f"{percent(spec.level)} CI: {MEAN_RULES[spec.ci].title}")
+    if analysis.overall.prediction is not None:
+        parts.append(f"prediction interval: {PREDICTION_RULES[spec.pi].title}")
+    if from_raw_numbers(effects):
+        chosen = choices_of(effects.measure, effects.options)
+        parts += [f"{about(effects.measure).short}: {choice.note}" for choice in chosen if choice.note]
     return "; ".join(parts) + "."
 
 
 def _correction_notes(effects: EffectSizes) -> list[str]:
     rows = zip(effects.corrections, effects.estimable, strict=True)
     done = Counter(what for words, pooled in rows if pooled for what in words.split("; ") if what)
-    return [f"{sentence_case(what)}: {n} {'row' if n == 1 else 'rows'}." for what, n in sorted(done.items())]
+    return [f"{sentence_case(what)}: {plural(n, 'row')}." for what, n in sorted(done.items())]
 
 
 def _left_out_note(effects: EffectSizes, labels: tuple[str, ...]) -> str:
@@ -233,32 +164,24 @@ def _left_out_note(effects: EffectSizes, labels: tuple[str, ...]) -> str:
 def alt_text(analysis: Analysis, digits: int) -> str:
     """Describe the figure in words and numbers for those who do not see it."""
     overall, effects, spec = analysis.overall, analysis.fitted.effects, analysis.fitted.spec
-    mean, scale = overall.mean, overall.mean.scale
-    title = title_text(effects.context)
-    name = measure_words(effects.measure, "linear")[1]
-    sentences = [f"Forest plot{f' of {title}' if title else ''}, {count_text(overall)}"]
-    sentences.append(f"{name}, pooled ({_MODELS[spec.model]}): {_spoken(mean, digits)}")
-    if overall.prediction is not None and spec.pi != "none":
-        limits = (overall.prediction.lower, overall.prediction.upper)
-        low, high = (numbers.fixed(natural(limit, scale), digits) for limit in limits)
-        sentences.append(f"{percent(overall.prediction.level)} prediction interval {low} to {high}")
-    favours = favours_words(effects.context)
-    if favours is not None:
-        below = numbers.fixed(natural(0.0, scale), 0)
-        sentences.append(f"Values below {below} favour {favours[0].removeprefix('Favours ')}")
+    mean, names = overall.mean, comparison(effects)
+    sentences = [f"Forest plot{f' of {names.known}' if names.known else ''}, {counts(overall, JOINT)}"]
+    sentences.append(f"{about(effects.measure).name}, pooled ({MODELS[spec.model]}): {_spoken(mean, digits)}")
+    if overall.prediction is not None:
+        limits = limits_cell(overall.prediction, digits)
+        sentences.append(f"{percent(overall.prediction.level)} prediction interval {limits}")
+    if names.sides is not None:
+        sentences.append(f"Values below {numbers.fixed(null_value(mean.scale), 0)} favour {names.sides[0]}")
     if analysis.subgroups is not None:
         named = zip(analysis.subgroups.levels, analysis.subgroups.pools, strict=True)
-        sentences += [f"{level}: {_spoken(pool.mean, digits)}" for level, pool in named]
+        sentences += [f"{numbers.humanise(level)}: {_spoken(pool.mean, digits)}" for level, pool in named]
     if overall.heterogeneity.q_df >= 1:
         sentences.append(heterogeneity_text(overall.heterogeneity, spec))
     out = int((~effects.estimable).sum())
     if out:
-        sentences.append(f"{out} {'row is' if out == 1 else 'rows are'} not estimable")
+        sentences.append(f"{plural(out, 'row is', 'rows are')} {NOT_ESTIMABLE}")
     return ". ".join(sentences) + "."
 
 
 def _spoken(estimate: Estimate, digits: int) -> str:
-    point, low, high = (
-        numbers.fixed(natural(v, estimate.scale), digits) for v in (estimate.point, estimate.lower, estimate.upper)
-    )
-    return f"{point} ({percent(estimate.level)} CI {low} to {high})"
+    return f"{point_text(estimate, digits)} ({percent(estimate.level)} CI {limits_cell(estimate, digits)})"

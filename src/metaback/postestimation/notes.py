@@ -58,7 +58,7 @@ def _hksj(spec: PoolSpec, facts: PoolFacts) -> list[str]:
         return [f"The effects are equal to rounding: the {HKSJ} standard error degenerates to 0, {seen}."]
     if facts.hksj_share >= 1:
         return []
-    share = f"{facts.hksj_share:.0%}"
+    share = f"{min(round(100 * facts.hksj_share), 99)}%"
     if spec.ci == "HKSJ-wider":
         return [
             (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import chdtrc
 
@@ -50,8 +52,10 @@ def subgroups(effects: EffectSizes, spec: PoolSpec) -> Subgroups | None:
     if effects.by is None or effects.by_name is None:
         return None
     levels, masks = group_masks(effects)
-    fitted = fit_groups(effects, spec, masks)
-    return Subgroups(effects.by_name, levels, summarise(fitted, masks), _test(fitted, masks))
+    origin = effects.yi[effects.estimable][0]  # means far from zero would lose the digits in which they differ
+    centred = fit_groups(replace(effects, yi=effects.yi - origin), spec, masks)
+    fitted = replace(centred, effects=effects, fit=replace(centred.fit, beta=centred.fit.beta + origin))
+    return Subgroups(effects.by_name, levels, summarise(fitted, masks), _test(centred, masks))
 
 
 def _test(fitted: Fitted, masks: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> SubgroupTest | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from metaback.numbers import humanise, p_phrase
 from metaback.postestimation.summary import Analysis
+from metaback.postestimation.words import comparison, counts, sentence_case
 from metaback.report.html import environment, style
 from metaback.report.sections import notes
 from metaback.report.tables import compact_table, study_table
-from metaback.report.words import comparison, counts, measure_words, model_words, sentence_case
+from metaback.report.words import measure_words, model_words
 
 
 def card_html(analysis: Analysis) -> str:

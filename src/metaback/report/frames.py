@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -10,13 +9,12 @@ import pandas as pd
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import OptionError
 from metaback.postestimation.summary import Analysis
-from metaback.report.listing import effects_title
-from metaback.report.records import POOLED_COLUMNS, pooled_rows, study_rows
-from metaback.report.words import comparison
+from metaback.postestimation.words import natural
+from metaback.report.listing import listed
+from metaback.report.records import POOLED_COLUMNS, TIDY, pooled_rows, study_rows
 
 NATURAL = ("estimate", "ci_low", "ci_high", "pi_low", "pi_high")
 ABOUT = ("measure", "tau2", "tau2_low", "tau2_high", "i2_tau2", "i2_q", "q", "q_df", "q_p")
-TIDY = POOLED_COLUMNS[: POOLED_COLUMNS.index("scale") + 1]
 
 
 def pooled_frame(analysis: Analysis, *, transform: str | None = None) -> pd.DataFrame:
@@ -29,7 +27,7 @@ def pooled_frame(analysis: Analysis, *, transform: str | None = None) -> pd.Data
     frame = pd.DataFrame(pooled_rows(1, analysis), columns=list(POOLED_COLUMNS))[[*TIDY, *ABOUT]]
     if transform == "natural" and analysis.overall.mean.scale == "log":
         for name in NATURAL:
-            frame[name] = [None if pd.isna(value) else math.exp(value) for value in frame[name]]
+            frame[name] = [None if pd.isna(value) else natural(value, "log") for value in frame[name]]
         frame["scale"] = "natural"
     return frame
 
@@ -41,23 +39,13 @@ def studies_frame(analysis: Analysis) -> pd.DataFrame:
 
 def listed_record(single: Sequence[Analysis], unpooled: Sequence[EffectSizes]) -> list[dict[str, str]]:
     """Return every row that is listed and not pooled, with the reason."""
-    rows: list[dict[str, str]] = []
-    for analysis in single:
-        effects = analysis.fitted.effects
-        i = int(effects.estimable.argmax())
-        title = comparison(analysis).title
-        rows.append(_listed(title, effects, i, "one study"))
-    for effects in unpooled:
-        rows += [_listed(effects_title(effects), effects, i, reason) for i, reason in enumerate(effects.reasons)]
-    return rows
-
-
-def _listed(title: str, effects: EffectSizes, i: int, reason: str) -> dict[str, str]:
-    """Name one row."""
-    return {
-        "comparison": title,
-        "study": effects.labels[i],
-        "row": effects.rows[i],
-        "measure": effects.measure,
-        "reason": reason,
-    }
+    return [
+        {
+            "comparison": row.comparison,
+            "study": row.study,
+            "row": row.row,
+            "measure": row.measure,
+            "reason": row.reason,
+        }
+        for row in listed(single, unpooled)
+    ]

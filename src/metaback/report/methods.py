@@ -4,57 +4,17 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from metaback.effects.compute import ROUTES
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.presets import MEASURE_PRESETS
 from metaback.models.specs import PRESETS, PoolSpec
 from metaback.numbers import humanise
-from metaback.report.words import measure_words, percent
-from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES
-from metaback.stats.measures import MEASURES, about
+from metaback.postestimation.words import from_raw_numbers, i2_from_q, percent
+from metaback.report.words import measure_words
+from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES, mean_words, prediction_text
+from metaback.stats.measures import MEASURES, about, choices_of
 from metaback.stats.tau2 import TAU2_ESTIMATORS
 
-FORMULAS = {
-    ("SMD", "RevMan"): (
-        "the difference in means divided by the pooled standard deviation and multiplied by 1 − 3/(4N − 9) (Hedges' "
-        "adjusted g), with variance N/(n₁n₂) + g²/(2(N − 3.94)), the formulas of Review Manager 5"
-    ),
-    ("SMD", "LS"): (
-        "the difference in means divided by the pooled standard deviation and multiplied by the exact correction for "
-        "small samples (Hedges' g), with the large-sample variance 1/n₁ + 1/n₂ + g²/(2N), as in metafor"
-    ),
-    ("MD", ""): "the difference in means, with variance SD₁²/n₁ + SD₂²/n₂",
-    ("RR", ""): "the ratio of risks, with variance 1/a − 1/n₁ + 1/c − 1/n₂ of its logarithm",
-    ("OR", ""): "the ratio of odds, with variance 1/a + 1/b + 1/c + 1/d of its logarithm",
-    ("RD", ""): "the difference in risks, with variance ab/n₁³ + cd/n₂³",
-}
-FORMULA_KEYS = {"RevMan": ("hedges1981", "deeks2010"), "LS": ("hedges1981", "viechtbauer2010")}
-CELLS = "; a and c are events, b and d non-events"
-ADDED = "0.5 was added to all four cells of that study"
-ZEROS = {
-    "RevMan": f"Where a zero count left a variance undefined, {ADDED}",
-    "metafor": f"Where a study had a zero count, {ADDED}, also when neither arm had events",
-    "none": "Zero counts were not corrected; studies whose effect or variance they left undefined were not pooled",
-}
-NO_EVENTS = (
-    "; studies without events, or without non-events, in both arms say nothing about a ratio and were not pooled"
-)
-ZERO_KEYS = {"RevMan": ("deeks2010", "sweeting2004"), "metafor": ("viechtbauer2010", "sweeting2004")}
-MEANS = {
-    "Wald": "were Wald intervals with the normal quantile",
-    "Wald-t": "were Wald intervals with the quantile of the t distribution on k − 1 degrees of freedom",
-    "HKSJ": "followed Hartung, Knapp, Sidik and Jonkman (HKSJ), with the t distribution on k − 1 degrees of freedom",
-}
-HKSJ_KEYS = ("hartung2001", "sidik2002", "inthout2014")
-GUARD = (
-    "because that interval can be too narrow when effects agree by chance, the Wald interval with the normal quantile "
-    "was used wherever it was the wider of the two"
-)
-PREDICTIONS = {
-    "z": "the normal quantile",
-    "t(k-1)": "the t distribution on k − 1 degrees of freedom",
-    "t(k-2)": "the t distribution on k − 2 degrees of freedom",
-}
+PREDICTION_KEYS = ("higgins2009", "riley2011")
 PRESET_WORDS = {
     "cochrane": (
         "current methods of Cochrane reviews, with a guard against too narrow HKSJ intervals",
@@ -69,8 +29,6 @@ OPTION_WORDS = {
     "ci": "interval of the mean",
     "pi": "prediction interval",
     "i2": "definition of I²",
-    "vtype": "variance of the standardised mean difference",
-    "zeros": "zero counts",
 }
 
 
@@ -132,7 +90,7 @@ def software_name() -> str:
 def _effect_sentences(effects: EffectSizes, cite: _Citations) -> list[str]:
     """Say how effects and variances were made, from what, and what was done to them."""
     used = dict.fromkeys(r for r, ok in zip(effects.routes, effects.estimable, strict=True) if ok and r)
-    raw = bool(used.keys() & set(ROUTES.values()))
+    raw = from_raw_numbers(effects)
     sentences = [
         f"The effect of each study is the {measure_words(effects.measure)}{_formula(effects, cite) if raw else ''}"
     ]
@@ -142,8 +100,8 @@ def _effect_sentences(effects: EffectSizes, cite: _Citations) -> list[str]:
         sentences.append("The standard error of a printed effect is the width of its 95% interval divided by 2 × 1.96")
     if about(effects.measure).scale == "log":
         sentences.append("Ratios were analysed as natural logarithms and are shown back-transformed")
-    if ROUTES["counts"] in used:
-        sentences += _zero_sentences(effects, cite)
+    if raw:
+        sentences += _convention_sentences(effects, cite)
     if any(effects.corrections):
         sentences.append("Rows that were corrected or converted before pooling are marked in the table of studies")
     return sentences
@@ -151,21 +109,16 @@ def _effect_sentences(effects: EffectSizes, cite: _Citations) -> list[str]:
 
 def _formula(effects: EffectSizes, cite: _Citations) -> str:
     """Return the formula of effects that were computed from raw numbers."""
-    measure, vtype = effects.measure, effects.options.get("vtype", "")
-    formula = FORMULAS.get((measure, vtype)) or FORMULAS.get((measure, ""))
-    if formula is None:
-        return cite(*MEASURES[measure].cite)
-    cells = CELLS if about(measure).kind == "counts" else ""
-    return f": {formula}{cells}{cite(*(FORMULA_KEYS.get(vtype) or MEASURES[measure].cite))}"
+    chosen = [choice for choice in choices_of(effects.measure, effects.options) if choice.formula]
+    formula = "".join([about(effects.measure).formula, *(choice.formula for choice in chosen)])
+    keys = dict.fromkeys((*MEASURES[effects.measure].cite, *(key for c in chosen for key in c.cite.split())))
+    return f"{': ' if formula else ''}{formula}{cite(*keys)}"
 
 
-def _zero_sentences(effects: EffectSizes, cite: _Citations) -> list[str]:
-    """Name the policy for zero counts."""
-    policy = effects.options.get("zeros", "")
-    if policy not in ZEROS:
-        return []
-    without = NO_EVENTS if policy == "RevMan" and about(effects.measure).scale == "log" else ""
-    return [f"{ZEROS[policy]}{without}{cite(*ZERO_KEYS.get(policy, ()))}"]
+def _convention_sentences(effects: EffectSizes, cite: _Citations) -> list[str]:
+    """Say what else the conventions of the measure did with raw numbers, such as zero counts."""
+    chosen = choices_of(effects.measure, effects.options)
+    return [f"{choice.sentence}{cite(*choice.cite.split())}" for choice in chosen if choice.sentence]
 
 
 def _model_sentences(spec: PoolSpec, cite: _Citations) -> list[str]:
@@ -180,23 +133,21 @@ def _model_sentences(spec: PoolSpec, cite: _Citations) -> list[str]:
             f"The between-study variance τ² was estimated by the {entry.title} method ({spec.tau2}){cite(*entry.cite)}",
             f"Its {level} confidence interval is the Q-profile interval{cite('viechtbauer2007')}",
         ]
-    return [*sentences, f"Confidence intervals of pooled effects ({level}) {_mean_rule(spec, cite)}"]
+    return [*sentences, f"Confidence intervals of pooled effects ({level}) {_mean_rule(spec.ci, cite)}"]
 
 
-def _mean_rule(spec: PoolSpec, cite: _Citations) -> str:
-    """Name the rule of the interval of the mean."""
-    keys = MEAN_RULES[spec.ci].cite
-    if not spec.ci.startswith("HKSJ"):
-        return f"{MEANS[spec.ci]}{cite(*keys)}"
-    rule = f"{MEANS['HKSJ']}{cite(*HKSJ_KEYS)}"
-    return rule if spec.ci == "HKSJ" else f"{rule}; {GUARD}{cite(*keys)}"
+def _mean_rule(key: str, cite: _Citations) -> str:
+    """Name the rule of the interval of the mean, after the rule that it guards."""
+    words = mean_words(key)
+    guarded = f"{_mean_rule(words.guards, cite)}; " if words.guards else ""
+    return f"{guarded}{words.text}{cite(*MEAN_RULES[key].cite)}"
 
 
 def _heterogeneity_sentences(spec: PoolSpec, cite: _Citations) -> list[str]:
     """Name Q, the definition of I2 and the prediction interval."""
     sentences = [f"Heterogeneity was tested with Cochran's Q{cite('cochran1954')}"]
     mark = cite("higgins2002")
-    if spec.model == "equal" or spec.i2 == "Q":
+    if i2_from_q(spec):
         sentences.append(f"I² was computed from Q as (Q − df)/Q{mark}")
     else:
         sentences.append(
@@ -207,10 +158,10 @@ def _heterogeneity_sentences(spec: PoolSpec, cite: _Citations) -> list[str]:
         return sentences
     if spec.pi == "none":
         return [*sentences, "Prediction intervals were not computed"]
-    keys = dict.fromkeys(("higgins2009", "riley2011", *PREDICTION_RULES[spec.pi].cite))
+    keys = dict.fromkeys((*PREDICTION_KEYS, *PREDICTION_RULES[spec.pi].cite))
     sentences.append(
         f"Prediction intervals ({percent(spec.level)}) for the true effect in a new setting combine τ² with the "
-        f"standard error of the mean and use {PREDICTIONS[spec.pi]}{cite(*keys)}; they need at least three studies"
+        f"standard error of the mean and use {prediction_text(spec.pi)}{cite(*keys)}; they need at least three studies"
     )
     return sentences
 
@@ -241,8 +192,10 @@ def _software_sentence(spec: PoolSpec, effects: EffectSizes, cite: _Citations, s
     usual: dict[str, str] = {"model": "random", **PRESETS[spec.preset], **MEASURE_PRESETS[spec.preset]}
     if spec.model == "equal":
         usual = {name: value for name, value in usual.items() if name not in {"tau2", "pi", "i2"}} | {"ci": "Wald"}
+    conventions = about(effects.measure).conventions
+    titles = OPTION_WORDS | {name: convention.title for name, convention in conventions.items()}
     changed = [
-        f"{OPTION_WORDS.get(name, name)} {chosen[name]} instead of {value}"
+        f"{titles.get(name, name)} {chosen[name]} instead of {value}"
         for name, value in usual.items()
         if name in chosen and chosen[name] != value
     ]

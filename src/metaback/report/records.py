@@ -12,7 +12,8 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.numbers import parse_number, written
 from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary, Subgroups
-from metaback.report.words import comparison, well_formed
+from metaback.postestimation.words import comparison, natural_values
+from metaback.report.words import well_formed
 
 SCHEMA = "metaback/results"
 SCHEMA_VERSION = 1
@@ -114,7 +115,7 @@ def analysis_record(analysis: Analysis) -> dict[str, Any]:
         "overall": _pool_record(analysis.overall),
         "subgroups": _subgroups_record(analysis.subgroups),
         "studies": _studies_record(analysis),
-        "notes": list(dict.fromkeys((*analysis.overall.notes, *effects.notes))),
+        "notes": list(dict.fromkeys(analysis.overall.notes)),
     }
 
 
@@ -182,7 +183,7 @@ def _number(value: float | None) -> float | None:
 
 
 def _estimate_record(estimate: Estimate) -> dict[str, Any]:
-    point, low, high = estimate.natural()
+    point, low, high = natural_values(estimate)
     return {
         "estimate": _number(estimate.point),
         "se": _number(estimate.se),
@@ -201,7 +202,7 @@ def _estimate_record(estimate: Estimate) -> dict[str, Any]:
 def _prediction_record(prediction: Estimate | None) -> dict[str, Any] | None:
     if prediction is None:
         return None
-    _, low, high = prediction.natural()
+    _, low, high = natural_values(prediction)
     return {
         "pi_low": _number(prediction.lower),
         "pi_high": _number(prediction.upper),
@@ -256,22 +257,11 @@ def _subgroups_record(groups: Subgroups | None) -> dict[str, Any] | None:
 
 def _studies_record(analysis: Analysis) -> list[dict[str, Any]]:
     roles = tuple(analysis.fitted.effects.inputs)
-    names = (
-        "row",
-        "study",
-        "cluster",
-        "subgroup",
-        "estimable",
-        "yi",
-        "vi",
-        "sei",
-        "weight",
-        "route",
-        "correction",
-        "reason",
-    )
     return [
-        {**{name: study[name] for name in names}, "inputs": {role: study[role] for role in roles}}
+        {
+            **{name: study[name] for name in STUDY_COLUMNS if name in study},
+            "inputs": {role: study[role] for role in roles},
+        }
         for study in study_rows(analysis)
     ]
 

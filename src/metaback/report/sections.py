@@ -6,15 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from metaback.numbers import df_text, fixed, humanise, p_phrase
 from metaback.postestimation.summary import Analysis, PoolSummary
-from metaback.report.bibliography import reference_list
-from metaback.report.document import Block, Document, Figure, Heading, Listing, Notes, Paragraph
-from metaback.report.methods import methods_keys, methods_sentences, methods_text
-from metaback.report.tables import overview_table, pooled_table, pools, study_table
-from metaback.report.words import (
-    anchor,
+from metaback.postestimation.words import (
     comparison,
     counts,
-    direction,
     effect_digits,
     limits_cell,
     measure_name,
@@ -22,9 +16,14 @@ from metaback.report.words import (
     percent,
     percent_cell,
     plural,
+    point_text,
     sentence_case,
-    tau2_texts,
 )
+from metaback.report.bibliography import reference_list
+from metaback.report.document import Block, Document, Figure, Heading, Listing, Notes, Paragraph
+from metaback.report.methods import methods_keys, methods_sentences, methods_text
+from metaback.report.tables import overview_table, pooled_table, pools, study_table
+from metaback.report.words import anchor, direction, tau2_texts
 
 NOTES_SHOWN = 40
 CERTAINTY = "certainty of the evidence not rated"
@@ -73,7 +72,7 @@ def answer(analysis: Analysis) -> str:
     if names.first and names.second:
         subject.append(f"{names.first} compared with {names.second}" if subject else f"{names.first} vs {names.second}")
     size = (
-        f"{measure_name(effects.measure)} {fixed(pool.mean.natural()[0], digits)} "
+        f"{measure_name(effects.measure)} {point_text(pool.mean, digits)} "
         f"({percent(pool.mean.level)} CI {limits_cell(pool.mean, digits)}; {_evidence(pool)})"
     )
     ends = [words for words in (direction(analysis), CERTAINTY) if words]
@@ -84,11 +83,6 @@ def answer(analysis: Analysis) -> str:
 def notes(analysis: Analysis) -> Notes:
     """Return what a reader must not miss: notes of the data and of every pool, each once."""
     points = [*analysis.overall.notes]
-    effects = analysis.fitted.effects
-    points += effects.notes
-    for label, row, reason in zip(effects.labels, effects.rows, effects.reasons, strict=True):
-        if reason:
-            points.append(f"{label} ({row}) is not pooled: {reason}.")
     for name, pool in pools(analysis)[1:]:
         points += [f"{name}: {note}" for note in pool.notes]
     return Notes("Read this with the result", _limited(tuple(dict.fromkeys(points))))

@@ -9,22 +9,23 @@ from dataclasses import dataclass, replace
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.numbers import ABSENT, df_text, fixed, humanise, p_text, percent_weights
 from metaback.postestimation.summary import Analysis, PoolSummary
-from metaback.report.document import Table
-from metaback.report.words import (
-    column_decimals,
+from metaback.postestimation.words import (
+    NOT_ESTIMABLE,
+    asks_prediction,
     comparison,
     effect_digits,
     estimate_cell,
-    i2_cell,
+    i2_from_q,
+    i2_shown,
     limits_cell,
-    measure_short,
-    measure_words,
     percent,
-    plain,
+    percent_cell,
     sentence_case,
-    study_estimate,
-    tau2_cell,
+    study_estimates,
 )
+from metaback.report.document import Table
+from metaback.report.words import column_decimals, i2_cell, measure_words, plain, tau2_cell
+from metaback.stats.measures import about
 
 ARM_ROLES = frozenset(f"{role}_{arm}" for role in ("n", "mean", "sd", "events") for arm in (1, 2))
 PAGE_ROWS = 1000
@@ -57,8 +58,8 @@ def study_table(analysis: Analysis, *, brief: bool = False) -> Table:
         groups = tuple(humanise(group) for group in effects.by)
         columns.append(_Column(sentence_case(humanise(effects.by_name or "subgroup")), groups))
     if not brief:
-        columns += _raw_columns(effects)
-    columns.append(_Column(f"{measure_short(effects.measure)} [{level} CI]", _effect_cells(analysis), numeric=True))
+        columns += _raw_columns(effects, comparison(analysis).arms)
+    columns.append(_Column(f"{about(effects.measure).short} [{level} CI]", _effect_cells(analysis), numeric=True))
     if not brief:
         columns.append(_Column("Variance", tuple(column_decimals(effects.vi.tolist())), numeric=True))
     weights = tuple(fixed(w, 1) for w in percent_weights(analysis.overall.weights.tolist()))
@@ -85,7 +86,7 @@ def pooled_table(analysis: Analysis) -> Table:
         _Column("Group", tuple(name for name, _ in rows)),
         *_size_columns([pool for _, pool in rows]),
         _Column(
-            f"{measure_short(analysis.fitted.effects.measure)} [{level} CI]",
+            f"{about(analysis.fitted.effects.measure).short} [{level} CI]",
             tuple(estimate_cell(pool.mean, digits) for _, pool in rows),
             numeric=True,
         ),
@@ -99,7 +100,7 @@ def pooled_table(analysis: Analysis) -> Table:
         _Column(_i2_head(analysis), tuple(i2_cell(pool.heterogeneity, spec) for _, pool in rows), numeric=True)
     )
     columns.append(_Column("Q (df), P", tuple(_q_cell(pool) for _, pool in rows), numeric=True))
-    if spec.model == "random" and spec.pi != "none":
+    if asks_prediction(spec):
         cells = tuple(limits_cell(pool.prediction, digits) for _, pool in rows)
         columns.append(_Column(f"{level} prediction interval", cells, numeric=True))
     caption = f"Pooled results{_log_remark(analysis)}; {_i2_definition(analysis)}."
@@ -126,7 +127,7 @@ def overview_table(analyses: Sequence[Analysis]) -> Table:
     columns = [
         _Column("Comparison", tuple(f"{i}. {comparison(a).title}" for i, a in enumerate(analyses, 1))),
         *_size_columns([a.overall for a in analyses]),
-        _Column("Measure", tuple(measure_short(a.fitted.effects.measure) for a in analyses)),
+        _Column("Measure", tuple(about(a.fitted.effects.measure).short for a in analyses)),
         _Column(
             f"Estimate [{level} CI]",
             tuple(estimate_cell(a.overall.mean, effect_digits(a.overall.mean)) for a in analyses),
@@ -182,7 +183,7 @@ def _people(pool: PoolSummary) -> str:
 
 
 def _i2_point(analysis: Analysis) -> str:
-    return i2_cell(analysis.overall.heterogeneity, analysis.fitted.spec).partition(" ")[0]
+    return percent_cell(i2_shown(analysis.overall.heterogeneity, analysis.fitted.spec))
 
 
 def _q_cell(pool: PoolSummary) -> str:
@@ -194,12 +195,11 @@ def _q_cell(pool: PoolSummary) -> str:
 
 def _i2_head(analysis: Analysis) -> str:
     spec = analysis.fitted.spec
-    return "I²" if spec.i2 == "Q" or spec.model == "equal" else f"I² [{percent(spec.level)} CI]"
+    return "I²" if i2_from_q(spec) else f"I² [{percent(spec.level)} CI]"
 
 
 def _i2_definition(analysis: Analysis) -> str:
-    spec = analysis.fitted.spec
-    return "I² from Q" if spec.i2 == "Q" or spec.model == "equal" else "I² from τ²"
+    return "I² from Q" if i2_from_q(analysis.fitted.spec) else "I² from τ²"
 
 
 def _log_remark(analysis: Analysis) -> str:
@@ -207,12 +207,8 @@ def _log_remark(analysis: Analysis) -> str:
 
 
 def _effect_cells(analysis: Analysis) -> tuple[str, ...]:
-    effects, spec = analysis.fitted.effects, analysis.fitted.spec
-    scale, digits = analysis.overall.mean.scale, effect_digits(analysis.overall.mean)
-    rows = zip(effects.yi.tolist(), effects.vi.tolist(), effects.estimable.tolist(), strict=True)
-    return tuple(
-        estimate_cell(study_estimate(y, v, spec.level, scale), digits) if ok else "not estimable" for y, v, ok in rows
-    )
+    digits = effect_digits(analysis.overall.mean)
+    return tuple(estimate_cell(study, digits) if study else NOT_ESTIMABLE for study in study_estimates(analysis))
 
 
 def _remarks(effects: EffectSizes) -> tuple[str, ...]:
@@ -220,13 +216,11 @@ def _remarks(effects: EffectSizes) -> tuple[str, ...]:
     return tuple("; ".join(text for text in (fix, f"not pooled: {why}" if why else "") if text) for fix, why in pairs)
 
 
-def _raw_columns(effects: EffectSizes) -> list[_Column]:
+def _raw_columns(effects: EffectSizes, arms: tuple[str, str]) -> list[_Column]:
     """Return the raw data of the table: one column per arm, one for printed effects, one for every other role."""
     values = {role: [_number(v) for v in column.tolist()] for role, column in effects.inputs.items()}
-    context = effects.context
     columns: list[_Column] = []
-    for arm, name in ((1, context.treatment_1), (2, context.treatment_2)):
-        title = sentence_case(humanise(name)) if name else f"Arm {arm}"
+    for arm, title in enumerate(arms, 1):
         columns += _arm_columns(values, arm, title, len(effects.labels))
     columns += _printed_columns(values, len(effects.labels))
     others = [role for role in values if role not in ARM_ROLES | PRINTED_ROLES and _any(values, role)]

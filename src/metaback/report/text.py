@@ -7,32 +7,34 @@ import textwrap
 
 from metaback.numbers import df_text, fixed, humanise, p_phrase
 from metaback.postestimation.summary import Analysis, PoolSummary
-from metaback.report.sections import notes
-from metaback.report.words import (
-    clean,
+from metaback.postestimation.words import (
+    asks_prediction,
     comparison,
     counts,
     effect_digits,
+    i2_shown,
+    i2_source,
     limits_cell,
-    measure_words,
-    model_words,
-    one_line,
+    mean_test,
     percent,
     percent_cell,
     plural,
+    point_text,
     sentence_case,
-    tau2_texts,
 )
+from metaback.report.sections import notes
+from metaback.report.words import clean, measure_words, model_words, one_line, tau2_texts
 
 WIDTH = 100
 NOTE_LINES = 6
 NEXT_STEPS = "Next: .forest()  .to_frame()  .studies()  .report()"
 
 
-def summary_text(analysis: Analysis) -> str:
+def summary_text(analysis: Analysis, *, hint: bool = True) -> str:
     """Return about a dozen lines: what was pooled, the estimate, its range, the heterogeneity, subgroups and notes.
 
     Subgroups (one line each) are the only part that grows with the data; notes beyond six lines are counted.
+    hint: whether to end with what a result can do next, which is of use in a session of Python only.
     """
     effects, spec, pool = analysis.fitted.effects, analysis.fitted.spec, analysis.overall
     people = f", {plural(pool.n, 'participant')}" if pool.n is not None else ""
@@ -45,24 +47,20 @@ def summary_text(analysis: Analysis) -> str:
         f"  Heterogeneity        {_heterogeneity_line(analysis, pool)}",
         *_subgroup_lines(analysis),
         *_note_lines(analysis),
-        NEXT_STEPS,
+        *([NEXT_STEPS] if hint else []),
     ]
     return "\n".join(_shown(line) for line in lines)
 
 
 def _mean_line(analysis: Analysis, pool: PoolSummary) -> str:
     mean, digits = pool.mean, effect_digits(analysis.overall.mean)
-    statistic = ""
-    if math.isfinite(mean.statistic):
-        name = "z" if math.isinf(mean.df) else f"t({df_text(mean.df)})"
-        statistic = f"{name} = {fixed(mean.statistic)}, {p_phrase(mean.p_value)}"
-    estimate = f"{fixed(mean.natural()[0], digits)}  {percent(mean.level)} CI {limits_cell(mean, digits)}"
-    return f"{estimate}   {statistic}".rstrip()
+    estimate = f"{point_text(mean, digits)}  {percent(mean.level)} CI {limits_cell(mean, digits)}"
+    return f"{estimate}   {mean_test(mean, brief=True)}".rstrip()
 
 
 def _prediction_lines(analysis: Analysis) -> list[str]:
     spec, prediction = analysis.fitted.spec, analysis.overall.prediction
-    if spec.model == "equal" or spec.pi == "none":
+    if not asks_prediction(spec):
         return []
     if prediction is None:
         return [f"  Prediction interval  not estimable (k = {analysis.overall.k})"]
@@ -79,8 +77,7 @@ def _heterogeneity_line(analysis: Analysis, pool: PoolSummary) -> str:
     if found.tau2 is not None:
         point, ends = tau2_texts(found)
         parts.append(f"tau² {point} ({' to '.join(ends)})" if ends else f"tau² {point}")
-    from_q = spec.i2 == "Q" or spec.model == "equal"
-    parts.append(f"I² {percent_cell(found.i2_q if from_q else found.i2_tau2)} (from {'Q' if from_q else 'tau²'})")
+    parts.append(f"I² {percent_cell(i2_shown(found, spec))} (from {i2_source(spec)})")
     parts.append(f"Q {fixed(found.q)}, df {df_text(found.q_df)}, {p_phrase(found.q_p)}")
     return "   ".join(parts)
 

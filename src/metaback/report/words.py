@@ -1,48 +1,28 @@
-"""The wording that text, card, page and records share: names of measures, counts, directions, safe plain text."""
+"""The wording that text, card, page and records share: directions, heterogeneity, raw numbers, safe plain text."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
 
 from metaback.models.fitted import Estimate
 from metaback.models.specs import PoolSpec
-from metaback.numbers import ABSENT, MINUS, fixed, humanise, interval, significant
-from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary
-from metaback.stats.measures import MEASURES, about
+from metaback.numbers import ABSENT, MINUS, fixed, significant
+from metaback.postestimation.summary import Analysis, Heterogeneity
+from metaback.postestimation.words import (
+    MODELS,
+    comparison,
+    i2_from_q,
+    i2_shown,
+    measure_name,
+    percent_cell,
+)
+from metaback.stats.inference import mean_words
+from metaback.stats.measures import about
 
-CI_NAMES = {"Wald": "Wald", "Wald-t": "Wald with t", "HKSJ": "HKSJ", "HKSJ-wider": "HKSJ or wider"}
 REPLACEMENT = "\ufffd"
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The words that name one analysis; treatments and outcome as a reader would write them, None where not known."""
-
-    outcome: str | None
-    first: str | None
-    second: str | None
-
-    @property
-    def title(self) -> str:
-        """Return "Pain: posterior chain vs general exercise", or what is known of it."""
-        outcome = sentence_case(self.outcome) if self.outcome else "Pooled effect"
-        return f"{outcome}: {self.first} vs {self.second}" if self.first and self.second else outcome
-
-
-def comparison(analysis: Analysis) -> Comparison:
-    """Return the names of outcome and treatments in words."""
-    context = analysis.fitted.effects.context
-    first, second = context.treatment_1, context.treatment_2
-    return Comparison(
-        humanise(context.outcome) if context.outcome else None,
-        humanise(first) if first else None,
-        humanise(second) if second else None,
-    )
 
 
 def clean(text: str) -> str:
@@ -60,37 +40,16 @@ def well_formed(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def sentence_case(text: str) -> str:
-    """Start with a capital and leave the rest alone (abbreviations stay as they are)."""
-    return text[:1].upper() + text[1:]
-
-
 def anchor(text: str, number: int | None = None) -> str:
     """Turn a title into a fragment of plain letters, digits and hyphens."""
     words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].strip("-") or "section"
     return f"{words}-{number}" if number is not None else words
 
 
-def measure_name(key: str) -> str:
-    """Return the name of a measure in running text, or its key when it is not known."""
-    name = about(key).name if key in MEASURES else key
-    return name if name[:2].isupper() else name[:1].lower() + name[1:]
-
-
-def measure_short(key: str) -> str:
-    """Return the name of a measure as the head of a column."""
-    return about(key).short if key in MEASURES else key
-
-
 def measure_words(key: str) -> str:
     """Return the name of a measure with its abbreviation: `standardised mean difference (SMD)`."""
-    name, short = measure_name(key), measure_short(key)
+    name, short = measure_name(key), about(key).short
     return name if short.casefold() == name.casefold() else f"{name} ({short})"
-
-
-def percent(level: float) -> str:
-    """Write a confidence level as `95%`."""
-    return f"{100 * level:.6g}%"
 
 
 def plain(value: float | None) -> str:
@@ -116,54 +75,6 @@ def column_decimals(values: Sequence[float]) -> list[str]:
     return [fixed(v, digits) for v in values]
 
 
-def effect_digits(mean: Estimate) -> int:
-    """Choose decimals so that the interval of the pooled effect shows its width: 2, more when it is narrow."""
-    _, low, high = mean.natural()
-    width = high - low
-    if not (math.isfinite(width) and width > 0):
-        return 2
-    return min(6, max(2, 1 + math.ceil(-math.log10(width))))
-
-
-def estimate_cell(estimate: Estimate | None, digits: int) -> str:
-    """Write an estimate with its limits on the natural scale as `-0.41 [-0.72, -0.10]`."""
-    if estimate is None:
-        return ABSENT
-    point, low, high = estimate.natural()
-    return f"{fixed(point, digits)} {interval(low, high, digits)}"
-
-
-def limits_cell(estimate: Estimate | None, digits: int, joint: str = " to ") -> str:
-    """Write the limits of an estimate on the natural scale as `-0.72 to -0.10`."""
-    if estimate is None:
-        return ABSENT
-    _, low, high = estimate.natural()
-    return f"{fixed(low, digits)}{joint}{fixed(high, digits)}"
-
-
-def study_estimate(effect: float, variance: float, level: float, scale: str) -> Estimate:
-    """Return the effect of one study with its normal (Wald) interval on the analysis scale."""
-    se = math.sqrt(variance)
-    half = NormalDist().inv_cdf((1 + level) / 2) * se
-    return Estimate(effect, effect - half, effect + half, se, level, scale)
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """Write `1 study`, `1,204 participants`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def counts(pool: PoolSummary) -> str:
-    """Write `8 studies`, or `9 effects from 8 studies` where a study gives more than one."""
-    studies = plural(pool.studies, "study", "studies")
-    return studies if pool.k == pool.studies else f"{plural(pool.k, 'effect')} from {studies}"
-
-
-def null_value(scale: str) -> float:
-    """Return the value of no effect on the natural scale."""
-    return 1.0 if scale == "log" else 0.0
-
-
 def excludes_null(estimate: Estimate) -> bool | None:
     """Tell whether the interval leaves out no effect; None when there is no interval."""
     if not (math.isfinite(estimate.lower) and math.isfinite(estimate.upper)):
@@ -173,11 +84,11 @@ def excludes_null(estimate: Estimate) -> bool | None:
 
 def favoured(analysis: Analysis, estimate: Estimate) -> str | None:
     """Return the treatment that a whole interval favours; None when it includes no effect or this is not known."""
-    better = analysis.fitted.effects.context.higher_is_better
-    names = comparison(analysis)
-    if better is None or not names.first or not names.second or not excludes_null(estimate):
+    sides = comparison(analysis).sides
+    if sides is None or not excludes_null(estimate):
         return None
-    return names.first if (estimate.lower > 0) == better else names.second
+    below, above = sides
+    return above if estimate.lower > 0 else below
 
 
 def direction(analysis: Analysis) -> str:
@@ -196,23 +107,16 @@ def direction(analysis: Analysis) -> str:
 
 def model_words(spec: PoolSpec) -> str:
     """Name the model in a few words: `random effects (REML, HKSJ or wider)`."""
-    if spec.model == "equal":
-        return f"equal effects ({CI_NAMES[spec.ci]})"
-    return f"random effects ({spec.tau2}, {CI_NAMES[spec.ci]})"
-
-
-def percent_cell(value: float | None) -> str:
-    """Write a percentage without decimals."""
-    return ABSENT if value is None or not math.isfinite(value) else f"{fixed(value, 0)}%"
+    estimator = f"{spec.tau2}, " if spec.model == "random" else ""
+    return f"{MODELS[spec.model]} ({estimator}{mean_words(spec.ci).short})"
 
 
 def i2_cell(heterogeneity: Heterogeneity, spec: PoolSpec) -> str:
     """Write I2 under the definition of the spec, with limits where that definition has them."""
-    if spec.i2 == "Q" or spec.model == "equal":
-        return percent_cell(heterogeneity.i2_q)
     low, high = heterogeneity.i2_low, heterogeneity.i2_high
-    limits = "" if low is None or high is None else f" [{percent_cell(low)}, {percent_cell(high)}]"
-    return f"{percent_cell(heterogeneity.i2_tau2)}{limits}"
+    known = not i2_from_q(spec) and low is not None and high is not None
+    limits = f" [{percent_cell(low)}, {percent_cell(high)}]" if known else ""
+    return f"{percent_cell(i2_shown(heterogeneity, spec))}{limits}"
 
 
 def tau2_cell(heterogeneity: Heterogeneity) -> str:

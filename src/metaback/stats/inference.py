@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
@@ -14,8 +15,43 @@ MeanRule = Callable[[Floats, Floats, float], tuple[Floats, Floats]]
 PredictionRule = Callable[[Floats], Floats]
 MEAN_RULES: Registry[MeanRule] = Registry("ci")
 PREDICTION_RULES: Registry[PredictionRule] = Registry("pi")
-mean_rule = MEAN_RULES.register
-prediction_rule = PREDICTION_RULES.register
+
+
+@dataclass(frozen=True, slots=True)
+class MeanWords:
+    """How a rule of the mean is called.
+
+    short: beside the model's name; text: in the methods of a paper, after "Confidence intervals of pooled effects".
+    guards: key of the rule that this one changes; its text comes first, and `text` goes on from there.
+    """
+
+    short: str
+    text: str
+    guards: str = ""
+
+
+def mean_rule(
+    key: str, *, title: str, short: str, text: str, cite: str, guards: str = ""
+) -> Callable[[MeanRule], MeanRule]:
+    """Return the decorator that adds a rule of the mean; see `MeanWords`, `cite` holds keys of references.bib."""
+    return MEAN_RULES.register(key, title=title, cite=cite, words=MeanWords(short, text, guards))
+
+
+def mean_words(key: str) -> MeanWords:
+    """Return how a rule of the mean is called."""
+    words: MeanWords = MEAN_RULES[key].facts["words"]
+    return words
+
+
+def prediction_rule(key: str, *, title: str, text: str, cite: str) -> Callable[[PredictionRule], PredictionRule]:
+    """Return the decorator that adds a rule of prediction; `text` names its quantile in the methods of a paper."""
+    return PREDICTION_RULES.register(key, title=title, cite=cite, text=text)
+
+
+def prediction_text(key: str) -> str:
+    """Return how the methods of a paper name the quantile of a rule of prediction."""
+    text: str = PREDICTION_RULES[key].facts["text"]
+    return text
 
 
 def quantile(level: float, df: Floats) -> Floats:
@@ -32,16 +68,29 @@ def two_sided_p(statistic: Floats, df: Floats) -> Floats:
     return np.where(np.isinf(df), 2 * ndtr(tail), np.where(df > 0, 2 * stdtr(safe, tail), np.nan))
 
 
-@mean_rule("Wald", title="Wald interval, normal quantile", cite="dersimonian1986")
+@mean_rule(
+    "Wald",
+    title="Wald (normal)",
+    short="Wald",
+    text="were Wald intervals with the normal quantile",
+    cite="dersimonian1986",
+)
 def wald(q1: Floats, m: Floats, level: float) -> tuple[Floats, Floats]:
     """Leave the model's covariance as it is and use the normal quantile.
 
     q1: (n,) generalised Q at the estimated tau2; m: (n,) k - p. Returns the factor of the covariance and the df.
+    Source: DerSimonian & Laird 1986. Same as `metafor::rma(test="z")`.
     """
     return np.ones_like(m), np.full_like(m, np.inf)
 
 
-@mean_rule("Wald-t", title="Wald interval, t quantile with k - p df", cite="follmann1999")
+@mean_rule(
+    "Wald-t",
+    title="Wald with t",
+    short="Wald with t",
+    text="were Wald intervals with the quantile of the t distribution on k − 1 degrees of freedom",
+    cite="follmann1999",
+)
 def wald_t(q1: Floats, m: Floats, level: float) -> tuple[Floats, Floats]:
     """Leave the model's covariance as it is and use t with k - p df; the normal where k = p.
 
@@ -50,7 +99,13 @@ def wald_t(q1: Floats, m: Floats, level: float) -> tuple[Floats, Floats]:
     return np.ones_like(m), np.where(m > 0, m, np.inf)
 
 
-@mean_rule("HKSJ", title="Hartung-Knapp-Sidik-Jonkman interval", cite="hartung2001 sidik2002")
+@mean_rule(
+    "HKSJ",
+    title="Hartung-Knapp-Sidik-Jonkman",
+    short="HKSJ",
+    text="followed Hartung, Knapp, Sidik and Jonkman (HKSJ), with the t distribution on k − 1 degrees of freedom",
+    cite="hartung2001 sidik2002 inthout2014",
+)
 def hartung_knapp(q1: Floats, m: Floats, level: float) -> tuple[Floats, Floats]:
     """Multiply the covariance by Q(tau2) / (k - p) and use t with k - p df; the Wald interval where k = p.
 
@@ -62,34 +117,59 @@ def hartung_knapp(q1: Floats, m: Floats, level: float) -> tuple[Floats, Floats]:
 
 
 @mean_rule(
-    "HKSJ-wider", title="wider of the Hartung-Knapp-Sidik-Jonkman and the Wald interval", cite="hartung2001 wiksten2016"
+    "HKSJ-wider",
+    title="Hartung-Knapp-Sidik-Jonkman or Wald, the wider",
+    short="HKSJ or wider",
+    text="because that interval can be too narrow when effects agree by chance, the Wald interval with the normal "
+    "quantile was used wherever it was the wider of the two",
+    cite="hartung2001 wiksten2016",
+    guards="HKSJ",
 )
 def hartung_knapp_wider(q1: Floats, m: Floats, level: float) -> tuple[Floats, Floats]:
     """Use the Hartung-Knapp-Sidik-Jonkman interval, or the Wald interval (normal quantile) where that one is wider.
 
     The guard matters when the effects agree by chance (tau2 = 0), where the unguarded interval can be narrower than
-    the equal-effects one. Source: Wiksten, Ruecker & Schwarzer 2016; DESIGN default.
+    the equal-effects one. Source: Wiksten, Ruecker & Schwarzer 2016.
     """
     factor, df = hartung_knapp(q1, m, level)
     narrower = np.sqrt(factor) * quantile(level, df) < ndtri((1 + level) / 2)
     return np.where(narrower, 1.0, factor), np.where(narrower, np.inf, df)
 
 
-@prediction_rule("z", title="normal quantile", cite="higgins2009")
+@prediction_rule("z", title="normal", text="the normal quantile", cite="higgins2009")
 def prediction_z(k: Floats) -> Floats:
-    """Return infinite df: the normal quantile, which ignores that tau2 is estimated."""
+    """Return infinite df: the normal quantile, which ignores that tau2 is estimated.
+
+    Source: Higgins, Thompson & Spiegelhalter 2009.
+    """
     return np.full_like(k, np.inf)
 
 
-@prediction_rule("t(k-1)", title="t quantile with k - 1 df", cite="veroniki2019 deeks2024")
+@prediction_rule(
+    "t(k-1)",
+    title="t with k − 1 df",
+    text="the t distribution on k − 1 degrees of freedom",
+    cite="veroniki2019 deeks2024",
+)
 def prediction_t1(k: Floats) -> Floats:
-    """Return k - 1 df, the choice of the Cochrane Handbook since version 6.5."""
+    """Return k - 1 df, the choice of the Cochrane Handbook since version 6.5.
+
+    Source: Veroniki et al. 2019; Deeks et al. 2024.
+    """
     return k - 1
 
 
-@prediction_rule("t(k-2)", title="t quantile with k - 2 df", cite="higgins2009 riley2011")
+@prediction_rule(
+    "t(k-2)",
+    title="t with k − 2 df",
+    text="the t distribution on k − 2 degrees of freedom",
+    cite="higgins2009 riley2011",
+)
 def prediction_t2(k: Floats) -> Floats:
-    """Return k - 2 df, the choice of Higgins, Thompson & Spiegelhalter 2009."""
+    """Return k - 2 df.
+
+    Source: Higgins, Thompson & Spiegelhalter 2009; Riley, Higgins & Deeks 2011.
+    """
     return k - 2
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from metaback.errors import OptionError
 from metaback.registry import Registry
 
 Floats = NDArray[np.float64]
@@ -30,11 +31,39 @@ class Computed:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """What one value of a convention means, in words; "" where there is nothing to say.
+
+    formula: goes on from the formula of the measure; sentence: one of its own, told where raw numbers were used.
+    note: for the footnote of a figure; cite: keys of references.bib, besides those of the measure in a formula.
+    """
+
+    formula: str = ""
+    sentence: str = ""
+    note: str = ""
+    cite: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """A matter that programs settle differently: what it is about, and what each of its values means."""
+
+    title: str
+    choices: Mapping[str, Choice]
+
+    def check(self, name: str, value: str) -> None:
+        """Raise `OptionError` for a value that the convention does not have."""
+        if value not in self.choices:
+            raise OptionError.unknown(name, value, self.choices)
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
-    """What is known about a measure besides its formula.
+    """What is known about a measure besides how it is computed.
 
     name: as a heading; short: as a column head; scale: "log" when effects are analysed as logarithms; kind: the
     raw numbers it is made from; correction, undefined: words for rows that were corrected or have no effect.
+    formula: in words, as in the methods of a paper; conventions: by name, the keyword-only parameters of the function.
     """
 
     key: str
@@ -44,6 +73,8 @@ class Measure:
     kind: Literal["means", "counts", "none"]
     correction: str = ""
     undefined: str = ""
+    formula: str = ""
+    conventions: Mapping[str, Convention] = field(default_factory=dict[str, Convention])
 
 
 MeasureFunction = Callable[..., Computed]
@@ -59,6 +90,13 @@ def about(key: str) -> Measure:
     """Return what is known about a measure."""
     facts: Measure = MEASURES[key].facts["about"]
     return facts
+
+
+def choices_of(key: str, options: Mapping[str, str]) -> tuple[Choice, ...]:
+    """Return what the given values of a measure's conventions mean; values that it does not have are left out."""
+    conventions = about(key).conventions
+    known = ((conventions[name].choices, value) for name, value in options.items() if name in conventions)
+    return tuple(choices[value] for choices, value in known if value in choices)
 
 
 def raw_roles(key: str) -> tuple[str, ...]:

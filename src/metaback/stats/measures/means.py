@@ -5,11 +5,26 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import gamma
 
-from metaback.errors import OptionError
-from metaback.stats.measures.family import Computed, Floats, Measure, finish, measure
+from metaback.stats.measures.family import Choice, Computed, Convention, Floats, Measure, finish, measure
 
 SERIES_FROM = 100.0  # above this the series of the gamma ratio is exact to 1e-16, below it `gamma` does not overflow
-VTYPES = ("LS", "RevMan")
+VTYPE = Convention(
+    "variance of the standardised mean difference",
+    {
+        "LS": Choice(
+            formula=" and multiplied by the exact correction for small samples (Hedges' g), with the large-sample "
+            "variance 1/n₁ + 1/n₂ + g²/(2N), as in metafor",
+            note="large-sample variance",
+            cite="viechtbauer2010",
+        ),
+        "RevMan": Choice(
+            formula=" and multiplied by 1 − 3/(4N − 9) (Hedges' adjusted g), with variance "
+            "N/(n₁n₂) + g²/(2(N − 3.94)), the formulas of Review Manager 5",
+            note="variance as in RevMan",
+            cite="deeks2010",
+        ),
+    },
+)
 
 
 def small_sample_factor(df: Floats) -> Floats:
@@ -45,6 +60,8 @@ def small_sample_factor(df: Floats) -> Floats:
         "linear",
         "means",
         undefined="SMD needs more than 3 people and a standard deviation above 0",
+        formula="the difference in means divided by the pooled standard deviation",
+        conventions={"vtype": VTYPE},
     ),
     cite="hedges1981",
 )
@@ -65,8 +82,7 @@ def standardised_mean_difference(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 4)
     (0.5924, 0.0418)
     """
-    if vtype not in VTYPES:
-        raise OptionError.unknown("vtype", vtype, VTYPES)
+    VTYPE.check("vtype", vtype)
     total = n_1 + n_2
     df = total - 2
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -82,7 +98,15 @@ def standardised_mean_difference(
 
 
 @measure(
-    Measure("MD", "Mean difference", "MD", "linear", "means", undefined="MD needs a standard deviation above 0"),
+    Measure(
+        "MD",
+        "Mean difference",
+        "MD",
+        "linear",
+        "means",
+        undefined="MD needs a standard deviation above 0",
+        formula="the difference in means, with variance SD₁²/n₁ + SD₂²/n₂",
+    ),
     cite="deeks2010",
 )
 def mean_difference(mean_1: Floats, sd_1: Floats, n_1: Floats, mean_2: Floats, sd_2: Floats, n_2: Floats) -> Computed:

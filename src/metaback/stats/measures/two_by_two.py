@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metaback.errors import OptionError
-from metaback.stats.measures.family import Computed, Floats, Measure, finish, measure
+from metaback.stats.measures.family import Choice, Computed, Convention, Floats, Measure, finish, measure
 
-ZEROS = ("RevMan", "metafor", "none")
 CORRECTION = "0.5 added to all four cells"
+UNDEFINED = "no events, or only events, in both arms"
+CELLS = "; a and c are events, b and d non-events"
+ADDED = "0.5 was added to all four cells of that study"
+ZEROS = Convention(
+    "zero counts",
+    {
+        "RevMan": Choice(
+            sentence=f"Where a zero count left a variance undefined, {ADDED}", cite="deeks2010 sweeting2004"
+        ),
+        "metafor": Choice(
+            sentence=f"Where a study had a zero count, {ADDED}, also when neither arm had events",
+            cite="viechtbauer2010 sweeting2004",
+        ),
+        "none": Choice(
+            sentence="Zero counts were not corrected; studies whose effect or variance they left undefined were not "
+            "pooled"
+        ),
+    },
+)
+NO_EVENTS = (
+    "; studies without events, or without non-events, in both arms say nothing about a ratio and were not pooled"
+)
+_REVMAN = ZEROS.choices["RevMan"]
+RATIO_ZEROS = replace(
+    ZEROS, choices={**ZEROS.choices, "RevMan": replace(_REVMAN, sentence=_REVMAN.sentence + NO_EVENTS)}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +61,7 @@ def _cells(
     events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, zeros: str, needed: NDArray[np.bool_]
 ) -> _Cells:
     """Add 0.5 to the cells of rows that the policy corrects: those that need it (RevMan), any with a zero (metafor)."""
-    if zeros not in ZEROS:
-        raise OptionError.unknown("zeros", zeros, ZEROS)
+    ZEROS.check("zeros", zeros)
     a, b, c, d = events_1, n_1 - events_1, events_2, n_2 - events_2
     any_zero = (a == 0) | (b == 0) | (c == 0) | (d == 0)
     corrected = {"RevMan": needed & any_zero, "metafor": any_zero, "none": np.zeros(a.shape, dtype=bool)}[zeros]
@@ -53,7 +76,17 @@ def _relative(cells: _Cells, yi: Floats, vi: Floats, zeros: str) -> Computed:
 
 
 @measure(
-    Measure("RR", "Risk ratio", "RR", "log", "counts", CORRECTION, "no events, or only events, in both arms"),
+    Measure(
+        "RR",
+        "Risk ratio",
+        "RR",
+        "log",
+        "counts",
+        CORRECTION,
+        UNDEFINED,
+        formula=f"the ratio of risks, with variance 1/a − 1/n₁ + 1/c − 1/n₂ of its logarithm{CELLS}",
+        conventions={"zeros": RATIO_ZEROS},
+    ),
     cite="deeks2010",
 )
 def risk_ratio(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor") -> Computed:
@@ -78,7 +111,17 @@ def risk_ratio(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, 
 
 
 @measure(
-    Measure("OR", "Odds ratio", "OR", "log", "counts", CORRECTION, "no events, or only events, in both arms"),
+    Measure(
+        "OR",
+        "Odds ratio",
+        "OR",
+        "log",
+        "counts",
+        CORRECTION,
+        UNDEFINED,
+        formula=f"the ratio of odds, with variance 1/a + 1/b + 1/c + 1/d of its logarithm{CELLS}",
+        conventions={"zeros": RATIO_ZEROS},
+    ),
     cite="deeks2010",
 )
 def odds_ratio(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor") -> Computed:
@@ -101,7 +144,17 @@ def odds_ratio(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, 
 
 
 @measure(
-    Measure("RD", "Risk difference", "RD", "linear", "counts", CORRECTION, "its variance is 0 without a correction"),
+    Measure(
+        "RD",
+        "Risk difference",
+        "RD",
+        "linear",
+        "counts",
+        CORRECTION,
+        "its variance is 0 without a correction",
+        formula=f"the difference in risks, with variance ab/n₁³ + cd/n₂³{CELLS}",
+        conventions={"zeros": ZEROS},
+    ),
     cite="deeks2010",
 )
 def risk_difference(

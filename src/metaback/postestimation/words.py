@@ -1,0 +1,206 @@
+"""The words that figures and pages share: names, counts, levels, and estimates on the natural scale."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from metaback.effects.compute import ROUTES
+from metaback.effects.effect_sizes import EffectSizes
+from metaback.models.fitted import Estimate
+from metaback.models.specs import PoolSpec
+from metaback.numbers import ABSENT, df_text, estimate_text, fixed, humanise, p_phrase
+from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary
+from metaback.stats.measures import about
+
+MODELS = {"random": "random effects", "equal": "equal effects"}
+NOT_ESTIMABLE = "not estimable"
+LOG_LIMIT = 709.0  # the exponential of more than this is beyond what a number can hold
+
+
+# ---------------------------------------------------------------- names
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The words that name one comparison, as a reader would write them; None for what the table does not say."""
+
+    outcome: str | None
+    first: str | None
+    second: str | None
+    higher_is_better: bool | None = None
+
+    @property
+    def known(self) -> str:
+        """Return "Pain: posterior chain vs general exercise", or what is known of it, "" where nothing is."""
+        versus = f"{self.first} vs {self.second}" if self.first and self.second else ""
+        return ": ".join(part for part in (sentence_case(self.outcome or ""), versus) if part)
+
+    @property
+    def title(self) -> str:
+        """Return what is known of the comparison, as the heading of a pool."""
+        return self.known or "Pooled effect"
+
+    @property
+    def arms(self) -> tuple[str, str]:
+        """Return the heads of the two arms."""
+        return sentence_case(self.first or "Arm 1"), sentence_case(self.second or "Arm 2")
+
+    @property
+    def sides(self) -> tuple[str, str] | None:
+        """Return whom effects below and above no effect favour; None when direction or names are not known.
+
+        An effect is arm 1 against arm 2, so where higher is better its upper side favours arm 1.
+        """
+        if self.higher_is_better is None or not self.first or not self.second:
+            return None
+        return (self.second, self.first) if self.higher_is_better else (self.first, self.second)
+
+
+def comparison(of: Analysis | EffectSizes) -> Comparison:
+    """Return the names of an analysis, or of effects that have none."""
+    context = of.context if isinstance(of, EffectSizes) else of.fitted.effects.context
+    outcome, first, second = (
+        humanise(name) if name else None for name in (context.outcome, context.treatment_1, context.treatment_2)
+    )
+    return Comparison(outcome, first, second, context.higher_is_better)
+
+
+def sentence_case(text: str) -> str:
+    """Start with a capital, unless the first word carries its own (mHealth, iCBT)."""
+    first = text.split(" ", 1)[0]
+    return text[:1].upper() + text[1:] if first.islower() else text
+
+
+def measure_name(key: str) -> str:
+    """Return the name of a measure in running text."""
+    name = about(key).name
+    return name if name[:2].isupper() else name[:1].lower() + name[1:]
+
+
+def from_raw_numbers(effects: EffectSizes) -> bool:
+    """Tell whether any pooled effect was computed from raw numbers, by the formula of the measure."""
+    made = {route for route, pooled in zip(effects.routes, effects.estimable, strict=True) if pooled}
+    return not made.isdisjoint(ROUTES.values())
+
+
+# ---------------------------------------------------------------- counts and levels
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """Write `1 study`, `1,204 participants`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def counts(pool: PoolSummary, joint: str = " from ") -> str:
+    """Write `8 studies`, or `9 effects from 8 studies` where a study gives more than one."""
+    studies = plural(pool.studies, "study", "studies")
+    return studies if pool.k == pool.studies else f"{plural(pool.k, 'effect')}{joint}{studies}"
+
+
+def percent(level: float) -> str:
+    """Write a confidence level as `95%`."""
+    return f"{100 * level:.6g}%"
+
+
+def percent_cell(value: float | None) -> str:
+    """Write a percentage without decimals."""
+    return ABSENT if value is None or not math.isfinite(value) else f"{fixed(value, 0)}%"
+
+
+# ---------------------------------------------------------------- estimates on the natural scale
+
+
+def natural(value: float, scale: str) -> float:
+    """Return a value of the analysis scale as a reader expects it; beyond what a number can hold it is infinite."""
+    if scale != "log":
+        return value
+    return math.exp(value) if value < LOG_LIMIT else math.inf
+
+
+def natural_values(estimate: Estimate) -> tuple[float, float, float]:
+    """Return point, lower and upper on the natural scale."""
+    scale = estimate.scale
+    return natural(estimate.point, scale), natural(estimate.lower, scale), natural(estimate.upper, scale)
+
+
+def null_value(scale: str) -> float:
+    """Return the value of no effect on the natural scale."""
+    return natural(0.0, scale)
+
+
+def effect_digits(mean: Estimate) -> int:
+    """Choose decimals so that the interval of the pooled effect shows its width: 2, more when it is narrow."""
+    _, low, high = natural_values(mean)
+    width = high - low
+    if not (math.isfinite(width) and width > 0):
+        return 2
+    return min(6, max(2, 1 + math.ceil(-math.log10(width))))
+
+
+def point_text(estimate: Estimate, digits: int) -> str:
+    """Write an estimate without its limits on the natural scale as `-0.41`."""
+    return fixed(natural_values(estimate)[0], digits)
+
+
+def estimate_cell(estimate: Estimate | None, digits: int) -> str:
+    """Write an estimate with its limits on the natural scale as `-0.41 [-0.72, -0.10]`."""
+    return ABSENT if estimate is None else estimate_text(*natural_values(estimate), digits)
+
+
+def limits_cell(estimate: Estimate | None, digits: int, joint: str = " to ") -> str:
+    """Write the limits of an estimate on the natural scale as `-0.72 to -0.10`."""
+    if estimate is None:
+        return ABSENT
+    _, low, high = natural_values(estimate)
+    return f"{fixed(low, digits)}{joint}{fixed(high, digits)}"
+
+
+def study_estimates(analysis: Analysis) -> tuple[Estimate | None, ...]:
+    """Return the effect of each row with its normal interval at the level of the pool, None where it has none."""
+    effects, level, scale = analysis.fitted.effects, analysis.fitted.spec.level, analysis.overall.mean.scale
+    quantile = NormalDist().inv_cdf((1 + level) / 2)
+    rows = zip(effects.yi.tolist(), effects.vi.tolist(), effects.estimable.tolist(), strict=True)
+    return tuple(_normal(y, math.sqrt(v), quantile, level, scale) if pooled else None for y, v, pooled in rows)
+
+
+def _normal(point: float, se: float, quantile: float, level: float, scale: str) -> Estimate:
+    """Return an effect with its Wald limits on the analysis scale."""
+    return Estimate(point, point - quantile * se, point + quantile * se, se, level, scale)
+
+
+# ---------------------------------------------------------------- statistics
+
+
+def i2_from_q(spec: PoolSpec) -> bool:
+    """Tell whether I2 is shown as it follows from Q; the definition from tau2 needs a tau2."""
+    return spec.i2 == "Q" or spec.model == "equal"
+
+
+def i2_shown(heterogeneity: Heterogeneity, spec: PoolSpec) -> float | None:
+    """Return I2 in percent by the definition of the spec."""
+    return heterogeneity.i2_q if i2_from_q(spec) else heterogeneity.i2_tau2
+
+
+def i2_source(spec: PoolSpec) -> str:
+    """Name what I2 is computed from: `Q` or `tau²`."""
+    return "Q" if i2_from_q(spec) else "tau²"
+
+
+def asks_prediction(spec: PoolSpec) -> bool:
+    """Tell whether the spec asks for a prediction interval; whether there is one depends on the data."""
+    return spec.model == "random" and spec.pi != "none"
+
+
+def mean_test(mean: Estimate, *, brief: bool = False) -> str:
+    """Write the test of no effect as `t = -2.91, df = 3, P = 0.02`, or brief as `t(3) = -2.91, P = 0.02`.
+
+    The normal has no df: `z = -2.91, P = 0.004`. Nothing is written where no test was made.
+    """
+    if not math.isfinite(mean.statistic):
+        return ""
+    value, p, df = fixed(mean.statistic), p_phrase(mean.p_value), df_text(mean.df)
+    if math.isinf(mean.df):
+        return f"z = {value}, {p}"
+    return f"t({df}) = {value}, {p}" if brief else f"t = {value}, df = {df}, {p}"
