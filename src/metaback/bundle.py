@@ -92,4 +92,5 @@ def _forest(analysis: Analysis, number: int, files: dict[str, bytes | str]) -> F
 def _provenance(source: Source, spec: PoolSpec, command: Sequence[str] | None) -> dict[str, object]:
     """Describe input, options and versions."""
     described = InputFile(source.name, source.sha256, source.rows, source.roles)
-    return provenance(described, command=command, options=spec.model_dump(mode="json"))
+    idle = {"tau2", "pi"} if spec.model == "equal" else set[str]()
+    return provenance(described, command=command, options=spec.model_dump(mode="json", exclude=idle))

@@ -14,8 +14,9 @@ from metaback.data.roles import recognise
 from metaback.data.trials import Source, Trials
 from metaback.effects.compute import effect_sizes
 from metaback.effects.effect_sizes import EffectSizes
+from metaback.errors import OptionError
 from metaback.models.fitted import Estimate, Fitted
-from metaback.models.specs import PoolSpec, resolve_spec
+from metaback.models.specs import PoolSpec, chosen, resolve_spec
 from metaback.postestimation.analysis import analyse
 from metaback.postestimation.summary import Analysis, Heterogeneity, Subgroups
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
@@ -143,9 +144,12 @@ class Result:
         return Results((self,), (), self.source, self.spec).report(folder, force=force)
 
     def update(self, **choices: Any) -> Result:
-        """Pool the same effects again with other choices, e.g. `update(tau2="DL", ci="Wald")`."""
-        kept = self.spec.model_dump()
-        return Result(analyse(self.effects, resolve_spec(**{**kept, **choices})), self.source)
+        """Pool the same effects again with other choices, e.g. `update(tau2="DL", ci="Wald")` or `update(preset=...)`.
+
+        What was chosen before stays, what the preset chose follows the new preset or model. The effects themselves
+        stay as they were computed.
+        """
+        return Result(analyse(self.effects, resolve_spec(**{**chosen(self.spec), **choices})), self.source)
 
     def __repr__(self) -> str:
         """Return about 14 lines of text."""
@@ -199,7 +203,7 @@ class Results:
 
 
 def pool(
-    data: EffectSizes | Trials | pd.DataFrame,
+    data: EffectSizes | Trials | pd.DataFrame | str | Path,
     *,
     measure: str | None = None,
     preset: str = "cochrane",
@@ -215,7 +219,7 @@ def pool(
 ) -> Result:
     """Pool effects: y_i = mu + u_i + e_i with u_i ~ N(0, tau2) and e_i ~ N(0, v_i).
 
-    data: effect sizes, checked trials, or a data frame (which is checked first and not changed).
+    data: effect sizes, checked trials, or a data frame or file (which is checked first and not changed).
     measure: key of the measure, e.g. "SMD", "MD", "RR", "OR", "RD"; None takes the one that the rows name.
     preset: "cochrane" (REML; wider of Hartung-Knapp-Sidik-Jonkman and Wald; prediction interval with k - 1 df),
     "revman5" (DerSimonian-Laird, Wald) or "metafor" (REML, Wald). The next five override it.
@@ -242,10 +246,16 @@ def pool(
     return Result(analyse(effects, spec), source)
 
 
-def _read_frame(frame: pd.DataFrame, effect: str | None, se: str | None, study: str | None) -> Trials:
-    """Check a frame with the columns that were named; without labels its rows are numbered."""
+def _read_frame(frame: Any, effect: str | None, se: str | None, study: str | None) -> Trials:
+    """Check a table with the columns that were named; without labels the rows of a frame are numbered."""
     named = {"yi": effect, "sei": se, "study": study}
     roles = {role: column for role, column in named.items() if column is not None}
+    if isinstance(frame, str | Path):
+        return read_trials(frame, roles=roles)
+    if not hasattr(frame, "columns"):
+        raise OptionError(f"data is a {type(frame).__name__}; give effect sizes, trials, a data frame or a path")
+    if not isinstance(frame, pd.DataFrame):
+        return read_trials(frame, roles=roles)
     if "study" not in recognise(frame.columns, roles)[0] and study is None:
         frame = frame.assign(study=[f"Study {number}" for number in range(1, len(frame) + 1)])
     return read_trials(frame, roles=roles)

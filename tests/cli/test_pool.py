@@ -90,7 +90,7 @@ BAD_TABLES: dict[str, tuple[str | bytes, int, tuple[str, ...]]] = {
     "empty file": ("", 2, ("empty",)),
     "not a table": ("Dear colleague\nplease find the data enclosed\n", 2, ("not a table",)),
     "a workbook": (b"PK\x03\x04rest", 2, ("workbook",)),
-    "not UTF-8": (GOOD.replace("A 2001", "M\u00fcller 2001").encode("cp1252"), 2, ("row 2", "UTF-8")),
+    "binary": (GOOD.encode() + b"\0\1\2", 2, ("table.csv",)),
 }
 
 
@@ -146,7 +146,8 @@ def test_the_table_itself_is_never_overwritten(run: Run, tmp_path: Path) -> None
         ((str(TABLE), "--preset", "revman"), 2, "revman5"),
         ((str(TABLE), "--level", "95"), 2, "level"),
         ((str(TABLE), "--tau2", "XX"), 2, "REML"),
-        ((str(TABLE), "--outcome", "pain", "--measure", "RR"), 3, "row 2"),
+        ((str(TABLE), "--outcome", "pain", "--measure", "RR"), 4, "row 2"),
+        ((str(TABLE), "--model", "equal", "--tau2", "DL"), 2, "tau2"),
     ],
 )
 def test_wrong_words_are_refused_with_the_right_ones(run: Run, words: tuple[str, ...], code: int, told: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_each_row_takes_the_first_route_that_it_has_the_numbers_for() -> None:
     )
     assert found.estimable.all()
     assert set(found.reasons) == set(found.corrections) == {""}
-    assert (found.measure, found.options, found.k) == ("SMD", {"vtype": "RevMan"}, 8)
+    assert (found.measure, found.options["vtype"], found.k) == ("SMD", "RevMan", 8)
     assert found.labels == tuple("ABCDEFGH")
 
 
@@ -184,7 +185,7 @@ def test_the_name_of_a_measure_may_be_written_in_any_case(word: str) -> None:
         ([PRINTED | {"measure": "or"}], "OR"),
         ([PRINTED | {"measure": "SMD"}, PRINTED | {"measure": "OR"}], "SMD"),
         ([COUNTS | {"measure": "OR"}, COUNTS | {"measure": ""}], "OR"),
-        ([PRINTED | {"measure": "HR"}], "GEN"),
+        ([{"yi": 0.1, "vi": 0.2, "measure": "HR"}], "GEN"),
     ],
 )
 def test_the_measure_that_is_chosen(rows: list[dict[str, Any]], measure: str) -> None:
@@ -193,15 +194,16 @@ def test_the_measure_that_is_chosen(rows: list[dict[str, Any]], measure: str) ->
 
 
 def test_a_measure_that_is_not_known_is_not_pooled_as_something_else() -> None:
-    found = effects(RATIO | {"measure": "HR"})
-    assert found.k == 0
-    assert found.reasons == ("it brings HR, and the pool is of GEN",)
+    with pytest.raises(DataError, match="HR is not a measure"):
+        effects(RATIO | {"measure": "HR"})
+    with pytest.raises(OptionError, match="the rows name OR and RR; choose one"):
+        effects(RATIO | {"measure": "OR"}, RATIO | {"measure": "RR"})
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"measure": "SDM"}, "did you mean 'SMD'"),
+        ({"measure": "smd"}, "did you mean 'SMD'"),
         ({"preset": "revman"}, "did you mean 'revman5'"),
         ({"options": {"vtyp": "LS"}}, "did you mean 'vtype'"),
         ({"options": {"vtype": "ls"}}, "did you mean 'LS'"),
@@ -219,10 +221,9 @@ def test_a_word_that_is_not_known_is_refused_with_what_was_meant(options: dict[s
     [("cochrane", "RevMan", "RevMan"), ("revman5", "RevMan", "RevMan"), ("metafor", "LS", "metafor")],
 )
 def test_a_preset_chooses_conventions_and_an_option_overrides_it(preset: str, vtype: str, zeros: str) -> None:
-    assert effects(MEANS, preset=preset).options == {"vtype": vtype}
-    assert effects(COUNTS, preset=preset).options == {"zeros": zeros}
-    assert effects(COUNTS, preset=preset, options={"zeros": "none"}).options == {"zeros": "none"}
-    assert effects(MEANS, preset=preset, measure="MD").options == {}
+    assert effects(MEANS, preset=preset).options["vtype"] == vtype
+    assert effects(COUNTS, preset=preset).options["zeros"] == zeros
+    assert effects(COUNTS, preset=preset, options={"zeros": "none"}).options["zeros"] == "none"
     found = effects(MEANS, preset=preset)
     assert (found.yi[0], found.vi[0]) == measured("SMD", MEANS, vtype=vtype)
 
@@ -251,8 +252,8 @@ def both_ways(*rows: dict[str, Any], **options: Any) -> EffectSizes:
 )
 def test_a_row_that_names_the_treatments_the_other_way_round_is_turned(measure: str, row: dict[str, float]) -> None:
     found = both_ways(row, row, measure=measure, compare=("x", "y"))
-    assert found.yi[1] == -found.yi[0] != 0
-    assert found.vi[1] == found.vi[0]
+    assert found.yi[1] == pytest.approx(-found.yi[0], rel=CLOSED) != 0
+    assert found.vi[1] == pytest.approx(found.vi[0], rel=CLOSED)
     assert found.corrections == ("", "arms swapped")
     for role in ("n", "mean", "sd", "events"):
         if f"{role}_1" in found.inputs:
@@ -418,3 +419,41 @@ def test_the_dataset_that_comes_along_can_be_pooled() -> None:
     assert pooled >= 35
     with pytest.raises(OptionError, match="did you mean 'backpain'"):
         load_dataset("backpains")
+
+
+# ---------------------------------------------------------------- scales other than linear and log
+
+
+@pytest.mark.parametrize(
+    ("measure", "forward"),
+    [("ZCOR", math.atanh), ("PLO", lambda p: math.log(p / (1 - p))), ("PAS", lambda p: math.asin(math.sqrt(p)))],
+)
+def test_a_printed_effect_is_carried_to_the_scale_of_its_measure(
+    measure: str, forward: Callable[[float], float]
+) -> None:
+    found = effects({"effect": 0.5, "ci_low": 0.2, "ci_high": 0.7}, measure=measure)
+    assert found.yi[0] == pytest.approx(forward(0.5), abs=1e-12)
+    assert found.vi[0] == pytest.approx(((forward(0.7) - forward(0.2)) / CI) ** 2, rel=CLOSED)
+
+
+def test_a_printed_effect_that_the_measure_cannot_have_is_refused() -> None:
+    with pytest.raises(DataError, match="ZCOR and its limits must be between -1 and 1"):
+        effects({"effect": 0.5, "ci_low": 0.2, "ci_high": 1.7}, measure="ZCOR")
+
+
+def test_a_printed_effect_whose_scale_needs_a_size_is_not_pooled() -> None:
+    found = effects({"effect": 0.5, "ci_low": 0.2, "ci_high": 0.7}, measure="PFT")
+    assert not found.estimable[0]
+    assert "give the counts" in found.reasons[0]
+
+
+def test_pairs_of_a_turned_row_change_places() -> None:
+    pairs = {"pairs_11": 20, "pairs_12": 9, "pairs_21": 4, "pairs_22": 30}
+    table = [
+        {"study": "A", "effect": None, "treatment_1": "x", "treatment_2": "y", **pairs},
+        {"study": "B", "effect": None, "treatment_1": "y", "treatment_2": "x", **pairs},
+    ]
+    frame = pd.DataFrame(table).assign(ci_low=None, ci_high=None)
+    found = effect_sizes(frame, measure="MPOR")
+    assert found.yi[1] == pytest.approx(-found.yi[0], rel=CLOSED)
+    assert found.yi[0] != 0

@@ -125,8 +125,8 @@ def test_prediction_interval_has_limits_only_and_only_where_there_is_one(make_ta
 
 def test_statistics_lines(make_tataryn: Make) -> None:
     lines = [row.label for row in only(forest_data(make_tataryn()), "text")]
-    assert lines[0] == "Heterogeneity: tau² = 0.00, I² = 0%, Q = 0.65, df = 3, P = 0.03"
-    assert lines[2] == "Heterogeneity: tau² = 0.10, I² (from tau²) = 50%, Q = 16.14, df = 8, P = 0.03"
+    assert lines[0] == "Heterogeneity: τ² = 0.00, I² = 0%, Q = 0.65, df = 3, P = 0.03"
+    assert lines[2] == "Heterogeneity: τ² = 0.10, I² (from tau²) = 50%, Q = 16.14, df = 8, P = 0.03"
     assert lines[3] == "Test for overall effect: t = \u22122.61, df = 8, P = 0.009"
     assert lines[4] == "Test for subgroup differences: Q = 2.31, df = 1, P = 0.13"
 
@@ -148,10 +148,10 @@ def test_heterogeneity_of_one_study_and_of_a_common_effect() -> None:
     )
 
 
-@pytest.mark.parametrize(("tau2", "text"), [(0.0, "0.00"), (0.0312, "0.031"), (2.178, "2.18"), (1e-9, "0.00")])
+@pytest.mark.parametrize(("tau2", "text"), [(0.0, "0.00"), (0.0312, "0.031"), (2.178, "2.18"), (1.23e-5, "0.000012")])
 def test_small_tau2_keeps_two_digits_unless_it_is_nothing(tau2: float, text: str) -> None:
     found = Heterogeneity(5.0, 4, 0.2, tau2, None, None, 20.0, 20.0, None, None, None)
-    assert f"tau² = {text}," in words.heterogeneity_text(found, PoolSpec())
+    assert f"τ² = {text}," in words.heterogeneity_text(found, PoolSpec())
 
 
 def test_ratio_is_written_back_transformed_and_drawn_in_logs(make: Make) -> None:

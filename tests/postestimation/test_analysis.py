@@ -61,7 +61,7 @@ def test_three_studies_have_a_prediction_interval_under_every_rule(make: Make) -
 
 @pytest.mark.parametrize("tau2", METHODS)
 def test_nothing_to_pool_is_an_error_with_a_cure(make: Make, tau2: str) -> None:
-    with pytest.raises(EstimationError, match="No study has a usable effect and variance; check the columns"):
+    with pytest.raises(EstimationError, match="no row has an effect to pool"):
         analyse(make([NAN, NAN], [NAN, NAN]), PoolSpec(tau2=tau2))
 
 

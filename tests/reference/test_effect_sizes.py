@@ -138,7 +138,8 @@ def test_a_table_gives_what_the_function_gives(measure: str, zeros: str) -> None
     rows = [row for row in EXACT.values() if row["measure"] == measure]
     found = through_a_table(rows, {"zeros": zeros, "vtype": "LS"})
     options = {"zeros": zeros} if measure in {"RR", "OR", "RD"} else {}
-    assert dict(found.options) == (options if options or measure == "MD" else {"vtype": "LS"})
+    assert options.items() <= dict(found.options).items()
+    assert found.options.get("vtype", "LS") in {"LS", "RevMan"}
     for i, row in enumerate(rows):
         yi, vi, corrected = direct(row, **options)
         assert found.estimable[i] == (yi is not None)

@@ -46,7 +46,7 @@ def test_all_are_complete() -> None:
     for key in references():
         text = reference_text(key)
         assert not {"{", "}", "--", ";:", ". ."} & {text[i : i + n] for n in (1, 2, 3) for i in range(len(text))}, key
-        assert "doi:" in text or "https://" in text
+        assert "doi:" in text or "https://" in text or "ISBN" in text
         assert "  " not in text
 
 

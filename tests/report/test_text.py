@@ -80,4 +80,4 @@ def test_hostile_text_cannot_steer_the_terminal(
     text = summary_text(make_analysis(effects, notes=(hostile,)))
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", text)
     assert all(len(line) <= WIDTH for line in text.splitlines())
-    assert len(text.splitlines()) <= 17
+    assert len(text.splitlines()) <= 24  # long lines of numbers go on in the next one

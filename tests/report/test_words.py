@@ -105,7 +105,7 @@ def test_estimates_on_the_natural_scale() -> None:
     assert (natural(710.0, "log"), natural(710.0, "linear")) == (math.inf, 710.0)
 
 
-@pytest.mark.parametrize(("width", "digits"), [(3.0, 2), (0.3, 2), (0.03, 3), (0.002, 4), (1e-9, 6), (math.nan, 2)])
+@pytest.mark.parametrize(("width", "digits"), [(3.0, 2), (0.3, 2), (0.03, 3), (0.002, 4), (1e-9, 10), (math.nan, 2)])
 def test_narrow_intervals_get_more_decimals(width: float, digits: int) -> None:
     assert effect_digits(Estimate(1.0, 1.0 - width / 2, 1.0 + width / 2, 0.1, 0.95)) == digits
 

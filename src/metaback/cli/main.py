@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import sys
 import traceback
 from importlib import import_module
@@ -11,16 +13,21 @@ import click
 
 from metaback.errors import DataError, EstimationError, FileError, MetabackError, OptionError
 
-COMMANDS = {"pool": "Pool a table of trials and write a report that anyone can check."}
+COMMANDS = {
+    "pool": "Pool a table of trials and write a report that anyone can check.",
+    "measures": "List the effect measures with what they are computed from and their sources.",
+}
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (OptionError, 2),
     (FileError, 2),
     (DataError, 3),
     (EstimationError, 4),
     (MetabackError, 70),
+    (OSError, 2),
     (KeyboardInterrupt, 130),
 )
 BUG = 70
+PLAIN = {"\u2212": "-", "\u2013": "-", "\u2026": "...", "\u03c4": "tau", "\u00b2": "2", "\u221e": "inf", "\u2500": "-"}
 
 
 class Commands(click.Group):
@@ -43,6 +50,17 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _plainer(error: UnicodeError) -> tuple[str, int]:
+    """Replace what a console cannot show by plain signs: a lost minus would be a wrong number."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end]
+    return "".join(PLAIN.get(sign, "?") for sign in lost), error.end
+
+
+codecs.register_error("metaback", _plainer)
+
+
 def _version() -> str:
     """Return the version of the installed package."""
     try:
@@ -54,7 +72,7 @@ def _version() -> str:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(_version(), prog_name="metaback")
 def group() -> None:
-    r"""Evidence synthesis that anyone can check and run again.
+    """Evidence synthesis that anyone can check and run again.
 
     \b
     Examples:
@@ -74,6 +92,9 @@ def group() -> None:
 def main(args: list[str] | None = None) -> None:
     """Run the command and leave with its exit code."""
     words = sys.argv[1:] if args is None else args
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="metaback")
     debug = "--debug" in words
     try:
         words = [word for word in words if word != "--debug"]
@@ -97,6 +118,8 @@ def _failed(error: BaseException, debug: bool) -> int:
         click.echo("Interrupted: nothing was written.", err=True)
     elif isinstance(error, MetabackError):
         click.echo(f"Error: {error}", err=True)
+    elif isinstance(error, OSError):
+        click.echo(f"Error: {error.strerror or error}", err=True)
     else:
         click.echo(f"Internal error: {type(error).__name__}: {error}", err=True)
         click.echo("This is a defect of metaback. Run again with --debug and report the trace.", err=True)

@@ -19,6 +19,7 @@ from metaback.data.read import read_trials
 from metaback.data.trials import Trials
 from metaback.errors import FileError
 from metaback.models.specs import PRESETS, MeanInterval, Model, PoolSpec, PredictionInterval, Tau2, resolve_spec
+from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
 from metaback.report.frames import listed_record
 from metaback.report.records import json_text, results_record
@@ -82,7 +83,7 @@ def _choice(words: Any) -> click.Choice[str]:
 @click.option("--level", type=float, help="Confidence level, e.g. 0.95.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def command(table: Path, **options: Any) -> None:
-    r"""Pool every outcome and comparison of TABLE (CSV) and write a report that anyone can check.
+    """Pool every outcome and comparison of TABLE (CSV) and write a report that anyone can check.
 
     The rows of TABLE bring means and SDs, counts, or an effect with its interval or standard error, mixed freely.
     Each outcome x pair of treatments is one section; its strata are subgroups.
@@ -103,7 +104,7 @@ def command(table: Path, **options: Any) -> None:
         report = options["output"] == "report"
         names = _write(table, done, trials, spec, options, tell) if report else ()
     if options["output"] == "json":
-        click.echo(_json(done), nl=False)
+        click.echo(_json(done).encode(), nl=False)
     elif options["output"] == "text":
         click.echo(_text(done))
     elif not options["quiet"]:
@@ -147,6 +148,18 @@ def _show(done: TableAnalysis, out: Path, files: int) -> None:
     """Print a short table of the answers and where the report is."""
     pooled = tuple(analysis for analysis in done.analyses if analysis.overall.k > 1)
     single = tuple(analysis for analysis in done.analyses if analysis.overall.k == 1)
+    console = Console()
+    if pooled:
+        console.print(_overview(pooled))
+    rest = len(listed_record(single, done.unpooled))
+    if rest:
+        plain = "row" if rest == 1 else "rows"
+        console.print(f"Listed, not pooled: {rest} {plain} (one study, or no effect).", markup=False)
+    console.print(f"Report: {out / 'report.html'} ({files} files)", markup=False, highlight=False, soft_wrap=True)
+
+
+def _overview(pooled: tuple[Analysis, ...]) -> Table:
+    """Return the columns of the overview that fit a terminal."""
     source = overview_table(pooled)
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     kept = [i for i, head in enumerate(source.head) if head in SHORT or head.startswith("Estimate")]
@@ -154,14 +167,7 @@ def _show(done: TableAnalysis, out: Path, files: int) -> None:
         shown.add_column(source.head[i], justify="right" if source.numeric[i] else "left", no_wrap=source.numeric[i])
     for row in source.rows:
         shown.add_row(*(escape(row[i]) for i in kept))
-    console = Console()
-    if source.rows:
-        console.print(shown)
-    rest = len(listed_record(single, done.unpooled))
-    if rest:
-        plain = "row" if rest == 1 else "rows"
-        console.print(f"Listed, not pooled: {rest} {plain} (one study, or no effect).", markup=False)
-    console.print(f"Report: {out / 'report.html'} ({files} files)", markup=False, highlight=False, soft_wrap=True)
+    return shown
 
 
 @contextmanager

@@ -28,6 +28,9 @@ def comparisons(
     outcome, compare: narrow to one outcome and one pair; unknown names are refused with the known ones.
     """
     outcomes = trials.texts("outcome")
+    problems = _check_keys(trials)
+    if problems:
+        raise DataError(trials.source.name, problems)
     if outcome is not None and outcome not in outcomes:
         raise OptionError.unknown("outcome", outcome, sorted(set(outcomes) - {""}))
     pairs = list(zip(trials.texts("treatment_1"), trials.texts("treatment_2"), strict=True))
@@ -39,6 +42,29 @@ def comparisons(
         pair = f" comparing {' with '.join(compare)}" if compare else ""
         raise DataError(trials.source.name, [Problem(f"{asked} has no row{pair}", "Ask for another outcome or pair")])
     return found
+
+
+def _check_keys(trials: Trials) -> list[Problem]:
+    """Refuse keys that would cut the table in the wrong places: blank here and there, or written in two ways."""
+    problems: list[Problem] = []
+    for role in ("outcome", "treatment_1", "treatment_2"):
+        texts = trials.texts(role)
+        column = trials.roles.get(role, role)
+        if any(texts):
+            fix = f"Write the {role.split('_')[0]} of this row"
+            blank = (row for row, text in zip(trials.rows, texts, strict=True) if not text)
+            problems += [Problem("is blank here and not in other rows", fix, column, row, "") for row in blank]
+        spelt: dict[str, str] = {}
+        for row, text in zip(trials.rows, texts, strict=True):
+            first = spelt.setdefault(text.casefold(), text)
+            if text != first:
+                rule = f"is written '{first}' in an earlier row and would become a comparison of its own"
+                problems.append(Problem(rule, "Write it in one way", column, row, text))
+    pairs = zip(trials.rows, trials.texts("treatment_1"), trials.texts("treatment_2"), strict=True)
+    column = trials.roles.get("treatment_2", "treatment_2")
+    same = [(row, two) for row, one, two in pairs if one and one == two]
+    rule = "is compared with itself"
+    return problems + [Problem(rule, "Name the two treatments of this row", column, row, two) for row, two in same]
 
 
 def _check_pair(compare: tuple[str, str], pairs: set[tuple[str, str]]) -> None:

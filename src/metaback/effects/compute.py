@@ -3,55 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from metaback.data.read import read_trials
 from metaback.data.trials import Trials
-from metaback.effects.effect_sizes import Context, EffectSizes
+from metaback.effects.effect_sizes import NOT_STATED, Context, EffectSizes
 from metaback.effects.presets import MEASURE_PRESETS
+from metaback.effects.routes import Bools, Draft, Floats, explain, from_analysis_scale, from_printed, from_raw
 from metaback.errors import DataError, OptionError, Problem, suggestion
-from metaback.stats.inference import quantile
 from metaback.stats.measures import MEASURES, about, raw_roles
-from metaback.stats.measures.family import option_names
+from metaback.stats.measures.family import defaults, option_names
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-PRINTED_LEVEL = 0.95  # level of the intervals that tables print
 SHOWN = ("n_1", "mean_1", "sd_1", "n_2", "mean_2", "sd_2", "events_1", "events_2")
-ROUTES = {"means": "means and SDs", "counts": "counts"}
 SWAPPED = "arms swapped"
-RANGE = (1e-100, 1e100)  # variances beyond it are slips of the pen, and their powers are no numbers any more
-BEYOND = "its effect or variance is beyond the range of numbers"
-
-
-@dataclass(slots=True)
-class _Draft:
-    """The columns of an `EffectSizes` while its routes are tried one after the other."""
-
-    yi: Floats
-    vi: Floats
-    routes: list[str]
-    corrections: list[list[str]]
-    reasons: list[str]
-    problems: list[Problem] = field(default_factory=list[Problem])
-
-    def open(self) -> Bools:
-        """Tell which rows have no effect yet."""
-        return np.isnan(self.yi)
-
-    def fill(self, rows: Bools, yi: Floats, vi: Floats, route: str) -> None:
-        """Give rows their effect and remember the route; rows beyond the range of numbers get a reason instead."""
-        beyond = rows & ~((np.abs(yi) < RANGE[1]) & (vi > RANGE[0]) & (vi < RANGE[1]))
-        for i in np.flatnonzero(beyond):
-            self.reasons[i] = BEYOND
-        rows = rows & ~beyond
-        self.yi[rows], self.vi[rows] = yi[rows], vi[rows]
-        for i in np.flatnonzero(rows):
-            self.routes[i] = route
 
 
 def effect_sizes(
@@ -91,18 +57,21 @@ def effect_sizes(
     key = measure or default_measure(trials)
     chosen = _conventions(key, preset, options or {})
     k = len(trials)
-    draft = _Draft(np.full(k, np.nan), np.full(k, np.nan), [""] * k, [[] for _ in range(k)], [""] * k)
-    inputs = {role: trials.numbers(role) for role in SHOWN if role in trials.roles}
+    draft = Draft(np.full(k, np.nan), np.full(k, np.nan), [""] * k, [[] for _ in range(k)], [""] * k)
+    wanted = dict.fromkeys((*SHOWN, *raw_roles(key)))
+    inputs = {role: trials.numbers(role) for role in wanted if role in trials.roles}
     _add_totals(trials, inputs)
-    _from_raw(draft, inputs, key, chosen)
-    _from_analysis_scale(draft, trials, key)
-    _from_printed(draft, trials, key)
-    _explain(draft, trials, inputs, key)
     flip = _flipped(trials, pair)
+    _swap(inputs, flip)
+    from_raw(draft, inputs, key, chosen)
+    computed = ~draft.open()
+    from_analysis_scale(draft, trials, key)
+    from_printed(draft, trials, key)
+    explain(draft, trials, inputs, key)
+    _turn(draft, flip, computed, key)
     direction = _direction(trials, draft)
     if draft.problems:
         raise DataError(trials.source.name, draft.problems)
-    _turn(draft, inputs, flip)
     return _finish(draft, trials, inputs, key, chosen, direction, pair, by)
 
 
@@ -114,17 +83,32 @@ def _conventions(key: str, preset: str, options: Mapping[str, str]) -> dict[str,
     for name in options:
         if name not in known:
             raise OptionError.unknown("options", name, sorted(known))
-    merged = {**MEASURE_PRESETS[preset], **options}
-    return {name: merged[name] for name in option_names(key)}
+    resolved = {**defaults(key), **_of_preset(key, preset)}
+    return {name: options.get(name, value) for name, value in resolved.items()}
+
+
+def _of_preset(key: str, preset: str) -> dict[str, str]:
+    """Return what a preset says about the conventions that a measure has, where the measure knows that word."""
+    conventions = about(key).conventions
+    words = MEASURE_PRESETS[preset].items()
+    return {name: word for name, word in words if name in conventions and word in conventions[name].choices}
 
 
 def default_measure(trials: Trials) -> str:
     """Choose the measure that the rows themselves name, else SMD for means, RR for counts, GEN for bare effects."""
     named = {text.upper() for text in trials.texts("measure")} - {""}
-    if len(named) == 1 and (only := named.pop()) in MEASURES:
-        return only
-    if "SMD" in named:
+    known = sorted(named & set(MEASURES))
+    if len(known) == 1:
+        return known[0]
+    if "SMD" in known:
         return "SMD"
+    if len(known) > 1:
+        raise OptionError(f"the rows name {' and '.join(known)}; choose one with measure={known[0]!r}")
+    if named and np.isfinite(trials.numbers("effect")).any():
+        words = " and ".join(sorted(named))
+        rule = f"{words} is not a measure that can be computed or turned into logs here"
+        fix = "Put effects on the analysis scale (logs for ratios) into yi and sei, or correct the name"
+        raise DataError(trials.source.name, [Problem(rule, fix, trials.roles["measure"])])
     if np.isfinite(trials.numbers("mean_1")).any():
         return "SMD"
     return "RR" if np.isfinite(trials.numbers("events_1")).any() else "GEN"
@@ -137,84 +121,6 @@ def _add_totals(trials: Trials, inputs: dict[str, Floats]) -> None:
             total = trials.numbers(f"events_{arm}") + trials.numbers(f"nonevents_{arm}")
             known = inputs.get(f"n_{arm}", np.full(len(trials), np.nan))
             inputs[f"n_{arm}"] = np.where(np.isnan(known), total, known)
-
-
-def _from_raw(draft: _Draft, inputs: Mapping[str, Floats], key: str, options: Mapping[str, str]) -> None:
-    """Compute the measure where all of its raw numbers are there."""
-    roles = raw_roles(key)
-    if not roles or not set(roles) <= inputs.keys():
-        return
-    facts = about(key)
-    columns = [inputs[role] for role in roles]
-    complete = np.isfinite(np.stack(columns)).all(axis=0)
-    done = MEASURES[key].function(*columns, **options)
-    draft.fill(complete & done.defined, done.yi, done.vi, ROUTES[facts.kind])
-    for i in np.flatnonzero(complete & done.corrected):
-        draft.corrections[i].append(facts.correction)
-    for i in np.flatnonzero(complete & ~done.defined):
-        draft.reasons[i] = facts.undefined
-
-
-def _from_analysis_scale(draft: _Draft, trials: Trials, key: str) -> None:
-    """Take effects that are on the analysis scale already."""
-    yi, vi, sei = (trials.numbers(role) for role in ("yi", "vi", "sei"))
-    one_kind = key == "GEN" and len({text.upper() for text in trials.texts("measure")} - {""}) == 1
-    named = np.array([one_kind or text.upper() in ("", key) for text in trials.texts("measure")], dtype=bool)
-    usable = named & np.isfinite(yi)
-    draft.fill(draft.open() & usable & np.isfinite(vi), yi, vi, "effect with variance")
-    draft.fill(draft.open() & usable & np.isfinite(sei), yi, _square(sei), "effect with standard error")
-
-
-def _square(se: Floats) -> Floats:
-    """Square standard errors; what overflows is refused when it is filled in."""
-    with np.errstate(over="ignore", under="ignore"):
-        return se**2
-
-
-def _from_printed(draft: _Draft, trials: Trials, key: str) -> None:
-    """Take effects as a paper prints them."""
-    named = np.array([text.upper() in ("", key) for text in trials.texts("measure")], dtype=bool)
-    effect, low, high, se = (trials.numbers(role) for role in ("effect", "ci_low", "ci_high", "se"))
-    ratio = about(key).scale == "log"
-    usable = draft.open() & named & np.isfinite(effect)
-    with_ci = usable & np.isfinite(low) & np.isfinite(high)
-    if ratio:
-        wrong = with_ci & ((effect <= 0) | (low <= 0))
-        for i in np.flatnonzero(wrong):
-            fix = "Give ratios as printed (not logs), or put logs into columns yi and sei"
-            value = f"{effect[i]:g} ({low[i]:g} to {high[i]:g})"
-            rule = f"{key} and its limits must be above 0"
-            draft.problems.append(Problem(rule, fix, trials.roles["effect"], trials.rows[i], value))
-        with_ci &= ~wrong
-        effect, low, high = (np.log(np.where(with_ci, a, 1.0)) for a in (effect, low, high))
-    width = (high - low) / (2 * quantile(PRINTED_LEVEL, np.array([np.inf])))
-    draft.fill(with_ci, effect, _square(width), f"printed effect with {PRINTED_LEVEL:.0%} CI")
-    if not ratio:
-        draft.fill(draft.open() & usable & np.isfinite(se), effect, _square(se), "printed effect with standard error")
-
-
-def _explain(draft: _Draft, trials: Trials, inputs: Mapping[str, Floats], key: str) -> None:
-    """Say why a row has no effect."""
-    roles = raw_roles(key)
-    named = trials.texts("measure")
-    effect, se = trials.numbers("effect"), trials.numbers("se")
-    brings = np.isfinite(effect) | np.isfinite(trials.numbers("yi"))
-    for i in np.flatnonzero(draft.open()):
-        if draft.reasons[i]:
-            continue
-        blank = [role for role in roles if not np.isfinite(inputs.get(role, np.full(len(trials), np.nan))[i])]
-        if brings[i] and named[i].upper() not in ("", key):
-            draft.reasons[i] = f"it brings {named[i]}, and the pool is of {key}"
-        elif np.isfinite(effect[i]) and np.isfinite(se[i]):
-            draft.reasons[i] = (
-                f"a standard error beside a {key} may be of the ratio or of its log; give its interval, or yi and sei"
-            )
-        elif brings[i]:
-            draft.reasons[i] = "its effect has neither an interval nor a standard error"
-        elif roles and len(blank) < len(roles):
-            draft.reasons[i] = f"{', '.join(blank)} not given"
-        else:
-            draft.reasons[i] = "no effect and no raw numbers are given"
 
 
 def _pair(trials: Trials, compare: tuple[str, str] | None) -> tuple[str, str] | None:
@@ -238,7 +144,7 @@ def _flipped(trials: Trials, compare: tuple[str, str] | None) -> Bools:
     return np.array([pair == compare[::-1] and pair != compare for pair in pairs], dtype=bool)
 
 
-def _direction(trials: Trials, draft: _Draft) -> bool | None:
+def _direction(trials: Trials, draft: Draft) -> bool | None:
     """Return whether higher is better if the rows agree; report those that do not."""
     flags = trials.flags("higher_is_better")
     known = {flag for flag in flags if flag is not None}
@@ -251,21 +157,29 @@ def _direction(trials: Trials, draft: _Draft) -> bool | None:
     return None
 
 
-def _turn(draft: _Draft, inputs: dict[str, Floats], flip: Bools) -> None:
-    """Swap the arms of rows that name the treatments the other way round."""
-    if not flip.any():
-        return
-    draft.yi[flip] *= -1
-    for i in np.flatnonzero(flip):
+def _swap(inputs: dict[str, Floats], flip: Bools) -> None:
+    """Swap the raw numbers of both arms in rows that name the treatments the other way round."""
+    for role in [role for role in inputs if role.endswith("_1")] if flip.any() else []:
+        other = f"{role[:-1]}2"
+        one, two = inputs[role], inputs.get(other, np.full(flip.shape, np.nan))
+        inputs[role], inputs[other] = np.where(flip, two, one), np.where(flip, one, two)
+    if {"pairs_12", "pairs_21"} <= inputs.keys():
+        one, two = inputs["pairs_12"], inputs["pairs_21"]
+        inputs["pairs_12"], inputs["pairs_21"] = np.where(flip, two, one), np.where(flip, one, two)
+    if "auc" in inputs:
+        inputs["auc"] = np.where(flip, 1 - inputs["auc"], inputs["auc"])
+
+
+def _turn(draft: Draft, flip: Bools, computed: Bools, key: str) -> None:
+    """Turn the ready-made effects of such rows; those computed from raw numbers are turned already."""
+    ready = flip & ~computed & ~draft.open()
+    draft.yi[ready] = 1 - draft.yi[ready] if about(key).kind == "auc" else -draft.yi[ready]
+    for i in np.flatnonzero(flip & ~draft.open()):
         draft.corrections[i].append(SWAPPED)
-    for stem in ("n", "mean", "sd", "events"):
-        one, two = inputs.get(f"{stem}_1"), inputs.get(f"{stem}_2")
-        if one is not None and two is not None:
-            inputs[f"{stem}_1"], inputs[f"{stem}_2"] = np.where(flip, two, one), np.where(flip, one, two)
 
 
 def _finish(
-    draft: _Draft,
+    draft: Draft,
     trials: Trials,
     inputs: dict[str, Floats],
     key: str,
@@ -300,14 +214,14 @@ def _finish(
 
 
 def _groups(trials: Trials, by: str | None) -> tuple[str, ...] | None:
-    """Return the subgroup of each row, "(not stated)" where blank."""
+    """Return the subgroup of each row, NOT_STATED where blank."""
     if by is None:
         return None
     if by not in trials.roles and by not in trials.frame.columns:
         columns = [str(column) for column in trials.frame.columns]
         raise OptionError(f"by={by!r} is not a column{suggestion(by, columns)}; the columns are: {', '.join(columns)}")
     column = trials.roles.get(by, by)
-    return tuple(_group(value) or "(not stated)" for value in trials.frame[column])
+    return tuple(_group(value) or NOT_STATED for value in trials.frame[column])
 
 
 def _group(value: object) -> str:

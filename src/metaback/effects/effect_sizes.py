@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+NOT_STATED = "(not stated)"  # the subgroup of rows whose cell is blank: shown, but no group to be tested
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -50,19 +50,28 @@ PRESETS: dict[str, dict[str, str]] = {
 def resolve_spec(preset: str = "cochrane", **choices: object) -> PoolSpec:
     """Resolve a preset and the choices that override it (None stands for "as the preset has it").
 
-    The equal-effects model has no tau2 to account for, so it takes the Wald interval and no prediction interval
-    unless told otherwise. Raises `OptionError` with every unknown word at once.
+    The equal-effects model has no tau2 to account for, so it takes the Wald interval unless told otherwise, and has no
+    prediction interval. Raises `OptionError` with every unknown word at once.
     """
     if preset not in PRESETS:
         raise OptionError.unknown("preset", preset, PRESETS)
     values: dict[str, object] = {"preset": preset, **PRESETS[preset]}
     if choices.get("model") == "equal":
+        if choices.get("tau2") is not None or choices.get("pi") not in (None, "none"):
+            raise OptionError("model='equal' has no tau2 to estimate or to predict with; leave out tau2 and pi")
         values |= {"ci": "Wald", "pi": "none", "i2": "Q"}
     values |= {name: value for name, value in choices.items() if value is not None}
     try:
         return PoolSpec.model_validate(values)
     except ValidationError as error:
         raise OptionError("; ".join(_words(problem) for problem in error.errors())) from None
+
+
+def chosen(spec: PoolSpec) -> dict[str, Any]:
+    """Return what a request says besides what its preset (and model) would have said."""
+    said: dict[str, Any] = {"preset": spec.preset} | ({"model": spec.model} if spec.model != "random" else {})
+    usual = resolve_spec(**said).model_dump()
+    return said | {name: value for name, value in spec.model_dump().items() if value != usual[name]}
 
 
 def _words(problem: ErrorDetails) -> str:

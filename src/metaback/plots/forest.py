@@ -11,6 +11,7 @@ from metaback.plots.axis import plan_axis
 from metaback.plots.forest_data import ForestData, forest_data
 from metaback.plots.layout import BOLD, Piece, Sheet, axis_depth, lay_out
 from metaback.plots.panel import Panel, draw_axis, draw_panel
+from metaback.plots.picture import Picture
 from metaback.plots.style import Style, drawing
 from metaback.plots.text import Ruler, ruler
 
@@ -42,7 +43,7 @@ def _all_texts(data: ForestData) -> list[str]:
 def _full(data: ForestData, sheet: Sheet, measure: Ruler) -> Figure:
     """Make the figure of a layout."""
     style = measure.style
-    figure = Figure(figsize=(sheet.width, sheet.height), dpi=100)
+    figure = Picture(figsize=(sheet.width, sheet.height), dpi=100)
     figure.set_label(data.alt)
     for number, piece in enumerate(sheet.pieces):
         figure.add_artist(_text(piece, sheet, measure, f"full-{number}", figure))

@@ -32,6 +32,7 @@ Align = Literal["left", "right", "center", "interval"]
 NO_EFFECT = 0.0
 _RAW = (("mean", "Mean"), ("sd", "SD"), ("events", "Events"), ("n", "N"))
 _SUMMED = ("events", "n")
+DRAWN = 500  # rows above which a forest shows its pools only
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,7 @@ def _body(analysis: Analysis, table: _Table) -> list[ForestRow]:
     """Return the study rows, grouped under headers where the analysis has subgroups, with subtotals for two or more."""
     effects, groups = table.effects, analysis.subgroups
     if groups is None or effects.by is None:
-        return [_study_row(table, row, 0) for row in range(len(effects.labels))]
+        return _study_rows(table, list(range(len(effects.labels))), 0)
     pools = dict(zip(groups.levels, groups.pools, strict=True))
     rows: list[ForestRow] = []
     levels = tuple(dict.fromkeys(effects.by))
@@ -212,10 +213,17 @@ def _body(analysis: Analysis, table: _Table) -> list[ForestRow]:
         members = [row for row, label in enumerate(effects.by) if label == level]
         rows += [ForestRow("blank", "")] if rows else []
         rows.append(ForestRow("header", sentence_case(numbers.humanise(level)) or "No subgroup given"))
-        rows += [_study_row(table, row, 1) for row in members]
+        rows += _study_rows(table, members, 1)
         if level in pools and len(levels) > 1:
             rows += _subtotal_rows(analysis, table, members, pools[level])
     return [*rows, ForestRow("blank", "")]
+
+
+def _study_rows(table: _Table, members: list[int], level: int) -> list[ForestRow]:
+    """Return one row per study; a table of more than can be read on a page is summarised."""
+    if len(table.labels) > DRAWN:
+        return [ForestRow("text", f"{len(members):,} rows, not drawn one by one", level=level)]
+    return [_study_row(table, row, level) for row in members]
 
 
 def _study_row(table: _Table, row: int, level: int) -> ForestRow:
@@ -252,7 +260,11 @@ def _bottom(analysis: Analysis, table: _Table) -> list[ForestRow]:
     overall, spec, groups = analysis.overall, analysis.fitted.spec, analysis.subgroups
     mean, prediction = overall.mean, overall.prediction
     cells = (*_sums(table, range(len(table.labels))), "100.0", estimate_cell(mean, table.digits))
-    rows = [ForestRow("total", words.total_label(spec), cells, mean.point, mean.lower, mean.upper, 100.0)]
+    rows = [
+        ForestRow(
+            "total", words.total_label(spec, mean, analysis.overall.k), cells, mean.point, mean.lower, mean.upper, 100.0
+        )
+    ]
     if prediction is not None:
         label = f"{percent(prediction.level)} prediction interval"
         cells = (*("" for _ in table.raw), "", words.bracketed(prediction, table.digits))

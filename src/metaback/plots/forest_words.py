@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 
@@ -77,10 +78,16 @@ def favours_words(effects: EffectSizes) -> tuple[str, str] | None:
     return None if sides is None else (f"Favours {sides[0]}", f"Favours {sides[1]}")
 
 
-def total_label(spec: PoolSpec) -> str:
-    """Name the pooled row by its model: `Total (random effects, REML, HKSJ)`; a guard is left to the footnote."""
-    rule = mean_words(mean_words(spec.ci).guards or spec.ci)
-    parts = [MODELS[spec.model], *([spec.tau2] if spec.model == "random" else []), rule.short]
+def total_label(spec: PoolSpec, mean: Estimate, k: int) -> str:
+    """Name the pooled row by its model and the rule that made its interval: `Total (random effects, REML, HKSJ)`.
+
+    Under a guarded rule the label names the rule that the guard chose.
+    """
+    if k == 1:
+        return "One study, not pooled"
+    guarded = mean_words(spec.ci).guards
+    name = (guarded if math.isfinite(mean.df) else "Wald") if guarded else spec.ci
+    parts = [MODELS[spec.model], *([spec.tau2] if spec.model == "random" else []), mean_words(name).short]
     return f"Total ({', '.join(parts)})"
 
 
@@ -90,7 +97,7 @@ def heterogeneity_text(heterogeneity: Heterogeneity, spec: PoolSpec, *, define: 
         return "Heterogeneity: not applicable"
     parts: list[str] = []
     if heterogeneity.tau2 is not None:
-        parts.append(f"tau² = {_tau2(heterogeneity.tau2)}")
+        parts.append(f"τ² = {_tau2(heterogeneity.tau2)}")
     name = f"I² (from {i2_source(spec)})" if define else "I²"
     parts.append(f"{name} = {percent_cell(i2_shown(heterogeneity, spec))}")
     parts.append(_q_test(heterogeneity.q, heterogeneity.q_df, heterogeneity.q_p))
@@ -106,7 +113,7 @@ def _tau2(value: float) -> str:
     """Write tau2 with two decimals, more where it is small but not 0, none where it is large."""
     if value == 0 or value >= 0.1:
         return numbers.fixed(value, 0 if value >= 100 else 2)
-    return numbers.significant(value, 2) if value >= 0.0001 else "0.00"
+    return numbers.significant(value, 2)
 
 
 def overall_test_text(mean: Estimate) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from metaback.effects.effect_sizes import EffectSizes
+from metaback.effects.effect_sizes import NOT_STATED, EffectSizes
 from metaback.models.fitted import Fit, Fitted
 from metaback.models.pool import fit_pool
 from metaback.models.specs import PoolSpec
@@ -20,7 +20,7 @@ def analyse(effects: EffectSizes, spec: PoolSpec) -> Analysis:
     fitted = fit_pool(effects, spec)
     everything = np.ones((1, effects.yi.size), dtype=bool)
     (overall,) = summarise(_as_batch(fitted), everything)
-    notes = (*overall.notes, *effects.notes, *_left_out(effects))
+    notes = (*overall.notes, *effects.notes, *_unstated(effects), *_left_out(effects))
     return Analysis(fitted, replace(overall, notes=notes), subgroups(effects, spec))
 
 
@@ -39,6 +39,13 @@ def _as_batch(fitted: Fitted) -> Fitted:
             fit.n_iter[None],
         ),
     )
+
+
+def _unstated(effects: EffectSizes) -> list[str]:
+    """Tell how many rows have no stated subgroup."""
+    count = sum(label == NOT_STATED for label in effects.by or ())
+    noun = "row has" if count == 1 else "rows have"
+    return [f"{count} {noun} no stated subgroup and is left out of the test of differences."] if count else []
 
 
 def _left_out(effects: EffectSizes) -> list[str]:

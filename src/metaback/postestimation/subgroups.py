@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import chdtrc
 
-from metaback.effects.effect_sizes import EffectSizes
+from metaback.effects.effect_sizes import NOT_STATED, EffectSizes
 from metaback.models.fitted import Fitted
 from metaback.models.pool import fit_groups
 from metaback.models.specs import PoolSpec
 from metaback.postestimation.pools import summarise
 from metaback.postestimation.summary import Subgroups, SubgroupTest
-from metaback.stats.wls import Floats
+from metaback.stats.wls import Bools, Floats
 
 
 def between_groups_q(means: Floats, variances: Floats) -> tuple[float, int, float]:
@@ -46,8 +46,8 @@ def subgroups(effects: EffectSizes, spec: PoolSpec) -> Subgroups | None:
     """Pool each subgroup with its own tau2 and test the difference between their means.
 
     The test is Q between subgroup means with their Wald standard errors (the model's, whatever rule makes the
-    intervals), chi-square with groups - 1 df. Returns None where the effects have no subgroups; the test is None for
-    a single subgroup.
+    intervals), chi-square with groups - 1 df; rows without a stated subgroup are pooled and not tested. Returns None
+    where the effects have no subgroups; the test is None for a single subgroup.
     """
     if effects.by is None or effects.by_name is None:
         return None
@@ -55,13 +55,14 @@ def subgroups(effects: EffectSizes, spec: PoolSpec) -> Subgroups | None:
     origin = effects.yi[effects.estimable][0]  # means far from zero would lose the digits in which they differ
     centred = fit_groups(replace(effects, yi=effects.yi - origin), spec, masks)
     fitted = replace(centred, effects=effects, fit=replace(centred.fit, beta=centred.fit.beta + origin))
-    return Subgroups(effects.by_name, levels, summarise(fitted, masks), _test(centred, masks))
+    stated = np.array([level != NOT_STATED for level in levels], dtype=bool)
+    return Subgroups(effects.by_name, levels, summarise(fitted, masks), _test(centred, masks, stated))
 
 
-def _test(fitted: Fitted, masks: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> SubgroupTest | None:
-    """Test the difference between the subgroup means."""
-    if masks.shape[0] < 2:
+def _test(fitted: Fitted, masks: np.ndarray[tuple[int, int], np.dtype[np.bool_]], stated: Bools) -> SubgroupTest | None:
+    """Test the difference between the means of the subgroups that are stated."""
+    if stated.sum() < 2:
         return None
     use = masks & fitted.effects.estimable
     w = np.where(use, 1 / (np.where(use, fitted.effects.vi, 1.0) + fitted.fit.theta), 0.0)
-    return SubgroupTest(*between_groups_q(fitted.fit.beta[:, 0], 1 / w.sum(axis=1)))
+    return SubgroupTest(*between_groups_q(fitted.fit.beta[stated, 0], 1 / w.sum(axis=1)[stated]))

@@ -10,6 +10,7 @@ from metaback.data.trials import Trials
 from metaback.effects.compute import effect_sizes
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import DataError, Problem
+from metaback.models.pool import no_effects
 from metaback.models.specs import PoolSpec
 from metaback.postestimation.analysis import analyse
 from metaback.postestimation.summary import Analysis
@@ -45,7 +46,8 @@ def analyse_table(
     """Analyse every comparison of a table, in order of first appearance.
 
     Subgroups are those of `request.by`, else of the table's strata where there is more than one. Raises `DataError`
-    with the problems of all comparisons at once; one without any effect stays as `unpooled`, unless all are so.
+    with the problems of all comparisons at once. One without any effect stays as `unpooled`; when all are so,
+    `EstimationError` says why for each row.
     """
     done: list[Analysis] = []
     unpooled: list[EffectSizes] = []
@@ -61,10 +63,10 @@ def analyse_table(
             unpooled.append(effects)
         elif not problems:
             done.append(analyse(effects, spec))
-    if not done and not problems:
-        problems = [problem for effects in unpooled for problem in _reasons(effects)]
     if problems:
         raise DataError(trials.source.name, problems)
+    if not done:
+        raise no_effects(*unpooled)
     return TableAnalysis(tuple(done), tuple(unpooled))
 
 
@@ -83,12 +85,3 @@ def _effects(comparison: Comparison, spec: PoolSpec, request: Request) -> Effect
     )
     pooled = {label for label, ok in zip(effects.by or (), effects.estimable, strict=bool(effects.by)) if ok}
     return effects if request.by or len(pooled) > 1 else replace(effects, by=None, by_name=None)
-
-
-def _reasons(effects: EffectSizes) -> list[Problem]:
-    """Say for each row of a comparison why it has no effect."""
-    fix = "Complete the row, or leave its comparison out"
-    return [
-        Problem(f"{label} has no effect to pool: {reason}", fix, row=row)
-        for label, row, reason in zip(effects.labels, effects.rows, effects.reasons, strict=True)
-    ]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from metaback.effects.compute import ROUTES
+from metaback.effects.routes import ROUTES
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.models.specs import PoolSpec
@@ -131,12 +131,14 @@ def null_value(scale: str) -> float:
 
 
 def effect_digits(mean: Estimate) -> int:
-    """Choose decimals so that the interval of the pooled effect shows its width: 2, more when it is narrow."""
+    """Choose decimals so that the interval of the pooled effect shows its width: 2, more when narrow, 0 when vast."""
     _, low, high = natural_values(mean)
     width = high - low
     if not (math.isfinite(width) and width > 0):
         return 2
-    return min(6, max(2, 1 + math.ceil(-math.log10(width))))
+    if width >= 10_000:
+        return 0
+    return min(15, max(2, 1 + math.ceil(-math.log10(width))))
 
 
 def point_text(estimate: Estimate, digits: int) -> str:

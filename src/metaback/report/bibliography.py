@@ -81,7 +81,7 @@ def selected_bibtex(keys: Iterable[str]) -> str:
 
 
 def written_reference(reference: Reference) -> str:
-    """Write one reference: authors, title, source, year, place in the source, DOI or address."""
+    """Write one reference: authors, title, source, year, place in the source, DOI, address or ISBN."""
     field = reference.field
     title = field("title")
     parts = [f"{_authors(field('author'))}." if field("author") else "", title if title.endswith("?") else f"{title}."]
@@ -90,6 +90,8 @@ def written_reference(reference: Reference) -> str:
         parts.append(f"doi:{field('doi')}")
     elif field("url"):
         parts.append(field("url"))
+    elif field("isbn"):
+        parts.append(f"ISBN {field('isbn')}")
     return " ".join(part for part in parts if part)
 
 

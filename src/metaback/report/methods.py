@@ -20,7 +20,7 @@ PRESET_WORDS = {
         "current methods of Cochrane reviews, with a guard against too narrow HKSJ intervals",
         ("deeks2024",),
     ),
-    "revman5": ("the estimates of Review Manager 5", ("deeks2010",)),
+    "revman5": ("the inverse-variance methods of Review Manager 5", ("deeks2010",)),
     "metafor": ("the defaults of the R package metafor", ("viechtbauer2010",)),
 }
 OPTION_WORDS = {
@@ -91,9 +91,8 @@ def _effect_sentences(effects: EffectSizes, cite: _Citations) -> list[str]:
     """Say how effects and variances were made, from what, and what was done to them."""
     used = dict.fromkeys(r for r, ok in zip(effects.routes, effects.estimable, strict=True) if ok and r)
     raw = from_raw_numbers(effects)
-    sentences = [
-        f"The effect of each study is the {measure_words(effects.measure)}{_formula(effects, cite) if raw else ''}"
-    ]
+    name = f"the {measure_words(effects.measure)}" if effects.measure != "GEN" else "taken as given, with its variance"
+    sentences = [f"The effect of each study is {name}{_formula(effects, cite) if raw else ''}"]
     if used:
         sentences.append(f"Effects were obtained from: {'; '.join(used)}")
     if any("CI" in route for route in used):

@@ -101,7 +101,8 @@ def provenance_blocks(record: Mapping[str, Any]) -> tuple[Block, ...]:
     source = record.get("input")
     if source is not None:
         columns = ", ".join(name if role == name else f"{name} as {role}" for role, name in source["columns"].items())
-        items.append(f"Input: {source['name']}, {source['rows']} rows, SHA-256 {source['sha256']}")
+        digest = f", SHA-256 {source['sha256']}" if source["sha256"] else " (handed over in Python, not a file)"
+        items.append(f"Input: {source['name']}, {source['rows']} rows{digest}")
         items += [f"Columns read: {columns}"] if columns else []
     options = "; ".join(f"{name} = {value}" for name, value in record.get("options", {}).items())
     items += [f"Options: {options}"] if options else []

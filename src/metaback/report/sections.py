@@ -143,8 +143,10 @@ def report_document(
             cited=keys,
             methods=False,
         )
-    blocks += [Heading(2, "Methods", "methods"), *_joint_methods(analyses, keys)]
-    blocks += [Heading(2, "References", "references"), Listing(reference_list(keys), numbered=True), *tail]
+    if analyses:
+        blocks += [Heading(2, "Methods", "methods"), *_joint_methods(analyses, keys)]
+        blocks += [Heading(2, "References", "references"), Listing(reference_list(keys), numbered=True)]
+    blocks += tail
     return Document(title, tuple(blocks))
 
 
@@ -157,7 +159,7 @@ def document_keys(analyses: Sequence[Analysis]) -> tuple[str, ...]:
 
 
 def _evidence(pool: PoolSummary) -> str:
-    people = "number of participants not stated for every row" if pool.n is None else plural(pool.n, "participant")
+    people = "number of participants not stated throughout" if pool.n is None else plural(pool.n, "participant")
     return f"{counts(pool)}, {people}"
 
 

@@ -49,7 +49,7 @@ def summary_text(analysis: Analysis, *, hint: bool = True) -> str:
         *_note_lines(analysis),
         *([NEXT_STEPS] if hint else []),
     ]
-    return "\n".join(_shown(line) for line in lines)
+    return "\n".join(part for line in lines for part in _shown(line))
 
 
 def _mean_line(analysis: Analysis, pool: PoolSummary) -> str:
@@ -111,7 +111,11 @@ def _note_lines(analysis: Analysis) -> list[str]:
     return lines
 
 
-def _shown(line: str) -> str:
-    """Make a line safe and short enough; the gaps that align it stay."""
+def _shown(line: str) -> list[str]:
+    """Make a line safe and short enough: names are cut, numbers go on in the next line; the gaps that align it stay."""
     text = clean(line).translate({ord(space): " " for space in "\n\t\v\f\u2028\u2029"}).rstrip()
-    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1].rstrip()}…"
+    if len(text) <= WIDTH:
+        return [text]
+    if not text.startswith(" "):
+        return [f"{text[: WIDTH - 1].rstrip()}…"]
+    return textwrap.wrap(text, WIDTH, subsequent_indent=" " * 23, drop_whitespace=True, replace_whitespace=False)

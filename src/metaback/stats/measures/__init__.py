@@ -2,7 +2,41 @@
 
 from __future__ import annotations
 
-from metaback.stats.measures import generic, means, two_by_two
+from metaback.stats.measures import (
+    associations,
+    correlations,
+    from_means,
+    generic,
+    means,
+    paired_counts,
+    pre_post,
+    pre_post_groups,
+    rates,
+    reliability,
+    single,
+    two_by_two,
+    variability,
+)
 from metaback.stats.measures.family import MEASURES, Computed, Measure, about, choices_of, raw_roles
 
-__all__ = ["MEASURES", "Computed", "Measure", "about", "choices_of", "generic", "means", "raw_roles", "two_by_two"]
+__all__ = [
+    "MEASURES",
+    "Computed",
+    "Measure",
+    "about",
+    "associations",
+    "choices_of",
+    "correlations",
+    "from_means",
+    "generic",
+    "means",
+    "paired_counts",
+    "pre_post",
+    "pre_post_groups",
+    "rates",
+    "raw_roles",
+    "reliability",
+    "single",
+    "two_by_two",
+    "variability",
+]

@@ -64,17 +64,19 @@ class Measure:
     name: as a heading; short: as a column head; scale: "log" when effects are analysed as logarithms; kind: the
     raw numbers it is made from; correction, undefined: words for rows that were corrected or have no effect.
     formula: in words, as in the methods of a paper; conventions: by name, the keyword-only parameters of the function.
+    back: key of stats/transforms.py that leads back from the analysis scale.
     """
 
     key: str
     name: str
     short: str
     scale: Scale
-    kind: Literal["means", "counts", "none"]
+    kind: Literal["means", "counts", "none", "paired means", "pre-post", "changes", "auc"]
     correction: str = ""
     undefined: str = ""
     formula: str = ""
     conventions: Mapping[str, Convention] = field(default_factory=dict[str, Convention])
+    back: str = "identity"
 
 
 MeasureFunction = Callable[..., Computed]
@@ -109,6 +111,12 @@ def option_names(key: str) -> tuple[str, ...]:
     """Return the named conventions of a measure: the keyword-only parameters of its function."""
     parameters = inspect.signature(MEASURES[key].function).parameters.values()
     return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+
+def defaults(key: str) -> dict[str, str]:
+    """Return the value that each convention of a measure has when nothing else is said."""
+    parameters = inspect.signature(MEASURES[key].function).parameters.values()
+    return {p.name: str(p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 def finish(yi: Floats, vi: Floats, defined: NDArray[np.bool_], corrected: NDArray[np.bool_] | None = None) -> Computed:

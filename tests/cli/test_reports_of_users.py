@@ -1,0 +1,98 @@
+"""What a first user met: tables where little can be pooled, keys with gaps, consoles without a minus sign."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import metaback as mb
+
+MEANS = {"n_1": 20, "mean_1": 5.1, "sd_1": 2.0, "n_2": 21, "mean_2": 4.0, "sd_2": 2.2}
+
+
+def rows(*changes: dict[str, object]) -> pd.DataFrame:
+    """Return a table with one row of means per change."""
+    return pd.DataFrame([{"study": f"S{i}", **MEANS, "mean_1": 5.1 + 0.2 * i, **c} for i, c in enumerate(changes)])
+
+
+def test_a_report_of_a_single_study_lists_it(tmp_path: Path) -> None:
+    mb.pool(rows({})).report(tmp_path / "one")
+    page = (tmp_path / "one" / "report.html").read_text(encoding="utf-8")
+    assert "Listed, not pooled" in page
+    assert json.loads((tmp_path / "one" / "results.json").read_text(encoding="utf-8"))["comparisons"] == []
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-8"])
+def test_no_console_loses_a_minus_sign(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("study,yi,vi\nA,-0.2,0.1\nB,-0.3,0.1\n")
+    words = [sys.executable, "-m", "metaback", "pool", "t.csv", "--format", "text"]
+    done = subprocess.run(
+        words, check=True, cwd=tmp_path, capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding}
+    )
+    text = done.stdout.decode(encoding)
+    assert "-0.25" in text.replace("\u2212", "-")
+    assert "?" not in text
+
+
+def test_a_new_preset_is_the_preset() -> None:
+    table = rows({}, {}, {}, {"mean_1": 9.0})
+    for preset in ("revman5", "metafor"):
+        assert mb.pool(table).update(preset=preset).spec == mb.pool(table, preset=preset).spec
+    assert mb.pool(table).update(model="equal").spec == mb.pool(table, model="equal").spec
+    kept = mb.pool(table, tau2="PM").update(preset="metafor").spec
+    assert (kept.tau2, kept.ci) == ("PM", "Wald")
+
+
+def test_the_total_is_labelled_by_the_rule_that_made_its_interval() -> None:
+    res = mb.pool(pd.DataFrame({"study": list("ABC"), "yi": [0.2, 0.21, 0.2], "sei": [0.2, 0.2, 0.2]}))
+    from metaback.plots.forest import forest_data
+
+    label = next(row.label for row in forest_data(res.analysis).rows if row.kind == "total")
+    assert label == "Total (random effects, REML, Wald)"
+
+
+def test_a_notebook_shows_the_forest_without_pyplot() -> None:
+    picture = mb.pool(rows({}, {})).forest()._repr_png_()  # type: ignore[attr-defined]
+    assert picture.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (({"outcome": "pain"}, {"outcome": ""}), "is blank here"),
+        (({"outcome": "pain"}, {"outcome": "Pain"}), "is written 'pain' in an earlier row"),
+        (({"treatment_1": "a", "treatment_2": "a"},), "is compared with itself"),
+        (({"treatment_1": "a", "treatment_2": "b"}, {"treatment_1": "a", "treatment_2": ""}), "is blank here"),
+    ],
+)
+def test_keys_that_would_cut_the_table_in_the_wrong_place_are_refused(
+    changes: tuple[dict[str, object], ...], told: str
+) -> None:
+    with pytest.raises(mb.DataError, match=told):
+        mb.pool_table(rows(*changes))
+
+
+def test_rows_without_a_stated_subgroup_are_no_subgroup_to_be_tested() -> None:
+    res = mb.pool(rows({"stratum": "x"}, {"stratum": ""}, {"stratum": "y"}), by="stratum")
+    assert res.subgroups is not None
+    assert res.subgroups.test is not None
+    assert res.subgroups.test.df == 1
+    assert any("no stated subgroup" in note for note in res.notes)
+
+
+def test_a_table_of_thousands_gives_a_forest_that_can_be_read() -> None:
+    table = pd.DataFrame({"study": [f"S{i}" for i in range(600)], "yi": [0.1, 0.2] * 300, "sei": 0.1})
+    height = mb.pool(table).forest().get_size_inches()[1]
+    assert height < 6
+
+
+@pytest.mark.parametrize("data", [None, [1, 2], 3.0])
+def test_what_is_no_table_is_refused_in_words(data: object) -> None:
+    with pytest.raises(mb.OptionError, match="a data frame or a path"):
+        mb.pool(data)  # type: ignore[arg-type]
