@@ -9,9 +9,17 @@ from collections.abc import Sequence
 MINUS = "\u2212"
 ABSENT = "\u2013"
 
-_MINUS_SIGNS = str.maketrans(dict.fromkeys("\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d", "-"))
-_SPACES = str.maketrans(dict.fromkeys("\u00a0\u2007\u2009\u202f\u200b\ufeff", " "))
+_PASTED = str.maketrans(
+    {
+        **dict.fromkeys("\u2212\u2010\u2011\u2012\u2013\u2014\u2015\ufe63\uff0d", "-"),
+        **dict.fromkeys("\u00a0\u2002\u2003\u2007\u2008\u2009\u200a\u202f\u3000", " "),
+        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", None),  # spaces without width, which nobody sees
+    }
+)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_GROUPED = re.compile(
+    r"[+-]?[1-9][0-9]{0,2}(?:(?P<mark>[ '\u2019.,])[0-9]{3})(?:(?P=mark)[0-9]{3})*(?:(?!(?P=mark))[.,][0-9]*)?"
+)
 
 
 def fixed(value: float | None, digits: int = 2) -> str:
@@ -93,11 +101,40 @@ def parse_number(text: str) -> float | None:
     Only ASCII digits, one decimal point and an exponent are numbers: `1_000`, `infinity`, `0x10`, other scripts'
     digits and anything that overflows are not.
     """
-    plain = text.translate(_SPACES).strip().translate(_MINUS_SIGNS)
+    plain = plain_text(text)
     if not _NUMBER.fullmatch(plain):
         return None
     value = float(plain)
     return value if math.isfinite(value) else None
+
+
+def plain_text(text: str) -> str:
+    r"""Write a pasted cell with ordinary minus signs and spaces, and without the spaces at its ends.
+
+    >>> plain_text("\u00a0\u22120.5 ")
+    '-0.5'
+    """
+    return text.translate(_PASTED).strip()
+
+
+def parse_local(text: str, decimal: str) -> tuple[float, str] | None:
+    """Read a number with a given decimal mark; return it with the thousands mark that it is written with ("" if none).
+
+    Thousands marks are a space, an apostrophe and the one of comma and point that is not the decimal mark, in full
+    groups of three digits; None when the text is not such a number.
+
+    >>> parse_local("1 020,5", ","), parse_local("1,020", "."), parse_local("1,02", ".")
+    ((1020.5, ' '), (1020.0, ','), None)
+    """
+    plain = plain_text(text)
+    value = None if decimal == "," and "." in plain else parse_number(plain.replace(decimal, "."))
+    if value is not None:
+        return value, ""
+    grouped = _GROUPED.fullmatch(plain)
+    if not grouped or grouped["mark"] == decimal:
+        return None
+    value = parse_number(plain.replace(grouped["mark"], "").replace(decimal, "."))
+    return None if value is None else (value, grouped["mark"])
 
 
 def written(value: float, digits: int = 12) -> float | None:

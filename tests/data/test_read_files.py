@@ -150,10 +150,11 @@ NOT_A_TABLE = {
     "old excel": (b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel workbook"),
     "pdf": (b"%PDF-1.7\n", "a PDF"),
     "picture": (b"\x89PNG\r\n\x1a\n", "a picture"),
-    "utf-16": ("study,yi,sei\nA,1,2\n".encode("utf-16"), "UTF-16 text; save it as UTF-8"),
+    "half a utf-16": ("study,yi,sei\nA,1,2\n".encode("utf-16")[:-1], "the UTF-16 text is damaged"),
     "utf-16 without mark": ("study,yi,sei\nA,1,2\n".encode("utf-16-le"), "binary data"),
     "binary": (b"study,yi,sei\nA\x00,1,2\n", "binary data"),
-    "cp1252": ("study,yi,sei\nA,1,2\nMüller,1,2\n".encode("cp1252"), "row 3 is not UTF-8"),
+    "no encoding": (b"study,yi,sei\nA,1,2\nM\x81ller,1,2\n", "row 3 is not UTF-8"),
+    "two encodings": ("study,yi,sei\nÅ,1,2\n".encode() + "Müller,1,2\n".encode("cp1252"), "row 3 is not UTF-8"),
     "prose": (b"Dear colleague, please find the table enclosed.\n", "table"),
     "one line of prose": (b"This is a letter about things.\n", "is not a header of columns"),
     "html": (b"<html><table><tr><td>study</td></tr></table></html>", "is not a header of columns"),
@@ -218,7 +219,7 @@ def test_rows_of_another_width_are_all_named(read: Reader) -> None:
 
 # ---------------------------------------------------------------- cells
 
-WORDS = ["x", "about 3", "12 (60%)", "<0.001", "15%", "0.2*", "0,1", "1.2.3", "- 1", "--1", "1 000", "1e", "+", "2-3"]
+WORDS = ["x", "about 3", "12 (60%)", "<0.001", "15%", "0.2**x", "0,1", "1.2.3", "- 1", "--1", "1 000", "1e", "+", "2-3"]
 PYTHON = ["1_000", "infinity", "inf", "-inf", "1e400", "0x10", "\u0661\u0662", "\uff11", "1j", "True", "1e+-2"]
 
 

@@ -28,8 +28,23 @@ def _arms(stem: str, kind: Kind, rule: Rule, one: str, two: str) -> list[Role]:
     return [Role(f"{stem}_1", kind, rule, tuple(one.split())), Role(f"{stem}_2", kind, rule, tuple(two.split()))]
 
 
+_WITH_INTERVAL = ("effect_95_ci", "estimate_95_ci", "es_95_ci", "effect_ci", "estimate_ci", "effect_size_95_ci")
+_STUDY = (
+    *("study_id", "studyid", "studlab", "slab", "author", "authors", "first_author", "author_year", "study_author"),
+    *("trial", "trial_id", "trial_name", "study_name", "label", "meta_studylabel"),
+)
+_GROUPS = {"1": ("experimental", "exp", "intervention", "treatment", "treated"), "2": ("control", "ctrl", "comparator")}
+_CELLS = {"n": ("n", "total"), "mean": ("mean", "mean_sd"), "sd": ("sd",), "events": ("cases", "events")}
+
+
+def _by_group(stem: str, arm: str) -> str:
+    """Spell a role with the names that groups have: `Experimental Mean`, `mean_control`."""
+    pairs = [(group, cell) for group in _GROUPS[arm] for cell in _CELLS[stem]]
+    return " ".join([f"{group}_{cell}" for group, cell in pairs] + [f"{cell}_{group}" for group, cell in pairs])
+
+
 _ALL = [
-    Role("study", "label", spellings=("study_id", "studlab", "slab", "author", "trial", "study_name", "label")),
+    Role("study", "label", spellings=_STUDY),
     Role("year", "number", spellings=("study_year", "pubyear", "publication_year")),
     Role("review", "text"),
     Role("outcome", "text", spellings=("analysis_name", "endpoint")),
@@ -39,18 +54,36 @@ _ALL = [
     Role("stratum", "text", spellings=("subgroup", "subgroup_name")),
     *_arms("treatment", "text", "any", "treat1 t1 intervention", "treat2 t2 comparator"),
     *_arms("arm", "text", "any", "", ""),
-    *_arms("n", "number", "sample size", "n1i n1 n_e experimental_n", "n2i n2 n_c control_n"),
-    *_arms("mean", "number", "any", "m1i mean1 mean_e m1 experimental_mean", "m2i mean2 mean_c m2 control_mean"),
-    *_arms("sd", "number", "not negative", "sd1i sd1 sd_e experimental_sd", "sd2i sd2 sd_c control_sd"),
-    *_arms("events", "number", "count", "ai event_e events_e experimental_cases", "ci event_c events_c control_cases"),
-    *_arms("nonevents", "number", "count", "bi", "di"),
+    *_arms("n", "number", "sample size", f"n1i n1 n_e {_by_group('n', '1')}", f"n2i n2 n_c {_by_group('n', '2')}"),
+    *_arms(
+        "mean",
+        "number",
+        "any",
+        f"m1i mean1 mean_e m1 mean_sd_1 {_by_group('mean', '1')}",
+        f"m2i mean2 mean_c m2 mean_sd_2 {_by_group('mean', '2')}",
+    ),
+    *_arms(
+        "sd",
+        "number",
+        "not negative",
+        f"sd1i sd1 sd_e {_by_group('sd', '1')}",
+        f"sd2i sd2 sd_c {_by_group('sd', '2')}",
+    ),
+    *_arms(
+        "events",
+        "number",
+        "count",
+        f"ai event_e events_e x1i n11 {_by_group('events', '1')}",
+        f"ci event_c events_c x2i n21 {_by_group('events', '2')}",
+    ),
+    *_arms("nonevents", "number", "count", "bi n12", "di n22"),
     *_arms("time", "number", "positive", "t1i time_e", "t2i time_c"),
     Role("pairs_11", "number", "count"),
     Role("pairs_12", "number", "count"),
     Role("pairs_21", "number", "count"),
     Role("pairs_22", "number", "count"),
-    Role("n", "number", "sample size", ("ni", "n_total", "total_n")),
-    Role("events", "number", "count", ("xi",)),
+    Role("n", "number", "sample size", ("ni", "n_total", "total_n", "meta_studysize")),
+    Role("events", "number", "count", ("xi", "event")),
     Role("nonevents", "number", "count"),
     Role("time", "number", "positive", ("person_time",)),
     Role("mean", "number"),
@@ -62,6 +95,7 @@ _ALL = [
     Role("items", "number", "sample size"),
     Role("t", "number", spellings=("t_statistic", "t_value")),
     Role("p", "number", "not negative", ("p_value",)),
+    Role("p_bound", "text"),
     Role("d", "number", spellings=("cohen_d", "cohens_d")),
     Role("auc", "number", "not negative", ("cles",)),
     *_arms("r", "number", "any", "r_pre_post_1", "r_pre_post_2"),
@@ -72,16 +106,54 @@ _ALL = [
     *_arms("mean_change", "number", "any", "", ""),
     *_arms("sd_change", "number", "not negative", "", ""),
     Role("measure", "text"),
-    Role("effect", "number", spellings=("estimate", "es", "giv_mean")),
+    Role("effect", "number", spellings=("estimate", "es", "giv_mean", *_WITH_INTERVAL)),
     Role("se", "number", "positive", ("std_err", "standard_error", "giv_se")),
     Role("ci_low", "number", spellings=("ci_lb", "ci_lower", "lower", "ci_start")),
     Role("ci_high", "number", spellings=("ci_ub", "ci_upper", "upper", "ci_end")),
-    Role("yi", "number", spellings=("te",)),
+    Role("yi", "number", spellings=("te", "meta_es")),
     Role("vi", "number", "positive"),
-    Role("sei", "number", "positive", ("sete",)),
+    Role("sei", "number", "positive", ("sete", "meta_se")),
 ]
 ROLES: Mapping[str, Role] = {role.name: role for role in _ALL}
 _BY_SPELLING = {spelling: role.name for role in _ALL for spelling in (role.name, *role.spellings)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """A spelling whose role depends on what else is in the header."""
+
+    spelling: str
+    role: str
+    needs: frozenset[str]
+    without: frozenset[str] = frozenset()
+
+
+def _context(spelling: str, role: str, needs: str, without: str = "") -> _Context:
+    return _Context(spelling, role, frozenset(needs.split()), frozenset(without.split()))
+
+
+# The first that fits counts. metafor's `mi`, `ti` and `di` mean other things with other measures. In the Cochrane data
+# package, `Mean` is the effect as it is printed and `GIV Mean` the one on the analysis scale.
+_IN_CONTEXT = (
+    _context("mean", "effect", "ci_start ci_end"),
+    _context("giv_mean", "yi", "mean ci_start ci_end"),
+    _context("giv_se", "sei", "mean ci_start ci_end"),
+    _context("mi", "nonevents", "xi"),
+    _context("mi", "mean", "sdi"),
+    _context("mi", "predictors", "ti ni", "xi sdi"),
+    _context("mi", "predictors", "ri ni", "xi sdi"),
+    _context("ti", "time", "xi"),
+    _context("ti", "t", "ni", "xi"),
+    _context("di", "d", "n1i n2i", "ai bi ci"),
+)
+
+
+def _role_of(name: str, names: frozenset[str]) -> str | None:
+    """Return the role of a normal name among the other names of its header."""
+    for context in _IN_CONTEXT:
+        if name == context.spelling and context.needs <= names and not context.without & names:
+            return context.role
+    return _BY_SPELLING.get(name)
 
 
 def normal_name(column: object) -> str:
@@ -101,8 +173,9 @@ def recognise(
     problems = _bad_requests(given, names)
     taken = set(given.values())
     found: dict[str, list[str]] = {}
+    header = frozenset(map(normal_name, names))
     for name in names:
-        role = _BY_SPELLING.get(normal_name(name))
+        role = _role_of(normal_name(name), header)
         if role and role not in given and name not in taken:
             found.setdefault(role, []).append(name)
     roles = {role: column for role, column in given.items() if role in ROLES and column in names}

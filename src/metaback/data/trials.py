@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import html
-import math
-import numbers
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from metaback.data.roles import ROLES, Role, recognise
+from metaback.data.columns import Bools, Floats, Habits, read_columns
+from metaback.data.roles import ROLES, recognise
 from metaback.errors import DataError, Problem, suggestion
-from metaback.numbers import parse_number
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-MISSING = frozenset(
-    {"", "na", "n/a", "nan", "none", "null", ".", "-", "nr", "not reported", "\u2013", "\u2014", "\u2212"}
-)
-TRUE, FALSE = frozenset({"true", "yes", "1", "1.0", "t", "y"}), frozenset({"false", "no", "0", "0.0", "f", "n"})
 SHOWN = 10  # rows shown in a notebook
 ROUTE_ROLES = (
     ("effect", "ci_low", "ci_high"),
@@ -50,13 +41,15 @@ class Trials:
     """A checked table: one row per trial x outcome x comparison, with the role of each column that is understood.
 
     frame: the table, numbers as floats (nan where blank) and labels as text; roles: role -> column name;
-    rows: where each row stands in its source ("row 7"), told in every message about it.
+    rows: where each row stands in its source ("row 7"), told in every message about it; notes: what the reader
+    guessed or passed over, one sentence each, about the whole source.
     """
 
     frame: pd.DataFrame
     roles: Mapping[str, str]
     rows: tuple[str, ...]
     source: Source
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -95,7 +88,8 @@ class Trials:
         """Say what the table holds."""
         studies = len(set(self.texts("study")))
         roles = ", ".join(role if role == column else f"{role} = {column}" for role, column in self.roles.items())
-        return f"Trials: {len(self)} rows, {studies} studies, from {self.source.name}; roles: {roles}"
+        told = f"; notes: {len(self.notes)}" if self.notes else ""
+        return f"Trials: {len(self)} rows, {studies} studies, from {self.source.name}; roles: {roles}{told}"
 
     def _repr_html_(self) -> str:
         """Show the first rows of the columns that play a role, escaped."""
@@ -108,24 +102,52 @@ class Trials:
 
 
 def make_trials(
-    frame: pd.DataFrame, rows: tuple[str, ...], source: Source, roles: Mapping[str, str] | None = None
+    frame: pd.DataFrame,
+    rows: tuple[str, ...],
+    source: Source,
+    roles: Mapping[str, str] | None = None,
+    *,
+    notes: tuple[str, ...] = (),
+    habits: Habits | None = None,
 ) -> Trials:
     """Check a table and give its columns their roles; raise one `DataError` with every problem.
 
-    frame: cells as text (from a file) or as any type (from a frame); it is not changed.
+    frame: cells as text (from a file) or as any type (from a frame); it is not changed. notes: what was guessed so
+    far; habits: what is known about how the table writes its numbers.
     """
     known, problems = recognise(frame.columns, roles)
-    problems = problems or _structure(frame, known)
-    table = frame.copy()
-    for role, column in known.items():
-        values, bad = _convert(ROLES[role], column, list(frame[column]), rows)
-        table[column] = values
-        problems += bad
-    trials = Trials(table, known, rows, replace(source, roles=known))
+    done = read_columns(frame, known, rows, habits or Habits())
+    for role in done.values:  # a cell such as `0.50 (0.20 to 0.80)` brings roles that have no column of their own
+        if role not in known:
+            known[role] = role if role not in frame.columns else f"{role} (from its cell)"
+    known = {role: known[role] for role in ROLES if role in known}
+    problems = [*(problems or _structure(frame, known)), *done.problems]
+    told = (*notes, *done.guesses.notes(), *_sums(done.values.get("study", []), rows))
+    table = frame.assign(**{column: done.values[role] for role, column in known.items()})
+    trials = Trials(table, known, rows, replace(source, roles=known), told)
     problems += _consistency(trials)
     if problems:
         raise DataError(source.name, problems)
     return trials
+
+
+_SUM = re.compile(r"(?:sub-?)?totals?\b.*|overall(?: effect)?|pooled\b.*|summary(?: effect)?", re.IGNORECASE)
+_DATE = re.compile(
+    r"[0-9]{1,2}-(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+    r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)-[0-9]{2}",
+    re.IGNORECASE,
+)
+
+
+def _sums(labels: Iterable[str], rows: tuple[str, ...]) -> tuple[str, ...]:
+    """Tell labels that look like the sum of the rows above, or like a date that a spreadsheet made of a label."""
+    notes: list[str] = []
+    for label, row in zip(labels, rows, strict=False):
+        if label[:1].isalpha() and _SUM.fullmatch(label):
+            notes.append(f"{row}: the label {label!r} reads like a sum of other rows; take the row out if it is one")
+        elif "-" in label and _DATE.fullmatch(label):
+            notes.append(f"{row}: the label {label!r} looks like a date that a spreadsheet made of another label")
+    return tuple(notes)
 
 
 def _structure(frame: pd.DataFrame, known: Mapping[str, str]) -> list[Problem]:
@@ -163,96 +185,6 @@ def _routes(known: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
     if {"nonevents_1", "nonevents_2"} <= known.keys():
         return (*ROUTE_ROLES, ("events_1", "nonevents_1", "events_2", "nonevents_2"))
     return ROUTE_ROLES
-
-
-def _convert(
-    role: Role, column: str, cells: list[object], rows: tuple[str, ...]
-) -> tuple[list[Any] | Floats, list[Problem]]:
-    """Turn a column's cells into the values of its role."""
-    if role.kind == "number":
-        return _numbers(role, column, cells, rows)
-    convert: Callable[[object], object] = _flag if role.kind == "boolean" else _text
-    values: list[object] = []
-    problems: list[Problem] = []
-    for cell, row in zip(cells, rows, strict=True):
-        value = convert(cell)
-        if value is _BAD:
-            problems.append(
-                Problem(
-                    "must be true or false",
-                    "Write true, false, yes, no, 1 or 0, or leave it blank",
-                    column,
-                    row,
-                    str(cell),
-                )
-            )
-            value = None
-        elif role.kind == "label" and value == "":
-            problems.append(Problem("a study needs a label", "Name the study in this row", column, row, ""))
-        values.append(value)
-    return values, problems
-
-
-_BAD = object()
-
-
-def _text(cell: object) -> str:
-    """Read a label as it stands; only an empty cell is empty ("NA" is a label)."""
-    missing = cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, float) and math.isnan(cell))
-    return "" if missing else str(cell).strip()
-
-
-def _flag(cell: object) -> object:
-    """Read a yes-or-no cell; None where blank."""
-    word = _text(cell).lower()
-    if word in MISSING:
-        return None
-    return True if word in TRUE else False if word in FALSE else _BAD
-
-
-def _numbers(role: Role, column: str, cells: list[object], rows: tuple[str, ...]) -> tuple[Floats, list[Problem]]:
-    """Read a column of numbers and check the rule of its role."""
-    values = np.full(len(cells), np.nan)
-    problems: list[Problem] = []
-    for i, cell in enumerate(cells):
-        if not isinstance(cell, bool) and isinstance(cell, numbers.Real):
-            number = _float(cell)
-            if math.isnan(number):
-                continue
-        else:
-            text = _text(cell)
-            if text.lower() in MISSING:
-                continue
-            number = parse_number(text)
-        broken = _broken(role, number)
-        if broken:
-            problems.append(Problem(*broken, column, rows[i], str(cell)))
-        elif number is not None:
-            values[i] = number
-    return values, problems
-
-
-def _float(number: numbers.Real) -> float:
-    """Return a number as a float, infinity where it is too large to be one."""
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf
-
-
-def _broken(role: Role, number: float | None) -> tuple[str, str] | None:
-    """Return the rule that a number breaks and the fix, or None."""
-    if number is None or not math.isfinite(number):
-        return "is not a number", "Write one plain number with a decimal point per cell, or leave it blank"
-    if role.rule == "not negative" and number < 0:
-        return "must not be negative", "Check the sign and the column"
-    if role.rule == "positive" and number <= 0:
-        return "must be above 0", "Leave it blank if it was not reported"
-    if role.rule == "count" and (number < 0 or number != int(number)):
-        return "must be a whole number of people, 0 or more", "Give a count, not a percentage"
-    if role.rule == "sample size" and (number < 1 or number != int(number)):
-        return "must be a whole number of people, 1 or more", "Give the number analysed, or leave it blank"
-    return None
 
 
 def _consistency(trials: Trials) -> list[Problem]:

@@ -118,4 +118,6 @@ def _shown(line: str) -> list[str]:
         return [text]
     if not text.startswith(" "):
         return [f"{text[: WIDTH - 1].rstrip()}…"]
-    return textwrap.wrap(text, WIDTH, subsequent_indent=" " * 23, drop_whitespace=True, replace_whitespace=False)
+    return textwrap.wrap(
+        text, WIDTH, subsequent_indent=" " * 23, replace_whitespace=False, max_lines=3, placeholder=" …"
+    )
