@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from metaback.data.arms import arms, contrasts
     from metaback.data.datasets import load_dataset
     from metaback.data.read import read_trials
     from metaback.data.trials import Trials
@@ -31,6 +32,8 @@ __all__ = [
     "Result",
     "Results",
     "Trials",
+    "arms",
+    "contrasts",
     "effect_sizes",
     "load_dataset",
     "pool",
@@ -39,6 +42,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "metaback.data.arms": ("arms", "contrasts"),
     "metaback.data.datasets": ("load_dataset",),
     "metaback.data.read": ("read_trials",),
     "metaback.data.trials": ("Trials",),

@@ -17,7 +17,7 @@ from metaback.report.document import Figure
 from metaback.report.frames import listed_record
 from metaback.report.html import render_html
 from metaback.report.listing import listing_blocks
-from metaback.report.provenance import InputFile, provenance, provenance_blocks
+from metaback.report.provenance import InputFile, provenance, provenance_blocks, reading_blocks
 from metaback.report.records import json_text, pooled_csv, results_record, studies_csv
 from metaback.report.sections import document_keys, report_document
 from metaback.report.words import anchor, comparison
@@ -63,6 +63,7 @@ def report_files(
         pooled,
         title=title,
         figures=figures,
+        lead=reading_blocks(record),
         tail=(*listing_blocks(single, table.unpooled), *provenance_blocks(record)),
     )
     results = results_record(pooled, title=title, provenance=record)
@@ -91,6 +92,6 @@ def _forest(analysis: Analysis, number: int, files: dict[str, bytes | str]) -> F
 
 def _provenance(source: Source, spec: PoolSpec, command: Sequence[str] | None) -> dict[str, object]:
     """Describe input, options and versions."""
-    described = InputFile(source.name, source.sha256, source.rows, source.roles)
+    described = InputFile(source.name, source.sha256, source.rows, source.roles, source.notes)
     idle = {"tau2", "pi"} if spec.model == "equal" else set[str]()
     return provenance(described, command=command, options=spec.model_dump(mode="json", exclude=idle))

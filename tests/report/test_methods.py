@@ -127,7 +127,7 @@ def test_a_measure_has_words_for_its_formula_and_conventions(key: str) -> None:
     facts = about(key)
     assert bool(facts.formula) == bool(raw_roles(key))
     assert set(facts.conventions) == set(option_names(key))
-    for name, convention in facts.conventions.items():
+    for convention in facts.conventions.values():
         assert convention.title
         for choice in convention.choices.values():
             assert set(choice.cite.split()) <= set(references())

@@ -26,6 +26,7 @@ def test_what_stands_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
         "sha256": "5be08c9684a1d25efcee09318204824278b08bbfb4aef973ffefd0b9d7478313",
         "rows": 41,
         "columns": {"study": "study", "n_1": "N exp"},
+        "reading": [],
     }
     assert record["command"] == "metaback pool"
     assert record["options"] == {"tau2": "REML"}

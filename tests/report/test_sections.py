@@ -222,7 +222,8 @@ def test_a_single_subgroup_is_not_tested(analysis: Analysis) -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "digits"), [(-1, 1, 2), (0, 0.05, 3), (0, 0.004, 4), (0, 0, 2), (-math.inf, 1, 2), (0, 1e-30, 15), (0, 1e6, 0)]
+    ("low", "high", "digits"),
+    [(-1, 1, 2), (0, 0.05, 3), (0, 0.004, 4), (0, 0, 2), (-math.inf, 1, 2), (0, 1e-30, 15), (0, 1e6, 0)],
 )
 def test_decimals_follow_the_width(low: float, high: float, digits: int) -> None:
     assert effect_digits(Estimate(0, low, high, 1, 0.95)) == digits

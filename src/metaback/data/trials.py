@@ -13,6 +13,7 @@ import pandas as pd
 from metaback.data.columns import Bools, Floats, Habits, read_columns
 from metaback.data.roles import ROLES, recognise
 from metaback.errors import DataError, Problem, suggestion
+from metaback.stats.measures import MEASURES, raw_roles
 
 SHOWN = 10  # rows shown in a notebook
 ROUTE_ROLES = (
@@ -27,13 +28,14 @@ ROUTE_ROLES = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a table came from: a name without its folder, SHA-256 of its bytes ("" for a frame), size, roles read."""
+    """Where a table came from: name without folder, SHA-256 of its bytes ("" for a frame), size, roles, guesses."""
 
     name: str
     sha256: str
     rows: int
     columns: int
     roles: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def make_trials(
     problems = [*(problems or _structure(frame, known)), *done.problems]
     told = (*notes, *done.guesses.notes(), *_sums(done.values.get("study", []), rows))
     table = frame.assign(**{column: done.values[role] for role, column in known.items()})
-    trials = Trials(table, known, rows, replace(source, roles=known), told)
+    trials = Trials(table, known, rows, replace(source, roles=known, notes=told), told)
     problems += _consistency(trials)
     if problems:
         raise DataError(source.name, problems)
@@ -181,10 +183,11 @@ def _structure(frame: pd.DataFrame, known: Mapping[str, str]) -> list[Problem]:
 
 
 def _routes(known: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
-    """Return the sets of roles that lead to an effect, non-events in place of totals where they are given."""
-    if {"nonevents_1", "nonevents_2"} <= known.keys():
-        return (*ROUTE_ROLES, ("events_1", "nonevents_1", "events_2", "nonevents_2"))
-    return ROUTE_ROLES
+    """Return the sets of roles that lead to an effect: ready-made, or the raw numbers of any measure."""
+    cells = (("events_1", "nonevents_1", "events_2", "nonevents_2"),)
+    means = set(ROUTE_ROLES[-2])
+    other = tuple(roles for key in MEASURES if (roles := raw_roles(key)) and not set(roles) < means)
+    return (*ROUTE_ROLES, *other, *(cells if {"nonevents_1", "nonevents_2"} <= known.keys() else ()))
 
 
 def _consistency(trials: Trials) -> list[Problem]:

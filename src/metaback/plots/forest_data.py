@@ -20,11 +20,11 @@ from metaback.postestimation.words import (
     counts,
     effect_digits,
     estimate_cell,
+    measure_short,
     percent,
     sentence_case,
     study_estimates,
 )
-from metaback.stats.measures import about
 
 RowKind = Literal["header", "study", "not_estimable", "subtotal", "total", "prediction", "text", "blank"]
 Align = Literal["left", "right", "center", "interval"]
@@ -138,7 +138,7 @@ def forest_data(
     """
     effects, mean = analysis.fitted.effects, analysis.overall.mean
     table = _table(analysis, effect_digits(mean) if digits is None else digits)
-    head = f"{about(effects.measure).short} [{percent(mean.level)} CI]"
+    head = f"{measure_short(effects.measure)} [{percent(mean.level)} CI]"
     interval = ForestColumn(head, "right", "interval")
     columns = (*(raw.column for raw in table.raw), ForestColumn("Weight (%)", "right", "right"), interval)
     return ForestData(

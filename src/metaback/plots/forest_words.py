@@ -22,6 +22,7 @@ from metaback.postestimation.words import (
     i2_source,
     limits_cell,
     mean_test,
+    measure_short,
     null_value,
     percent,
     percent_cell,
@@ -146,7 +147,7 @@ def _methods_note(analysis: Analysis) -> str:
         parts.append(f"prediction interval: {PREDICTION_RULES[spec.pi].title}")
     if from_raw_numbers(effects):
         chosen = choices_of(effects.measure, effects.options)
-        parts += [f"{about(effects.measure).short}: {choice.note}" for choice in chosen if choice.note]
+        parts += [f"{measure_short(effects.measure)}: {choice.note}" for choice in chosen if choice.note]
     return "; ".join(parts) + "."
 
 

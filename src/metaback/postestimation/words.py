@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from metaback.effects.routes import ROUTES
 from metaback.effects.effect_sizes import EffectSizes
+from metaback.effects.routes import ROUTES
 from metaback.models.fitted import Estimate
 from metaback.models.specs import PoolSpec
 from metaback.numbers import ABSENT, df_text, estimate_text, fixed, humanise, p_phrase
 from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary
 from metaback.stats.measures import about
+from metaback.stats.transforms import back
 
 MODELS = {"random": "random effects", "equal": "equal effects"}
 NOT_ESTIMABLE = "not estimable"
@@ -74,9 +75,21 @@ def sentence_case(text: str) -> str:
 
 
 def measure_name(key: str) -> str:
-    """Return the name of a measure in running text."""
-    name = about(key).name
-    return name if name[:2].isupper() else name[:1].lower() + name[1:]
+    """Return the name of a measure in running text, with its scale where numbers are shown on a transformed one."""
+    facts = about(key)
+    name = facts.name if facts.name[:2].isupper() else facts.name[:1].lower() + facts.name[1:]
+    return f"{name}, shown as {back(facts.back).title}" if _transformed(key) else name
+
+
+def measure_short(key: str) -> str:
+    """Return the head of a column of effects: the key itself where numbers are shown on a transformed scale."""
+    return key if _transformed(key) else about(key).short
+
+
+def _transformed(key: str) -> bool:
+    """Tell whether effects are shown on an analysis scale that is neither natural nor logarithmic."""
+    facts = about(key)
+    return facts.scale != "log" and facts.back != "identity"
 
 
 def from_raw_numbers(effects: EffectSizes) -> bool:

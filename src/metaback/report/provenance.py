@@ -14,7 +14,7 @@ from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from metaback.errors import OptionError
-from metaback.report.document import Block, Code, Heading, Listing, Paragraph
+from metaback.report.document import Block, Code, Heading, Listing, Notes, Paragraph
 
 PACKAGES = ("metaback", "numpy", "scipy", "pandas", "matplotlib")
 _OPTION = re.compile(r"(--?[\w-]+=)?(.*)", re.DOTALL)
@@ -25,13 +25,14 @@ _PLAIN_WORD = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 class InputFile:
     """What was read: the file's own name (no folder), its SHA-256, rows, and columns in their roles.
 
-    columns: role -> name of the column that plays it.
+    columns: role -> name of the column that plays it. reading: what was guessed when the table was read.
     """
 
     name: str
     sha256: str
     rows: int
     columns: Mapping[str, str]
+    reading: tuple[str, ...] = ()
 
 
 def input_file(name: str | PurePath, content: bytes, *, rows: int, columns: Mapping[str, str]) -> InputFile:
@@ -54,6 +55,7 @@ def provenance(
             "sha256": source.sha256,
             "rows": source.rows,
             "columns": dict(source.columns),
+            "reading": list(source.reading),
         },
         "command": None if command is None else command_line(command),
         "options": dict(options) if options is not None else {},
@@ -92,6 +94,13 @@ def command_line(words: Sequence[str]) -> str:
 def file_name(path: str) -> str:
     """Return the last part of a path of any system."""
     return PureWindowsPath(PurePosixPath(path).name).name or "table"
+
+
+def reading_blocks(record: Mapping[str, Any]) -> tuple[Block, ...]:
+    """Return the box that tells what was guessed when the table was read; nothing where nothing was."""
+    source: dict[str, Any] = record.get("input") or {}
+    points = tuple(str(point) for point in source.get("reading", ()))
+    return (Notes("How the table was read", points, "information"),) if points else ()
 
 
 def provenance_blocks(record: Mapping[str, Any]) -> tuple[Block, ...]:

@@ -18,6 +18,7 @@ from metaback.postestimation.words import (
     i2_from_q,
     i2_shown,
     limits_cell,
+    measure_short,
     percent,
     percent_cell,
     sentence_case,
@@ -25,7 +26,6 @@ from metaback.postestimation.words import (
 )
 from metaback.report.document import Table
 from metaback.report.words import column_decimals, i2_cell, measure_words, plain, tau2_cell
-from metaback.stats.measures import about
 
 ARM_ROLES = frozenset(f"{role}_{arm}" for role in ("n", "mean", "sd", "events") for arm in (1, 2))
 PAGE_ROWS = 1000
@@ -59,7 +59,7 @@ def study_table(analysis: Analysis, *, brief: bool = False) -> Table:
         columns.append(_Column(sentence_case(humanise(effects.by_name or "subgroup")), groups))
     if not brief:
         columns += _raw_columns(effects, comparison(analysis).arms)
-    columns.append(_Column(f"{about(effects.measure).short} [{level} CI]", _effect_cells(analysis), numeric=True))
+    columns.append(_Column(f"{measure_short(effects.measure)} [{level} CI]", _effect_cells(analysis), numeric=True))
     if not brief:
         columns.append(_Column("Variance", tuple(column_decimals(effects.vi.tolist())), numeric=True))
     weights = tuple(fixed(w, 1) for w in percent_weights(analysis.overall.weights.tolist()))
@@ -86,7 +86,7 @@ def pooled_table(analysis: Analysis) -> Table:
         _Column("Group", tuple(name for name, _ in rows)),
         *_size_columns([pool for _, pool in rows]),
         _Column(
-            f"{about(analysis.fitted.effects.measure).short} [{level} CI]",
+            f"{measure_short(analysis.fitted.effects.measure)} [{level} CI]",
             tuple(estimate_cell(pool.mean, digits) for _, pool in rows),
             numeric=True,
         ),
@@ -127,7 +127,7 @@ def overview_table(analyses: Sequence[Analysis]) -> Table:
     columns = [
         _Column("Comparison", tuple(f"{i}. {comparison(a).title}" for i, a in enumerate(analyses, 1))),
         *_size_columns([a.overall for a in analyses]),
-        _Column("Measure", tuple(about(a.fitted.effects.measure).short for a in analyses)),
+        _Column("Measure", tuple(measure_short(a.fitted.effects.measure) for a in analyses)),
         _Column(
             f"Estimate [{level} CI]",
             tuple(estimate_cell(a.overall.mean, effect_digits(a.overall.mean)) for a in analyses),

@@ -16,10 +16,10 @@ from metaback.postestimation.words import (
     i2_from_q,
     i2_shown,
     measure_name,
+    measure_short,
     percent_cell,
 )
 from metaback.stats.inference import mean_words
-from metaback.stats.measures import about
 
 REPLACEMENT = "\ufffd"
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]")
@@ -48,7 +48,7 @@ def anchor(text: str, number: int | None = None) -> str:
 
 def measure_words(key: str) -> str:
     """Return the name of a measure with its abbreviation: `standardised mean difference (SMD)`."""
-    name, short = measure_name(key), about(key).short
+    name, short = measure_name(key), measure_short(key)
     return name if short.casefold() == name.casefold() else f"{name} ({short})"
 
 
