@@ -126,7 +126,7 @@ def test_prediction_interval_has_limits_only_and_only_where_there_is_one(make_ta
 def test_statistics_lines(make_tataryn: Make) -> None:
     lines = [row.label for row in only(forest_data(make_tataryn()), "text")]
     assert lines[0] == "Heterogeneity: τ² = 0.00, I² = 0%, Q = 0.65, df = 3, P = 0.03"
-    assert lines[2] == "Heterogeneity: τ² = 0.10, I² (from tau²) = 50%, Q = 16.14, df = 8, P = 0.03"
+    assert lines[2] == "Heterogeneity: τ² = 0.10, I² (from τ²) = 50%, Q = 16.14, df = 8, P = 0.03"
     assert lines[3] == "Test for overall effect: t = \u22122.61, df = 8, P = 0.009"
     assert lines[4] == "Test for subgroup differences: Q = 2.31, df = 1, P = 0.13"
 
@@ -185,7 +185,7 @@ def test_not_estimable_row_keeps_its_place(make: Make) -> None:
 def test_footnotes_name_methods_corrections_and_conventions(make: Make, make_tataryn: Make) -> None:
     assert "0.5 added to all four cells: 1 row." in forest_data(ratios(make)).footnotes
     methods = forest_data(make_tataryn()).footnotes[0]
-    for part in ("tau² by REML", "Hartung-Knapp-Sidik-Jonkman", "t with k \u2212 1 df", "SMD: variance as in RevMan"):
+    for part in ("τ² by REML", "Hartung-Knapp-Sidik-Jonkman", "t with k \u2212 1 df", "SMD: variance as in RevMan"):
         assert part in methods
 
 

@@ -328,7 +328,7 @@ def test_tall_figures_lower_their_resolution(make_many: Make) -> None:
 
 def test_wrapping_keeps_lines_within_the_width_and_equations_together() -> None:
     measure = ruler(Style(), [])
-    text = "Heterogeneity: tau² = 0.10, I² (from tau²) = 50%, Q = 16.14, df = 8, P < 0.001"
+    text = "Heterogeneity: τ² = 0.10, I² (from τ²) = 50%, Q = 16.14, df = 8, P < 0.001"
     for width in (1.2, 2.0, 3.0):
         wrapped = measure.wrap(glue(text), width)
         assert all(measure.width(line) <= width for line in wrapped.lines)

@@ -67,9 +67,9 @@ def test_effects_equal_but_for_rounding_degenerate_too(make: Make) -> None:
 
 def test_a_second_peak_nearby_is_told(make: Make) -> None:
     (note,) = [n for n in notes(make, TWO_PEAKS) if "second peak" in n]
-    assert "at tau² = 1.19" in note
+    assert "at τ² = 1.19" in note
     assert "0.22 log-likelihood units" in note
-    assert "at tau² = 0.0195" in note
+    assert "at τ² = 0.0195" in note
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_an_estimate_outside_its_interval_is_told(make: Make) -> None:
 
 
 def test_an_empty_interval_is_told(make: Make) -> None:
-    assert some(notes(make, AGREE), "Q-profile interval of tau² is empty")
+    assert some(notes(make, AGREE), "Q-profile interval of τ² is empty")
     assert not some(notes(make, AGREE, level=0.999), "empty")
     assert not some(notes(make, AGREE, model="equal"), "empty")
 

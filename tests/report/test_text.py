@@ -17,7 +17,7 @@ Standardised mean difference (SMD), random effects (REML, HKSJ or wider), k = 4
 
   Estimate             −0.41  95% CI −0.74 to −0.09   t(3) = −2.91, P = 0.02
   Prediction interval  −1.21 to 0.39   (t, 3 df)
-  Heterogeneity        tau² 0.101 (0 to 0.471)   I² 50% (from tau²)   Q 16.14, df 3, P = 0.04
+  Heterogeneity        τ² 0.101 (0 to 0.471)   I² 50% (from τ²)   Q 16.14, df 3, P = 0.04
   Subgroups by training time:
     early  k = 2  −0.41  95% CI −0.74 to −0.09   t(3) = −2.91, P = 0.02
     late   k = 2  −0.41  95% CI −0.74 to −0.09   t(3) = −2.91, P = 0.02
@@ -68,7 +68,7 @@ def test_equal_effects(make_analysis: Callable[..., Analysis]) -> None:
     assert "equal effects (Wald)" in text
     assert "Prediction" not in text
     assert "I² 81% (from Q)" in text
-    assert "tau²" not in text
+    assert "τ²" not in text
 
 
 def test_hostile_text_cannot_steer_the_terminal(

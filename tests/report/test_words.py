@@ -129,12 +129,12 @@ def test_each_row_has_its_normal_interval_or_none(analysis: Analysis) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "source"),
-    [(resolve_spec(), "tau²"), (resolve_spec("revman5"), "Q"), (resolve_spec(model="equal"), "Q")],
+    [(resolve_spec(), "τ²"), (resolve_spec("revman5"), "Q"), (resolve_spec(model="equal"), "Q")],
 )
 def test_i2_follows_the_definition(spec: PoolSpec, source: str, analysis: Analysis) -> None:
     found = replace(analysis.overall.heterogeneity, i2_q=20.0, i2_tau2=30.0)
     assert i2_source(spec) == source
-    assert i2_shown(found, spec) == {"Q": 20.0, "tau²": 30.0}[source]
+    assert i2_shown(found, spec) == {"Q": 20.0, "τ²": 30.0}[source]
 
 
 def test_prediction_is_asked_for_by_random_effects_only() -> None:

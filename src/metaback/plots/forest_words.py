@@ -141,7 +141,7 @@ def _methods_note(analysis: Analysis) -> str:
     spec, effects = analysis.fitted.spec, analysis.fitted.effects
     parts = [f"{sentence_case(MODELS[spec.model]).replace(' ', '-')} model"]
     if spec.model == "random":
-        parts.append(f"tau² by {spec.tau2}")
+        parts.append(f"τ² by {spec.tau2}")
     parts.append(f"{percent(spec.level)} CI: {MEAN_RULES[spec.ci].title}")
     if analysis.overall.prediction is not None:
         parts.append(f"prediction interval: {PREDICTION_RULES[spec.pi].title}")

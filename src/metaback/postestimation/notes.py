@@ -81,18 +81,18 @@ def _tau2(spec: PoolSpec, facts: PoolFacts) -> list[str]:
     notes: list[str] = []
     if facts.gap < NEAR_PEAK:
         notes.append(
-            f"The restricted likelihood has a second peak at tau\u00b2 = {significant(facts.rival)}, only "
-            f"{facts.gap:.2f} log-likelihood units below the maximum at tau\u00b2 = {significant(facts.tau2)}: "
+            f"The restricted likelihood has a second peak at \u03c4\u00b2 = {significant(facts.rival)}, only "
+            f"{facts.gap:.2f} log-likelihood units below the maximum at \u03c4\u00b2 = {significant(facts.tau2)}: "
             "the data support two very different amounts of heterogeneity."
         )
     if math.isnan(facts.tau2_low):
         notes.append(
-            "The Q-profile interval of tau\u00b2 is empty: the effects agree more closely than chance would have it. "
-            "Check the standard errors."
+            "The Q-profile interval of \u03c4\u00b2 is empty: the effects agree more closely than chance would have "
+            "it. Check the standard errors."
         )
     elif not facts.tau2_low <= facts.tau2 <= facts.tau2_high:
         notes.append(
-            f"The estimate tau\u00b2 = {significant(facts.tau2)} lies outside its own Q-profile interval "
+            f"The estimate \u03c4\u00b2 = {significant(facts.tau2)} lies outside its own Q-profile interval "
             f"({significant(facts.tau2_low)} to {significant(facts.tau2_high)}): the estimator and the interval "
             "disagree on this data set."
         )

@@ -199,8 +199,8 @@ def i2_shown(heterogeneity: Heterogeneity, spec: PoolSpec) -> float | None:
 
 
 def i2_source(spec: PoolSpec) -> str:
-    """Name what I2 is computed from: `Q` or `tau²`."""
-    return "Q" if i2_from_q(spec) else "tau²"
+    """Name what I2 is computed from: `Q` or `τ²`."""
+    return "Q" if i2_from_q(spec) else "τ²"
 
 
 def asks_prediction(spec: PoolSpec) -> bool:

@@ -76,7 +76,7 @@ def _heterogeneity_line(analysis: Analysis, pool: PoolSummary) -> str:
     parts: list[str] = []
     if found.tau2 is not None:
         point, ends = tau2_texts(found)
-        parts.append(f"tau² {point} ({' to '.join(ends)})" if ends else f"tau² {point}")
+        parts.append(f"τ² {point} ({' to '.join(ends)})" if ends else f"τ² {point}")
     parts.append(f"I² {percent_cell(i2_shown(found, spec))} (from {i2_source(spec)})")
     parts.append(f"Q {fixed(found.q)}, df {df_text(found.q_df)}, {p_phrase(found.q_p)}")
     return "   ".join(parts)
