@@ -57,7 +57,7 @@ def read_trials(
 
     source: a path, "-" for standard input, bytes or an open file of delimited text (comma, semicolon, tab or bar), a
     workbook (XLSX, ODS, XLS), Parquet or JSON records, told apart by what is in them; or a pandas, polars or arrow
-    frame, which is not changed. Columns are recognised by name (see CONTRIBUTING for the vocabulary; metafor's,
+    frame, which is not changed. Columns are recognised by name (`metaback.data.roles` has the vocabulary; metafor's,
     meta's, Stata's and RevMan's spellings are known); `roles` (role -> column name) overrides.
     sheet: name or number (from 1) of a workbook's sheet; None takes the first that looks like a table.
     missing: numbers and words that stand for a missing value beside the usual ones, e.g. [-99]; without it, numbers
