@@ -96,3 +96,13 @@ def test_a_table_of_thousands_gives_a_forest_that_can_be_read() -> None:
 def test_what_is_no_table_is_refused_in_words(data: object) -> None:
     with pytest.raises(mb.OptionError, match="a data frame or a path"):
         mb.pool(data)  # type: ignore[arg-type]
+
+
+def test_a_proportion_has_no_line_of_no_effect() -> None:
+    from metaback.plots.forest import forest_data
+
+    table = pd.DataFrame({"study": list("ABC"), "events": [3, 8, 12], "n": [20, 40, 50]})
+    data = forest_data(mb.pool(table, measure="PLO").analysis)
+    assert data.null is None
+    assert not any("Test for overall effect" in row.label for row in data.rows)
+    assert forest_data(mb.pool(rows({}, {}), measure="MD").analysis).null == 0
