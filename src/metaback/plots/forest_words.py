@@ -22,6 +22,7 @@ from metaback.postestimation.words import (
     i2_source,
     limits_cell,
     mean_test,
+    measure_name,
     measure_short,
     null_value,
     percent,
@@ -31,7 +32,7 @@ from metaback.postestimation.words import (
     sentence_case,
 )
 from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES, mean_words
-from metaback.stats.measures import about, choices_of
+from metaback.stats.measures import choices_of
 
 JOINT = ", "  # between the counts of effects and of studies
 _SHOWN = 4
@@ -70,7 +71,7 @@ def _suffix(label: str, count: int, taken: set[str]) -> Callable[[int], str]:
 
 def axis_title(measure: str, scale: str) -> str:
     """Return the title of the axis."""
-    return about(measure).name + (" (log scale)" if scale == "log" else "")
+    return sentence_case(measure_name(measure)) + (" (log scale)" if scale == "log" else "")
 
 
 def favours_words(effects: EffectSizes) -> tuple[str, str] | None:
@@ -174,7 +175,9 @@ def alt_text(analysis: Analysis, digits: int) -> str:
     overall, effects, spec = analysis.overall, analysis.fitted.effects, analysis.fitted.spec
     mean, names = overall.mean, comparison(effects)
     sentences = [f"Forest plot{f' of {names.known}' if names.known else ''}, {counts(overall, JOINT)}"]
-    sentences.append(f"{about(effects.measure).name}, pooled ({MODELS[spec.model]}): {_spoken(mean, digits)}")
+    sentences.append(
+        f"{sentence_case(measure_name(effects.measure))}, pooled ({MODELS[spec.model]}): {_spoken(mean, digits)}"
+    )
     if overall.prediction is not None:
         limits = limits_cell(overall.prediction, digits)
         sentences.append(f"{percent(overall.prediction.level)} prediction interval {limits}")
