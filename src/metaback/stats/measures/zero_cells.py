@@ -60,11 +60,12 @@ def reworded(base: Convention, sentences: Mapping[str, str]) -> Convention:
     return replace(base, choices={**base.choices, **choices})
 
 
-RATIO_ZEROS = reworded(ZEROS, {"RevMan": ZEROS.choices["RevMan"].sentence + _NO_EVENTS})
+_RATIO = f"Where a study had a zero count, {_ADDED}"
+RATIO_ZEROS = reworded(ZEROS, {"RevMan": _RATIO + _NO_EVENTS})
 PLAIN_ZEROS = reworded(  # measures that metafor leaves uncorrected unless it is told otherwise
     ZEROS,
     {
-        "RevMan": ZEROS.choices["RevMan"].sentence + _NO_EVENTS.replace("a ratio", "an association"),
+        "RevMan": _RATIO + _NO_EVENTS.replace("a ratio", "an association"),
         "metafor": _UNCORRECTED,
         "drop00": "Zero counts were not corrected" + _DROPPED,
     },
