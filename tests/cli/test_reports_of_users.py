@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -102,7 +103,10 @@ def test_a_proportion_has_no_line_of_no_effect() -> None:
     from metaback.plots.forest import forest_data
 
     table = pd.DataFrame({"study": list("ABC"), "events": [3, 8, 12], "n": [20, 40, 50]})
-    data = forest_data(mb.pool(table, measure="PLO").analysis)
+    res = mb.pool(table, measure="PLO")
+    assert math.isnan(res.p_value)
+    assert "P = " not in repr(res).split("Heterogeneity")[0]
+    data = forest_data(res.analysis)
     assert data.null is None
     assert not any("Test for overall effect" in row.label for row in data.rows)
     assert forest_data(mb.pool(rows({}, {}), measure="MD").analysis).null == 0

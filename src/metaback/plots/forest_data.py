@@ -20,12 +20,12 @@ from metaback.postestimation.words import (
     counts,
     effect_digits,
     estimate_cell,
-    has_no_effect,
     measure_short,
     percent,
     sentence_case,
     study_estimates,
 )
+from metaback.stats.measures.family import has_null
 
 RowKind = Literal["header", "study", "not_estimable", "subtotal", "total", "prediction", "text", "blank"]
 Align = Literal["left", "right", "center", "interval"]
@@ -149,7 +149,7 @@ def forest_data(
         rows=(*_body(analysis, table), *_bottom(analysis, table)),
         axis_title=words.axis_title(effects.measure, table.scale),
         scale=table.scale,
-        null=NO_EFFECT if has_no_effect(effects.measure) else None,
+        null=NO_EFFECT if has_null(effects.measure) else None,
         reference=mean.point,
         favours=words.favours_words(effects),
         footnotes=words.footnotes(analysis, table.labels),
@@ -270,9 +270,7 @@ def _bottom(analysis: Analysis, table: _Table) -> list[ForestRow]:
         label = f"{percent(prediction.level)} prediction interval"
         cells = (*("" for _ in table.raw), "", words.bracketed(prediction, table.digits))
         rows.append(ForestRow("prediction", label, cells, None, prediction.lower, prediction.upper))
-    tested = has_no_effect(analysis.fitted.effects.measure)
-    test = words.overall_test_text(mean) if tested else ""
-    lines = [words.heterogeneity_text(overall.heterogeneity, spec, define=True), test]
+    lines = [words.heterogeneity_text(overall.heterogeneity, spec, define=True), words.overall_test_text(mean)]
     if groups is not None and groups.test is not None:
         lines.append(words.subgroup_test_text(groups.test))
     return [*rows, *(ForestRow("text", line) for line in lines if line)]

@@ -44,8 +44,8 @@ def _as_batch(fitted: Fitted) -> Fitted:
 def _unstated(effects: EffectSizes) -> list[str]:
     """Tell how many rows have no stated subgroup."""
     count = sum(label == NOT_STATED for label in effects.by or ())
-    noun = "row has" if count == 1 else "rows have"
-    return [f"{count} {noun} no stated subgroup and is left out of the test of differences."] if count else []
+    who = "1 row has no stated subgroup and is" if count == 1 else f"{count} rows have no stated subgroup and are"
+    return [f"{who} left out of the test of differences between subgroups."] if count else []
 
 
 def _left_out(effects: EffectSizes) -> list[str]:

@@ -16,6 +16,7 @@ from metaback.postestimation.summary import Heterogeneity, PoolSummary
 from metaback.stats.heterogeneity import cochran_q, h2_from_tau2, i2_from_q, i2_from_tau2, typical_variance
 from metaback.stats.inference import PREDICTION_RULES, prediction_limits, quantile, two_sided_p
 from metaback.stats.measures import about
+from metaback.stats.measures.family import has_null
 from metaback.stats.tau2 import TAU2_ESTIMATORS
 from metaback.stats.tau2_interval import q_profile
 from metaback.stats.wls import Floats, Problems, coefficients, prepare, shares
@@ -47,11 +48,11 @@ def summarise(fitted: Fitted, masks: NDArray[np.bool_]) -> tuple[PoolSummary, ..
     spread = _spread(problems, fit.theta[:, 0], spec.level)
     prediction = _predictions(fit, spec, problems)
     weights = 100 * shares(np.broadcast_to(effects.vi, masks.shape), masks, fit.theta[:, 0])
-    scale = about(effects.measure).scale
+    scale, tested = about(effects.measure).scale, has_null(effects.measure)
     facts = _facts(problems, fit, spec, spread)
     return tuple(
         PoolSummary(
-            mean=_mean(fit, spec, i, scale),
+            mean=_mean(fit, spec, i, scale, tested=tested),
             prediction=_prediction(fit, prediction, spec, i, scale),
             heterogeneity=_heterogeneity(spread, fit, spec, i, int(problems.m[i])),
             weights=np.where(masks[i], weights[i], np.nan),
@@ -86,11 +87,11 @@ def _known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _mean(fit: Fit, spec: PoolSpec, i: int, scale: str) -> Estimate:
-    """Return the pooled mean of pool i with its interval and test."""
+def _mean(fit: Fit, spec: PoolSpec, i: int, scale: str, *, tested: bool) -> Estimate:
+    """Return the pooled mean of pool i with its interval, and its test where 0 means no effect."""
     point, se, df = float(fit.beta[i, 0]), math.sqrt(fit.cov[i, 0, 0]), fit.df[i : i + 1]
     half = float(quantile(spec.level, df)[0]) * se
-    statistic = point / se if se > 0 else math.nan
+    statistic = point / se if tested and se > 0 else math.nan
     p = float(two_sided_p(np.array([statistic]), df)[0])
     return Estimate(point, point - half, point + half, se, spec.level, scale, statistic, float(df[0]), p)
 

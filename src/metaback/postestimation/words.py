@@ -12,7 +12,7 @@ from metaback.models.fitted import Estimate
 from metaback.models.specs import PoolSpec
 from metaback.numbers import ABSENT, df_text, estimate_text, fixed, humanise, p_phrase
 from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary
-from metaback.stats.measures import about, raw_roles
+from metaback.stats.measures import about
 from metaback.stats.transforms import back
 
 MODELS = {"random": "random effects", "equal": "equal effects"}
@@ -79,12 +79,6 @@ def measure_name(key: str) -> str:
     facts = about(key)
     name = facts.name if facts.name[:2].isupper() else facts.name[:1].lower() + facts.name[1:]
     return f"{name}, shown as {back(facts.back).title}" if _transformed(key) else name
-
-
-def has_no_effect(key: str) -> bool:
-    """Tell whether 0 on the analysis scale means no effect: not for shares, rates, means or alphas of one group."""
-    one_group = {"events", "time", "mean", "sd", "alpha"} & set(raw_roles(key))
-    return not one_group and about(key).kind != "auc" and key not in {"AUCN", "CLESN", "AUCCN", "CLESCN"}
 
 
 def measure_short(key: str) -> str:

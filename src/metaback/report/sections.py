@@ -24,6 +24,7 @@ from metaback.report.document import Block, Document, Figure, Heading, Listing, 
 from metaback.report.methods import methods_keys, methods_sentences, methods_text
 from metaback.report.tables import overview_table, pooled_table, pools, study_table
 from metaback.report.words import anchor, direction, tau2_texts
+from metaback.stats.measures.family import has_null
 
 NOTES_SHOWN = 40
 CERTAINTY = "certainty of the evidence not rated"
@@ -178,10 +179,11 @@ def _prediction_sentence(analysis: Analysis) -> str:
     digits = effect_digits(analysis.overall.mean)
     inside = prediction.lower <= 0 <= prediction.upper
     null = fixed(null_value(prediction.scale), 0)
+    beside = f", a range that {'includes' if inside else 'excludes'} no effect ({null})"
     return (
         f"The true effect in a new setting is expected between {limits_cell(prediction, digits, ' and ')} "
-        f"({percent(prediction.level)} prediction interval, {df_text(prediction.df)} df), a range that "
-        f"{'includes' if inside else 'excludes'} no effect ({null})."
+        f"({percent(prediction.level)} prediction interval, {df_text(prediction.df)} df)"
+        f"{beside if has_null(analysis.fitted.effects.measure) else ''}."
     )
 
 

@@ -113,6 +113,15 @@ def option_names(key: str) -> tuple[str, ...]:
     return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
 
+def has_null(key: str) -> bool:
+    """Tell whether 0 on the analysis scale means no effect: not for shares, rates, means or alphas of one group.
+
+    Nor for common language effects, where it is one half. Such measures are pooled without a test.
+    """
+    one_group = {"events", "time", "mean", "sd", "alpha"} & set(raw_roles(key))
+    return not one_group and about(key).kind != "auc" and key not in {"AUCN", "CLESN", "AUCCN", "CLESCN"}
+
+
 def defaults(key: str) -> dict[str, str]:
     """Return the value that each convention of a measure has when nothing else is said."""
     parameters = inspect.signature(MEASURES[key].function).parameters.values()
