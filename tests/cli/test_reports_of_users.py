@@ -101,10 +101,13 @@ def test_what_is_no_table_is_refused_in_words(data: object) -> None:
 
 def test_a_proportion_has_no_line_of_no_effect() -> None:
     from metaback.plots.forest import forest_data
+    from metaback.report.sections import answer
 
     table = pd.DataFrame({"study": list("ABC"), "events": [3, 8, 12], "n": [20, 40, 50]})
     res = mb.pool(table, measure="PLO")
     assert math.isnan(res.p_value)
+    assert "instead of RevMan" not in res.methods_text()
+    assert "no difference" not in answer(res.analysis)
     assert "P = " not in repr(res).split("Heterogeneity")[0]
     data = forest_data(res.analysis)
     assert data.null is None

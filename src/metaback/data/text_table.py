@@ -16,7 +16,6 @@ from metaback.data.roles import recognise
 from metaback.errors import DataError, FileError, Problem
 
 DELIMITERS = ",;\t|"
-NAMES_OF_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 DECLARED = re.compile(r"\"?sep=(.)\"?", re.IGNORECASE)  # a first line by which Excel is told the delimiter
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _UTF8_PAIR = re.compile(rb"[\xc3-\xf4][\x80-\xbf]")

@@ -188,10 +188,12 @@ def _software_sentence(spec: PoolSpec, effects: EffectSizes, cite: _Citations, s
     """Name program, preset and what departs from it."""
     words, keys = PRESET_WORDS[spec.preset]
     chosen: dict[str, object] = {**spec.model_dump(), **effects.options}
-    usual: dict[str, str] = {"model": "random", **PRESETS[spec.preset], **MEASURE_PRESETS[spec.preset]}
+    conventions = about(effects.measure).conventions
+    words_known = MEASURE_PRESETS[spec.preset].items()
+    usual: dict[str, str] = {"model": "random", **PRESETS[spec.preset]}
+    usual |= {name: word for name, word in words_known if name in conventions and word in conventions[name].choices}
     if spec.model == "equal":
         usual = {name: value for name, value in usual.items() if name not in {"tau2", "pi", "i2"}} | {"ci": "Wald"}
-    conventions = about(effects.measure).conventions
     titles = OPTION_WORDS | {name: convention.title for name, convention in conventions.items()}
     changed = [
         f"{titles.get(name, name)} {chosen[name]} instead of {value}"

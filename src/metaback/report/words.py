@@ -20,6 +20,7 @@ from metaback.postestimation.words import (
     percent_cell,
 )
 from metaback.stats.inference import mean_words
+from metaback.stats.measures.family import has_null
 
 REPLACEMENT = "\ufffd"
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]")
@@ -93,6 +94,8 @@ def favoured(analysis: Analysis, estimate: Estimate) -> str | None:
 
 def direction(analysis: Analysis) -> str:
     """Say in words what the interval of the pooled effect allows; nothing where there is no interval."""
+    if not has_null(analysis.fitted.effects.measure):
+        return ""
     mean = analysis.overall.mean
     excludes = excludes_null(mean)
     if excludes is None:
