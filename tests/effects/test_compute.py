@@ -63,7 +63,7 @@ def test_each_row_takes_the_first_route_that_it_has_the_numbers_for() -> None:
     width = 0.8 / CI
     expected = [smd, (0.5, width**2), (0.2, 0.04), (0.3, 0.04), (0.4, 0.01), smd, (0.7, 0.05), (0.7, 0.05)]
     np.testing.assert_allclose(np.column_stack((found.yi, found.vi)), expected, rtol=CLOSED)
-    assert found.routes == (
+    assert found.obtained == (
         "means and SDs",
         "printed effect with 95% CI",
         "effect with variance",
@@ -91,14 +91,14 @@ def test_a_row_without_an_effect_stays_with_its_reason() -> None:
         "no effect and no raw numbers are given",
         MEASURES["SMD"].facts["about"].undefined,
     )
-    assert found.routes[1:] == ("",) * 4
+    assert found.obtained[1:] == ("",) * 4
     assert len(found.labels) == len(found.rows) == 5
 
 
 def test_counts_may_be_events_and_non_events() -> None:
     totals = effects(COUNTS, measure="RR")
     cells = effects({"ai": 4, "bi": 119, "ci": 11, "di": 128}, measure="RR")
-    assert (cells.yi[0], cells.vi[0], cells.routes) == (totals.yi[0], totals.vi[0], ("counts",))
+    assert (cells.yi[0], cells.vi[0], cells.obtained) == (totals.yi[0], totals.vi[0], ("counts",))
     assert cells.inputs["n_1"].tolist() == [123]
 
 

@@ -62,7 +62,7 @@ def analysis(
     v = np.where(use, np.array(sei, float) ** 2, np.nan)
     effects = EffectSizes(
         yi=y, vi=v, estimable=use, labels=tuple(labels), rows=tuple(f"row {i + 2}" for i in range(k)),
-        clusters=np.arange(k), measure=measure, options={"vtype": "RevMan"}, routes=("means and SDs",) * k,
+        clusters=np.arange(k), measure=measure, options={"vtype": "RevMan"}, obtained=("means and SDs",) * k,
         reasons=tuple(reasons.get(i, "") for i in range(k)),
         corrections=tuple(corrections.get(i, "") for i in range(k)),
         inputs={role: np.array(values, float) for role, values in (inputs or {}).items()},

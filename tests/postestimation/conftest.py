@@ -28,7 +28,7 @@ def make() -> Make:
             "clusters": np.arange(k),
             "measure": "GEN",
             "options": {},
-            "routes": ("effect with variance",) * k,
+            "obtained": ("effect with variance",) * k,
             "reasons": tuple("" if fine else "not given" for fine in ok),
             "corrections": ("",) * k,
             "inputs": {},

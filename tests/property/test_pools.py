@@ -42,7 +42,7 @@ def build(y: list[float], v: list[float], ok: np.ndarray, by: tuple[str, ...]) -
     k = len(y)
     return EffectSizes(
         yi=np.where(ok, y, np.nan), vi=np.where(ok, v, np.nan), estimable=ok, labels=tuple(map(str, range(k))),
-        rows=tuple(map(str, range(k))), clusters=np.arange(k), measure="GEN", options={}, routes=("",) * k,
+        rows=tuple(map(str, range(k))), clusters=np.arange(k), measure="GEN", options={}, obtained=("",) * k,
         reasons=tuple("" if fine else "not given" for fine in ok), corrections=("",) * k, inputs={}, by=by,
         by_name="stratum",
     )  # fmt: skip

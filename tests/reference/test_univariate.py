@@ -174,7 +174,7 @@ def effects_of(name: str) -> EffectSizes:
     return EffectSizes(
         yi=np.array(case["yi"], dtype=float), vi=np.array(case["vi"], dtype=float), estimable=np.ones(k, dtype=bool),
         labels=tuple(f"study {i}" for i in range(k)), rows=tuple(f"row {i + 2}" for i in range(k)),
-        clusters=np.arange(k), measure="GEN", options={}, routes=("effect with variance",) * k, reasons=words,
+        clusters=np.arange(k), measure="GEN", options={}, obtained=("effect with variance",) * k, reasons=words,
         corrections=words, inputs={}, by=tuple(case["subgroups"]["group"]), by_name=case["group_factor"],
     )  # fmt: skip
 

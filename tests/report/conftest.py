@@ -110,7 +110,7 @@ def build_effects(**changes: object) -> EffectSizes:
         clusters=np.array([0, 1, 2, 2, 3]),
         measure="SMD",
         options={"vtype": "RevMan"},
-        routes=("means and SDs", "means and SDs", "printed effect with 95% CI", "printed effect with 95% CI", ""),
+        obtained=("means and SDs", "means and SDs", "printed effect with 95% CI", "printed effect with 95% CI", ""),
         reasons=("", "", "", "", "sd_1 not given"),
         corrections=("", "arms swapped", "", "", ""),
         inputs={
@@ -203,7 +203,7 @@ def build_ratio() -> Analysis:
         by=None,
         by_name=None,
         context=Context(),
-        routes=("counts",) * 4 + ("",),
+        obtained=("counts",) * 4 + ("",),
         clusters=np.arange(5),
         inputs={
             "events_1": np.array([4.0, 6, 3, 2, 0]),

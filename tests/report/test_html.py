@@ -111,7 +111,7 @@ def filled(text: str, make_effects: Callable[..., object], make_analysis: Callab
         rows=(text,) * 5,
         by=(text,) * 3 + ("x",) * 2,
         by_name=text,
-        routes=(text,) * 5,
+        obtained=(text,) * 5,
         reasons=("",) * 4 + (text,),
         corrections=("", text, "", "", ""),
         context=Context(text, text, text, higher_is_better=True),

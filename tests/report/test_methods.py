@@ -49,15 +49,15 @@ def test_ratio_names_zero_counts_and_logarithms(ratio: Analysis) -> None:
 def test_each_zero_policy_has_words(
     zeros: str, words: str, ratio: Analysis, make_effects: Callable[..., EffectSizes]
 ) -> None:
-    effects = make_effects(measure="RR", options={"zeros": zeros}, routes=("counts",) * 4 + ("",))
+    effects = make_effects(measure="RR", options={"zeros": zeros}, obtained=("counts",) * 4 + ("",))
     assert words in methods_text(ratio.fitted.spec, effects)[0]
 
 
 def test_formulas_are_told_only_where_they_were_used(make_effects: Callable[..., EffectSizes]) -> None:
-    printed = make_effects(routes=("printed effect with 95% CI",) * 4 + ("",))
+    printed = make_effects(obtained=("printed effect with 95% CI",) * 4 + ("",))
     assert "pooled standard deviation" not in methods_text(resolve_spec(), printed)[0]
     assert "divided by 2 × 1.96" in methods_text(resolve_spec(), printed)[0]
-    raw = make_effects(routes=("means and SDs",) * 4 + ("",))
+    raw = make_effects(obtained=("means and SDs",) * 4 + ("",))
     assert "pooled standard deviation" in methods_text(resolve_spec(), raw)[0]
     assert "2 × 1.96" not in methods_text(resolve_spec(), raw)[0]
 
@@ -94,7 +94,7 @@ def test_every_combination_cites_what_exists(make_effects: Callable[..., EffectS
     for (model, tau2, ci, pi), measure in product(choices, ("SMD", "MD", "RR", "OR", "RD", "GEN")):
         if model == "equal" and (tau2, pi) != ("REML", "none"):
             continue
-        effects = make_effects(measure=measure, options={}, routes=("counts", "means and SDs", "x", "y", ""))
+        effects = make_effects(measure=measure, options={}, obtained=("counts", "means and SDs", "x", "y", ""))
         text, keys = methods_text(
             resolve_spec(model=model, ci=ci, **({} if model == "equal" else {"tau2": tau2, "pi": pi})), effects
         )
@@ -156,7 +156,7 @@ def test_a_rule_of_prediction_has_words_of_its_own() -> None:
 def test_studies_without_events_are_told_of_ratios_only(
     measure: str, told: bool, make_effects: Callable[..., EffectSizes]
 ) -> None:
-    effects = make_effects(measure=measure, options={"zeros": "RevMan"}, routes=("counts",) * 4 + ("",))
+    effects = make_effects(measure=measure, options={"zeros": "RevMan"}, obtained=("counts",) * 4 + ("",))
     text, keys = methods_text(resolve_spec(), effects)
     when = "a study had a zero count" if told else "a zero count left a variance undefined"
     assert f"Where {when}, 0.5 was added" in text

@@ -120,7 +120,7 @@ def test_very_long_tables_and_notes_are_cut_and_say_so(make_analysis: Make, make
         name: getattr(short, name) * 300
         if isinstance(getattr(short, name), tuple)
         else np.tile(getattr(short, name), 300)
-        for name in ("yi", "vi", "estimable", "labels", "rows", "clusters", "routes", "corrections", "by")
+        for name in ("yi", "vi", "estimable", "labels", "rows", "clusters", "obtained", "corrections", "by")
     }
     reasons = tuple("" if ok else f"reason {i}" for i, ok in enumerate(long["estimable"]))
     analysis = make_analysis(make_effects(**long, reasons=reasons, inputs={}), weights=np.ones(1500))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from metaback.data.read import read_trials
 from metaback.data.trials import Trials
@@ -49,7 +51,7 @@ def effect_sizes(
 
     >>> from metaback.data.datasets import load_dataset
     >>> es = effect_sizes(load_dataset("backpain").query("study == 'Aasa 2015' and outcome == 'pain'"))
-    >>> es.measure, es.routes[0], round(float(es.vi[0]), 6)
+    >>> es.measure, es.obtained[0], round(float(es.vi[0]), 6)
     ('SMD', 'printed effect with 95% CI', 0.057504)
     """
     trials = data if isinstance(data, Trials) else read_trials(data)
@@ -201,7 +203,7 @@ def _finish(
         clusters=np.array([studies[label] for label in labels], dtype=np.int64),
         measure=key,
         options=dict(options),
-        routes=tuple(draft.routes),
+        obtained=tuple(draft.routes),
         reasons=tuple("" if ok else reason for ok, reason in zip(estimable, draft.reasons, strict=True)),
         corrections=tuple("; ".join(words) for words in draft.corrections),
         inputs=inputs,
@@ -210,7 +212,14 @@ def _finish(
         context=_context(trials, direction, compare),
         source=trials.source.name,
         notes=_notes(trials, labels, estimable, turned=compare is not None),
+        moderators=_moderators(trials),
     )
+
+
+def _moderators(trials: Trials) -> dict[str, NDArray[Any]]:
+    """Return the columns that a formula can name: by role, and by the name in the table, which wins."""
+    by_role = {role: trials.frame[column].to_numpy() for role, column in trials.roles.items()}
+    return by_role | {str(column): trials.frame[column].to_numpy() for column in trials.frame.columns}
 
 
 def _groups(trials: Trials, by: str | None) -> tuple[str, ...] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,21 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """A number of one row that the table does not have: what it was derived from, how, and what must be believed.
+
+    gives, takes: roles that came out and went in, with the `values` that went in; conversion: key of `CONVERSIONS`;
+    assumes: what the formula takes for granted, as a phrase, "" where it is an identity.
+    """
+
+    gives: tuple[str, ...]
+    conversion: str
+    takes: tuple[str, ...]
+    values: tuple[float, ...]
+    assumes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class EffectSizes:
     """Effects and sampling variances of k rows on the analysis scale (log for ratios), with the route of each row.
 
@@ -31,7 +47,11 @@ class EffectSizes:
     labels, rows: study label and row in the file ("row 7") of each effect.
     clusters: (k,) whole number of the study that the row belongs to, for dependence.
     by: subgroup label of each row, or None when there are no subgroups; `by_name` is the column it came from.
-    routes: per row, how the effect was made ("means and SDs", "printed effect with CI", ...).
+    obtained: per row, how the effect was made ("means and SDs", "printed effect with CI", ...); `routes()` tells it in
+    full: inputs, formulas in order, assumptions and what was ignored.
+    steps: per row, the numbers that were not in the table and how they were derived, in order.
+    moderators: every column of the table by its name, and by its role where it has one, (k,) each: what a formula can
+    name.
     inputs: role name -> (k,) raw numbers of the table for display (n_1, mean_1, events_1 ...), nan where blank.
     corrections: per row, what was done to it ("0.5 added to all cells", "arms swapped", ...), "" where nothing.
     measure: key of the measure; options: its named conventions, e.g. {"vtype": "RevMan"}.
@@ -46,7 +66,7 @@ class EffectSizes:
     clusters: NDArray[np.int64]
     measure: str
     options: Mapping[str, str]
-    routes: tuple[str, ...]
+    obtained: tuple[str, ...]
     reasons: tuple[str, ...]
     corrections: tuple[str, ...]
     inputs: Mapping[str, Floats]
@@ -55,6 +75,8 @@ class EffectSizes:
     context: Context = Context()
     source: str = "the table"
     notes: tuple[str, ...] = ()
+    steps: tuple[tuple[Step, ...], ...] = ()
+    moderators: Mapping[str, NDArray[Any]] = field(default_factory=dict[str, NDArray[Any]])
 
     @property
     def k(self) -> int:

@@ -94,7 +94,7 @@ def _transformed(key: str) -> bool:
 
 def from_raw_numbers(effects: EffectSizes) -> bool:
     """Tell whether any pooled effect was computed from raw numbers, by the formula of the measure."""
-    made = {route for route, pooled in zip(effects.routes, effects.estimable, strict=True) if pooled}
+    made = {route for route, pooled in zip(effects.obtained, effects.estimable, strict=True) if pooled}
     return not made.isdisjoint(ROUTES.values())
 
 

@@ -89,7 +89,7 @@ def software_name() -> str:
 
 def _effect_sentences(effects: EffectSizes, cite: _Citations) -> list[str]:
     """Say how effects and variances were made, from what, and what was done to them."""
-    used = dict.fromkeys(r for r, ok in zip(effects.routes, effects.estimable, strict=True) if ok and r)
+    used = dict.fromkeys(r for r, ok in zip(effects.obtained, effects.estimable, strict=True) if ok and r)
     raw = from_raw_numbers(effects)
     name = f"the {measure_words(effects.measure)}" if effects.measure != "GEN" else "taken as given, with its variance"
     sentences = [f"The effect of each study is {name}{_formula(effects, cite) if raw else ''}"]

@@ -285,7 +285,7 @@ def _study(effects: EffectSizes, weights: Sequence[float], i: int) -> dict[str, 
         "vi": _number(variance),
         "sei": _number(math.sqrt(variance)) if variance >= 0 else None,
         "weight": _number(weights[i]),
-        "route": effects.routes[i],
+        "route": effects.obtained[i],
         "correction": effects.corrections[i] or None,
         "reason": effects.reasons[i] or None,
     }

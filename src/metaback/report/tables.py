@@ -65,7 +65,7 @@ def study_table(analysis: Analysis, *, brief: bool = False) -> Table:
     weights = tuple(fixed(w, 1) for w in percent_weights(analysis.overall.weights.tolist()))
     columns.append(_Column("Weight (%)", weights, numeric=True))
     if not brief:
-        columns.append(_Column("How obtained", effects.routes))
+        columns.append(_Column("How obtained", effects.obtained))
     remarks = _remarks(effects)
     if any(remarks):
         columns.append(_Column("Corrected, or why not pooled", remarks))
