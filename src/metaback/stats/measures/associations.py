@@ -69,6 +69,7 @@ def _phi_cells(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, zer
         PERFECT,
         formula="the phi coefficient, the correlation of group and outcome",
         conventions={"zeros": PLAIN_ZEROS, "vtype": PHI_VTYPE},
+        turn="sign",
     ),
     cite="yule1912",
 )
@@ -109,6 +110,7 @@ def phi_coefficient(
         formula="Fisher's z of the phi coefficient, the correlation of group and outcome",
         conventions={"zeros": PLAIN_ZEROS, "vtype": PHI_VTYPE},
         back="tanh",
+        turn="sign",
     ),
     cite="yule1912",
 )
@@ -146,6 +148,7 @@ def phi_coefficient_z(
         UNDEFINED,
         formula="Yule's Q, (ad − bc)/(ad + bc), with variance (1 − Q²)²(1/a + 1/b + 1/c + 1/d)/4",
         conventions={"zeros": RATIO_ZEROS},
+        turn="sign",
     ),
     cite="yule1912",
 )
@@ -178,6 +181,7 @@ def yules_q(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zer
         UNDEFINED,
         formula="Yule's Y, (√ad − √bc)/(√ad + √bc), with variance (1 − Y²)²(1/a + 1/b + 1/c + 1/d)/16",
         conventions={"zeros": RATIO_ZEROS},
+        turn="sign",
     ),
     cite="yule1912",
 )
@@ -220,6 +224,7 @@ def _probit(events: Floats, others: Floats) -> tuple[Floats, Floats]:
         formula="the difference of the probits of the risks, an estimate of the standardised mean difference of normal "
         "variables",
         conventions={"zeros": RATIO_ZEROS},
+        turn="sign",
     ),
     cite="sanchezmeca2003",
 )
@@ -260,6 +265,7 @@ def _tetrachoric_cells(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Flo
         "a cell of its table is 0",
         formula="the tetrachoric correlation by maximum likelihood, that of two normal variables that were both cut",
         conventions={"zeros": PLAIN_ZEROS},
+        turn="sign",
     ),
     cite="pearson1900 kirk1973 brown1977",
 )
@@ -298,6 +304,7 @@ def tetrachoric_correlation(
         "were both cut",
         conventions={"zeros": PLAIN_ZEROS},
         back="tanh",
+        turn="sign",
     ),
     cite="pearson1900 kirk1973 brown1977",
 )

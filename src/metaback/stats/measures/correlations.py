@@ -208,6 +208,7 @@ def hypergeometric_rest(a: float, b: float, c: Floats, w: Floats, first: int) ->
         undefined=f"COR {NEEDS_MORE.format(3)}, and a variance above 0",
         formula="the correlation coefficient",
         conventions={"vtype": COR_VTYPE},
+        turn="sign",
     ),
     cite="borenstein2009",
 )
@@ -247,6 +248,7 @@ def correlation(r: Floats, n: Floats, *, vtype: str = "LS") -> Computed:
         undefined=f"UCOR {NEEDS_MORE.format(4)}, and a variance above 0",
         formula="the correlation coefficient, corrected for its bias by the exact estimator of Olkin and Pratt",
         conventions={"vtype": UCOR_VTYPE},
+        turn="sign",
     ),
     cite="olkin1958",
 )
@@ -298,6 +300,7 @@ def _unbiased_variance(r: Floats, n: Floats, w: Floats, g: Floats) -> Floats:
         undefined="ZCOR needs more than 3 people and a correlation between -1 and 1",
         formula="Fisher's z of the correlation, artanh(r), with variance 1/(n − 3)",
         back="tanh",
+        turn="sign",
     ),
     cite="fisher1921",
 )
@@ -331,6 +334,7 @@ def fisher_correlation(r: Floats, n: Floats) -> Computed:
         undefined="PCOR needs n above the number of predictors + 1 and a correlation between -1 and 1",
         formula="the partial correlation with m predictors in the regression",
         conventions={"vtype": PCOR_VTYPE},
+        turn="sign",
     ),
     cite="aloe2013",
 )
@@ -368,6 +372,7 @@ def partial_correlation(r: Floats, n: Floats, predictors: Floats, *, vtype: str 
         formula="Fisher's z of the partial correlation, artanh(r), with variance 1/(n − m − 2) for m predictors in the "
         "regression",
         back="tanh",
+        turn="sign",
     ),
     cite="aloe2013",
 )
@@ -409,6 +414,7 @@ def _semipartial(r: Floats, n: Floats, predictors: Floats, r2: Floats, at: Float
         undefined="SPCOR needs n above the number of predictors + 1, and r² not above R²",
         formula="the semi-partial correlation, with R² of the regression",
         conventions={"vtype": SPCOR_VTYPE},
+        turn="sign",
     ),
     cite="aloe2012",
 )
@@ -444,6 +450,7 @@ def semipartial_correlation(r: Floats, n: Floats, predictors: Floats, r2: Floats
         formula="Fisher's z of the semi-partial correlation, artanh(r), with the variance of r divided by (1 − r²)²; "
         "the variance of r is ((1 − R²)² + (R² − r²)(1 − R² + r²))/n",
         back="tanh",
+        turn="sign",
     ),
     cite="aloe2012",
 )
@@ -478,6 +485,7 @@ def fisher_semipartial_correlation(r: Floats, n: Floats, predictors: Floats, r2:
         undefined="R2 needs n above the number of predictors + 1 and R² between 0 and 1",
         formula="the coefficient of determination R² with m predictors",
         conventions={"vtype": R2_VTYPE},
+        turn="same",
     ),
     cite="kendall1979",
 )
@@ -518,6 +526,7 @@ def determination(r2: Floats, n: Floats, predictors: Floats, *, vtype: str = "LS
         undefined="ZR2 needs n above the number of predictors + 1 and R² of at least 0 and below 1",
         formula="the transformed coefficient of determination, artanh(R), with variance 1/n",
         back="tanh2",
+        turn="same",
     ),
     cite="olkin1995",
 )

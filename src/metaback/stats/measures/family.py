@@ -15,6 +15,7 @@ from metaback.registry import Registry
 
 Floats = NDArray[np.float64]
 Scale = Literal["linear", "log"]
+Turn = Literal["sign", "counts", "complement", "same", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,10 @@ class Measure:
     raw numbers it is made from; correction, undefined: words for rows that were corrected or have no effect.
     formula: in words, as in the methods of a paper; conventions: by name, the keyword-only parameters of the function.
     back: key of stats/transforms.py that leads back from the analysis scale.
+    turn: what the effect becomes when the outcome is read the other way round (a mean changes its sign, events become
+    non-events): its negative ("sign"), one minus itself ("complement"), the same ("same"), what the measure makes of
+    the non-events ("counts"), or nothing that follows from it ("none"); the variance of the first three stays.
+    standardiser: what a standardised measure is divided by, as a phrase; "" for all others.
     """
 
     key: str
@@ -77,6 +82,8 @@ class Measure:
     formula: str = ""
     conventions: Mapping[str, Convention] = field(default_factory=dict[str, Convention])
     back: str = "identity"
+    turn: Turn = "none"
+    standardiser: str = ""
 
 
 MeasureFunction = Callable[..., Computed]

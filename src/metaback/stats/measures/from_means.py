@@ -114,6 +114,7 @@ def _biserial(c: _Cohen) -> tuple[Floats, Floats]:
         undefined=f"RPB needs {PEOPLE}",
         formula="the point-biserial correlation of group and outcome, with its large-sample variance",
         conventions={"vtype": SAMPLING},
+        turn="sign",
     ),
     cite="tate1954",
 )
@@ -149,6 +150,7 @@ def point_biserial(
         formula="Fisher's z of the point-biserial correlation of group and outcome, variance by the delta method",
         conventions={"vtype": SAMPLING},
         back="tanh",
+        turn="sign",
     ),
     cite="tate1954 jacobs2017",
 )
@@ -183,6 +185,7 @@ def point_biserial_z(
         "means",
         undefined=f"RBIS needs {PEOPLE}",
         formula="the biserial correlation of group and outcome, with Soper's variance",
+        turn="sign",
     ),
     cite="jacobs2017 soper1914",
 )
@@ -213,6 +216,7 @@ def biserial(mean_1: Floats, sd_1: Floats, n_1: Floats, mean_2: Floats, sd_2: Fl
         undefined=f"ZBIS needs {PEOPLE}, and a biserial correlation between −1 and 1",
         formula="Fisher's z of the biserial correlation of group and outcome, with its variance by the delta method",
         back="tanh",
+        turn="sign",
     ),
     cite="jacobs2017 soper1914",
 )
@@ -247,6 +251,7 @@ LOGISTIC = Measure(
     undefined=f"D2ORL needs {PEOPLE}",
     formula="the odds ratio that Cohen's d stands for where the values of both groups are logistic, log(OR) = πd/√3",
     back="exp",
+    turn="sign",
 )
 
 
@@ -261,6 +266,7 @@ LOGISTIC = Measure(
         undefined=f"D2OR needs {PEOPLE}",
         formula=LOGISTIC.formula,
         back="exp",
+        turn="sign",
     ),
     cite="chinn2000 hasselblad1995",
 )
@@ -292,6 +298,7 @@ def logistic_odds_ratio(
         undefined=f"D2ORN needs {PEOPLE}",
         formula="the odds ratio that Cohen's d stands for where the values of both groups are normal, log(OR) = 1.65d",
         back="exp",
+        turn="sign",
     ),
     cite="cox1989",
 )
@@ -319,6 +326,7 @@ NORMAL_CLES = Measure(
     undefined="CLESN needs at least 2 people in each group and a standard deviation above 0",
     formula="the probability, for normal data, that a person of the first group is above one of the second",
     conventions={"vtype": NORMAL_VTYPE},
+    turn="complement",
 )
 
 
@@ -333,6 +341,7 @@ NORMAL_CLES = Measure(
         undefined="AUCN needs at least 2 people in each group and a standard deviation above 0",
         formula=NORMAL_CLES.formula,
         conventions=NORMAL_CLES.conventions,
+        turn="complement",
     ),
     cite="mcgraw1992",
 )
@@ -378,6 +387,7 @@ GIVEN_AUC = Measure(
     undefined="AUC needs a value between 0 and 1 and people in both groups",
     formula="the area under the curve as given",
     conventions={"vtype": AUC_VTYPE},
+    turn="complement",
 )
 
 
@@ -392,6 +402,7 @@ GIVEN_AUC = Measure(
         undefined="CLES needs a value between 0 and 1 and people in both groups",
         formula="the common language effect size as given",
         conventions=GIVEN_AUC.conventions,
+        turn="complement",
     ),
     cite="newcombe2006",
 )

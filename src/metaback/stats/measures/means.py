@@ -140,6 +140,8 @@ NEEDS_TWO = "needs at least 2 people in each group and a standard deviation abov
         undefined="SMD needs more than 3 people and a standard deviation above 0",
         formula="the difference in means divided by the pooled standard deviation",
         conventions={"vtype": VTYPE, "correct": CORRECT},
+        turn="sign",
+        standardiser="the pooled SD",
     ),
     cite="hedges1981",
 )
@@ -203,6 +205,7 @@ def standardised_mean_difference(
         undefined="MD needs a standard deviation above 0",
         formula="the difference in means",
         conventions={"vtype": MD_VTYPE},
+        turn="sign",
     ),
     cite="deeks2010",
 )
@@ -249,6 +252,8 @@ def pooled_sd(sd_1: Floats, n_1: Floats, sd_2: Floats, n_2: Floats) -> Floats:
         formula="the difference in means divided by the root of the average of both variances and multiplied by the "
         "exact correction for small samples",
         conventions={"vtype": SMDH_VTYPE, "correct": CORRECT},
+        turn="sign",
+        standardiser="the average SD of both groups",
     ),
     cite="bonett2009",
 )
@@ -305,6 +310,8 @@ def unequal_standardised_mean_difference(
         formula="the difference in means divided by the standard deviation of the second group and multiplied by the "
         "exact correction for small samples (Glass's delta)",
         conventions={"vtype": SMD1_VTYPE, "correct": CORRECT},
+        turn="sign",
+        standardiser="the SD of group 2",
     ),
     cite="hedges1981",
 )
@@ -371,6 +378,8 @@ SMD1H_VTYPE = Convention(
         formula="the difference in means divided by the standard deviation of the second group and multiplied by the "
         "exact correction for small samples (Glass's delta)",
         conventions={"vtype": SMD1H_VTYPE, "correct": CORRECT},
+        turn="sign",
+        standardiser="the SD of group 2",
     ),
     cite="bonett2008",
 )

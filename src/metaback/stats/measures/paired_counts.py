@@ -98,6 +98,7 @@ def _close(t: _Pairs, yi: Floats, vi: Floats) -> Computed:
         SAME_FOR_ALL,
         formula="the marginal difference in risks, with variance ((b + c)(a + d) + 4bc)/n³" + PAIRS,
         conventions={"zeros": PAIR_ZEROS},
+        turn="sign",
     ),
     cite="newcombe1998 elbourne2002",
 )
@@ -138,6 +139,7 @@ def paired_risk_difference(
         formula="the marginal ratio of risks, with variance (b + c)/((a + b)(a + c)) of its logarithm" + PAIRS,
         conventions={"zeros": PAIR_ZEROS},
         back="exp",
+        turn="counts",
     ),
     cite="zou2007",
 )
@@ -175,6 +177,7 @@ def paired_risk_ratio(
         formula="the marginal ratio of odds, with the variance of its logarithm from the paired table",
         conventions={"zeros": PAIR_ZEROS},
         back="exp",
+        turn="sign",
     ),
     cite="becker1993 elbourne2002",
 )
@@ -216,6 +219,7 @@ def paired_odds_ratio(
         formula="the conditional ratio of odds, b/c, with variance 1/b + 1/c of its logarithm" + PAIRS,
         conventions={"zeros": PAIR_ZEROS},
         back="exp",
+        turn="sign",
     ),
     cite="zou2007",
 )
@@ -252,6 +256,7 @@ def paired_conditional_odds_ratio(
         "logarithm" + PAIRS,
         conventions={"zeros": PAIR_ZEROS},
         back="exp",
+        turn="sign",
     ),
     cite="zou2007 yusuf1985",
 )
@@ -289,6 +294,7 @@ def paired_peto_odds_ratio(
         "1/non-events of a treatment, r the correlation of the outcomes of a pair",
         conventions={"zeros": RATIO_ZEROS},
         back="exp",
+        turn="sign",
     ),
     cite="becker1993 elbourne2002",
 )

@@ -96,6 +96,7 @@ def _paired(n: Floats, r: Floats) -> NDArray[np.bool_]:
         "paired means",
         undefined=f"MC needs {PAIRED}",
         formula=f"{CHANGE}, with variance (SD₁² + SD₂² − 2rSD₁SD₂)/n",
+        turn="sign",
     ),
     cite="morris2000",
 )
@@ -127,6 +128,8 @@ def mean_change(mean_1: Floats, sd_1: Floats, mean_2: Floats, sd_2: Floats, n: F
         undefined="SMCC needs at least 3 pairs, changes that differ and a correlation between −1 and 1",
         formula=f"{CHANGE} divided by the standard deviation of the changes {EXACT}",
         conventions={"vtype": SMCC_VTYPE, "correct": CORRECT},
+        turn="sign",
+        standardiser="the SD of the change",
     ),
     cite="gibbons1993",
 )
@@ -174,6 +177,8 @@ def change_standardised_change(
         undefined="SMCR needs at least 3 pairs, a first standard deviation above 0 and a correlation between −1 and 1",
         formula=f"{CHANGE} divided by the first standard deviation {EXACT}",
         conventions={"vtype": SMCR_VTYPE, "correct": CORRECT},
+        turn="sign",
+        standardiser="the SD of measurement 1",
     ),
     cite="becker1988",
 )
@@ -221,6 +226,8 @@ def raw_standardised_change(
         undefined="SMCRH needs at least 3 pairs, a first standard deviation above 0 and a correlation between −1 and 1",
         formula=f"{CHANGE} divided by the first standard deviation {EXACT}",
         conventions={"vtype": SMCRH_VTYPE, "correct": CORRECT},
+        turn="sign",
+        standardiser="the SD of measurement 1",
     ),
     cite="bonett2008",
 )
@@ -280,6 +287,8 @@ def _average(
         formula=f"{CHANGE} divided by the root of the average of both variances {EXACT}, with variance 2(1 − r)/n + "
         "g²(1 + r²)/(4n)",
         conventions={"correct": CORRECT},
+        turn="sign",
+        standardiser="the average SD of both measurements",
     ),
     cite="viechtbauer2010",
 )
@@ -319,6 +328,8 @@ def average_standardised_change(
         formula=f"{CHANGE} divided by the root of the average of both variances {EXACT}, with a variance that does not "
         "take the two variances as equal",
         conventions={"correct": CORRECT},
+        turn="sign",
+        standardiser="the average SD of both measurements",
     ),
     cite="bonett2008",
 )
@@ -396,6 +407,7 @@ CLES_FACTS = Measure(
     "paired means",
     undefined=f"CLESCN needs {PAIRED}",
     formula="the probability, for normal data, that a value of measurement 1 is above an independent one of 2",
+    turn="complement",
 )
 
 
@@ -409,6 +421,7 @@ CLES_FACTS = Measure(
         "paired means",
         undefined=f"AUCCN needs {PAIRED}",
         formula=CLES_FACTS.formula,
+        turn="complement",
     ),
     cite="mcgraw1992",
 )

@@ -90,6 +90,8 @@ def _morris(d: Floats, base: Floats, df: Floats) -> tuple[Floats, Floats]:
         undefined=f"DPPC1 needs at least 4 people in each group, {NEEDS}",
         formula="the difference between the groups of the mean change divided by the group's own standard deviation "
         f"before, with {MORRIS}",
+        turn="sign",
+        standardiser="the SD of each group before",
     ),
     cite="morris2008 becker1988",
 )
@@ -137,6 +139,8 @@ def separate_pre_post_difference(
         formula="the difference between the groups of the mean change divided by the group's own standard deviation "
         "before and multiplied by the exact correction for small samples, with variance 2(1 − r)/n + g²/(2n) of each",
         conventions={"correct": CORRECT},
+        turn="sign",
+        standardiser="the SD of each group before",
     ),
     cite="becker1988",
 )
@@ -187,6 +191,8 @@ def difference_of_standardised_changes(
         undefined=f"DPPC2 needs at least 2 people in each group and 5 in all, {NEEDS}",
         formula="the difference of the mean changes divided by the pooled standard deviation before",
         conventions={"vtype": DPPC2_VTYPE},
+        turn="sign",
+        standardiser="the pooled SD before",
     ),
     cite="morris2008",
 )
@@ -244,6 +250,8 @@ def pooled_pre_post_difference(
         "−1 and 1",
         formula="the difference of the mean changes divided by the standard deviation pooled over both groups, before "
         "and after, and multiplied by 1 − 3/(4(2N − 4) − 1) (Morris 2008), with its variance by the delta method",
+        turn="sign",
+        standardiser="the SD pooled over groups and times",
     ),
     cite="morris2008",
 )
@@ -298,6 +306,7 @@ def fully_pooled_pre_post_difference(
         undefined="MDCH needs a standard deviation of the changes above 0",
         formula="the difference in mean changes",
         conventions={"vtype": RAW_CHANGE_VTYPE},
+        turn="sign",
     ),
     cite="deeks2010",
 )
@@ -338,6 +347,8 @@ def change_difference(
         formula="the difference in mean changes divided by the pooled standard deviation of the changes and multiplied "
         "by the exact correction for small samples",
         conventions={"vtype": CHANGE_VTYPE, "correct": CORRECT},
+        turn="sign",
+        standardiser="the pooled SD of the change",
     ),
     cite="hedges1981 gibbons1993",
 )

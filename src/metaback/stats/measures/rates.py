@@ -114,6 +114,7 @@ def rate_ratio(
         "its variance is 0 without a correction",
         formula="the difference in incidence rates, with variance x₁/t₁² + x₂/t₂²; x are the events, t the person-time",
         conventions={"zeros": RATE_ZEROS},
+        turn="sign",
     ),
     cite="bagos2009 rothman2008",
 )

@@ -27,6 +27,7 @@ def _usable(alpha: Floats, items: Floats, n: Floats, people: int) -> tuple[NDArr
         "none",
         undefined=UNDEFINED.format("ARAW", 2),
         formula=f"Cronbach's alpha, with variance {SPREAD}",
+        turn="same",
     ),
     cite="bonett2002",
 )
@@ -58,6 +59,7 @@ def raw_alpha(alpha: Floats, items: Floats, n: Floats) -> Computed:
         formula="1 minus the cube root of 1 − α (Hakstian and Whalen), with variance "
         "18m(n − 1)(1 − α)^(2/3)/((m − 1)(9n − 11)²) for m items and n people",
         back="hakstian_whalen",
+        turn="same",
     ),
     cite="hakstian1976",
 )
@@ -90,6 +92,7 @@ def cube_root_alpha(alpha: Floats, items: Floats, n: Floats) -> Computed:
         undefined=UNDEFINED.format("ABT", 2),
         formula="−log(1 − α) (Bonett), with variance 2m/((m − 1)(n − 2)) for m items and n people",
         back="bonett",
+        turn="same",
     ),
     cite="bonett2002",
 )

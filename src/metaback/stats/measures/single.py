@@ -546,6 +546,7 @@ def log_coefficient_of_variation(mean: Floats, sd: Floats, n: Floats) -> Compute
         undefined=f"SDLN needs more than 1 person and {SPREAD}",
         formula="the logarithm of the standard deviation plus 1/(2(n − 1)), with variance 1/(2(n − 1))",
         back="exp",
+        turn="same",
     ),
     cite="nakagawa2015 raudenbush1987",
 )

@@ -78,6 +78,7 @@ TO_NORMAL = 1 / 1.65  # Cox & Snell's constant, which brings a logit close to a 
         formula="the ratio of risks",
         conventions={"zeros": RATIO_ZEROS, "vtype": RR_VTYPE},
         back="exp",
+        turn="counts",
     ),
     cite="deeks2010",
 )
@@ -131,6 +132,7 @@ def _log_odds_ratio(t: Cells, vtype: str) -> tuple[Floats, Floats]:
         formula="the ratio of odds",
         conventions={"zeros": RATIO_ZEROS, "vtype": OR_VTYPE},
         back="exp",
+        turn="sign",
     ),
     cite="deeks2010",
 )
@@ -166,6 +168,7 @@ def odds_ratio(
         "its variance is 0 without a correction",
         formula="the difference in risks",
         conventions={"zeros": ZEROS, "vtype": RD_VTYPE},
+        turn="sign",
     ),
     cite="deeks2010",
 )
@@ -220,6 +223,7 @@ def _variance_of_difference(t: Cells, m_1: Floats, m_2: Floats, vtype: str) -> F
         "observed less the expected events of the first arm and V is their hypergeometric variance",
         conventions={"zeros": RATIO_ZEROS},
         back="exp",
+        turn="sign",
     ),
     cite="yusuf1985",
 )
@@ -258,6 +262,7 @@ def peto_odds_ratio(
         "an arm has nobody",
         formula="the difference of the arcsines of the square roots of the risks, with variance 1/(4n₁) + 1/(4n₂)",
         conventions={"zeros": PLAIN_ZEROS},
+        turn="sign",
     ),
     cite="rucker2009",
 )
@@ -306,6 +311,7 @@ _LOGISTIC = "the log odds ratio times √3/π, an estimate of the standardised m
         UNDEFINED,
         formula=_LOGISTIC,
         conventions={"zeros": RATIO_ZEROS, "vtype": ORL_VTYPE},
+        turn="sign",
     ),
     cite="hasselblad1995 chinn2000",
 )
@@ -338,6 +344,7 @@ def d_from_odds_ratio(
         UNDEFINED,
         formula=_LOGISTIC,
         conventions={"zeros": RATIO_ZEROS, "vtype": ORL_VTYPE},
+        turn="sign",
     ),
     cite="hasselblad1995 chinn2000",
 )
@@ -370,6 +377,7 @@ def d_from_odds_ratio_logistic(
         formula="the log odds ratio divided by 1.65, an estimate of the standardised mean difference of normal "
         "variables",
         conventions={"zeros": RATIO_ZEROS, "vtype": ORN_VTYPE},
+        turn="sign",
     ),
     cite="cox1989 sanchezmeca2003",
 )

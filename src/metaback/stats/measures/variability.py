@@ -22,6 +22,7 @@ NEEDS_TWO = "at least 2 people in each group, standard deviations above 0"
         "variance 1/(2(n₁ − 1)) + 1/(2(n₂ − 1))",
         conventions={"correct": CORRECT},
         back="exp",
+        turn="same",
     ),
     cite="nakagawa2015",
 )
@@ -95,6 +96,7 @@ def variation_ratio(
         formula="the ratio of standard deviations of paired measurements, with variance (1 − r²)/(n − 1) of its "
         "logarithm",
         back="exp",
+        turn="same",
     ),
     cite="nakagawa2015",
 )
