@@ -10,7 +10,7 @@ from typing import Literal
 from metaback.errors import Problem, suggestion
 
 Kind = Literal["label", "text", "number", "boolean"]
-Rule = Literal["any", "positive", "not negative", "count", "sample size"]
+Rule = Literal["any", "positive", "not negative", "count", "sample size", "probability", "percent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,49 @@ _STUDY = (
     *("trial", "trial_id", "trial_name", "study_name", "label", "meta_studylabel"),
 )
 _GROUPS = {"1": ("experimental", "exp", "intervention", "treatment", "treated"), "2": ("control", "ctrl", "comparator")}
-_CELLS = {"n": ("n", "total"), "mean": ("mean", "mean_sd"), "sd": ("sd",), "events": ("cases", "events")}
+_CELLS = {
+    "n": ("n", "total"),
+    "mean": ("mean", "mean_sd"),
+    "sd": ("sd",),
+    "events": ("cases", "events"),
+    "se": ("se", "sem"),
+    "median": ("median",),
+    "iqr": ("iqr",),
+    "q1": ("q1", "p25", "lower_quartile"),
+    "q3": ("q3", "p75", "upper_quartile"),
+    "min": ("min", "minimum"),
+    "max": ("max", "maximum"),
+    "mad": ("mad",),
+    "percent": ("percent", "pct"),
+    "mean_ci_low": ("ci_low", "ci_lower", "mean_ci_lower"),
+    "mean_ci_high": ("ci_high", "ci_upper", "mean_ci_upper"),
+    "mean_change": ("mean_change", "change"),
+    "sd_change": ("sd_change",),
+    "se_change": ("se_change",),
+}
+_SUFFIXES = {"1": ("e", "exp"), "2": ("c", "ctrl")}  # of the R package meta, and as people shorten the groups
 
 
 def _by_group(stem: str, arm: str) -> str:
     """Spell a role with the names that groups have: `Experimental Mean`, `mean_control`."""
     pairs = [(group, cell) for group in _GROUPS[arm] for cell in _CELLS[stem]]
     return " ".join([f"{group}_{cell}" for group, cell in pairs] + [f"{cell}_{group}" for group, cell in pairs])
+
+
+def _summaries(stem: str, rule: Rule = "any", *others: str) -> list[Role]:
+    """Make the roles of a summary of both arms, under the names that meta and people give to arms.
+
+    others: spellings without the mark of the arm, to which `1i` is added, as in metafor's `sd1i`.
+    """
+    words = [[f"{stem}_{end}" for end in _SUFFIXES[arm]] + _by_group(stem, arm).split() for arm in "12"]
+    marked = [[f"{word}{arm}{i}" for word in (stem, *others) for i in ("", "i")] for arm in "12"]
+    one, two = (tuple(dict.fromkeys((*a, *b))) for a, b in zip(words, marked, strict=True))
+    return [Role(f"{stem}_1", "number", rule, one), Role(f"{stem}_2", "number", rule, two)]
+
+
+def _by_name(stem: str, rule: Rule = "any") -> list[Role]:
+    """Make the roles of a statistic of the change within each arm."""
+    return _arms(stem, "number", rule, f"{stem}_e {stem}_exp", f"{stem}_c {stem}_ctrl")
 
 
 _ALL = [
@@ -50,6 +86,8 @@ _ALL = [
     Role("outcome", "text", spellings=("analysis_name", "endpoint")),
     Role("instrument", "text", spellings=("scale_name", "questionnaire")),
     Role("higher_is_better", "boolean"),
+    Role("score_type", "text", spellings=("scores", "type_of_scores", "outcome_type", "final_or_change")),
+    Role("standardiser", "text", spellings=("standardizer", "standardised_by", "standardized_by")),
     Role("weeks", "number", spellings=("follow_up_weeks",)),
     Role("stratum", "text", spellings=("subgroup", "subgroup_name")),
     *_arms("treatment", "text", "any", "treat1 t1 intervention", "treat2 t2 comparator"),
@@ -77,6 +115,18 @@ _ALL = [
         f"ci event_c events_c x2i n21 {_by_group('events', '2')}",
     ),
     *_arms("nonevents", "number", "count", "bi n12", "di n22"),
+    Role("events_total", "number", "count", ("total_events", "events_both")),
+    *_summaries("percent", "percent"),
+    *_summaries("se", "not negative"),
+    *_summaries("mean_ci_low"),
+    *_summaries("mean_ci_high"),
+    *_summaries("median", "any", "med"),
+    *_summaries("min"),
+    *_summaries("q1"),
+    *_summaries("q3"),
+    *_summaries("max"),
+    *_summaries("iqr", "not negative"),
+    *_summaries("mad", "not negative"),
     *_arms("time", "number", "positive", "t1i time_e", "t2i time_c"),
     Role("pairs_11", "number", "count"),
     Role("pairs_12", "number", "count"),
@@ -88,13 +138,24 @@ _ALL = [
     Role("time", "number", "positive", ("person_time",)),
     Role("mean", "number"),
     Role("sd", "number", "not negative", ("sdi",)),
+    Role("median", "number"),
+    Role("min", "number"),
+    Role("q1", "number"),
+    Role("q3", "number"),
+    Role("max", "number"),
+    Role("iqr", "number", "not negative"),
+    Role("mad", "number", "not negative"),
+    Role("percent", "number", "percent"),
     Role("r", "number", spellings=("ri", "correlation")),
     Role("r2", "number", "not negative", ("r2i",)),
     Role("predictors", "number", "count"),
     Role("alpha", "number", spellings=("cronbach_alpha",)),
     Role("items", "number", "sample size"),
     Role("t", "number", spellings=("t_statistic", "t_value")),
-    Role("p", "number", "not negative", ("p_value",)),
+    Role("f_value", "number", "not negative", ("f_statistic", "f_test")),
+    Role("chi2", "number", "any", ("chi_square", "chi_squared")),
+    Role("sign", "number", "any", ("direction_of_effect",)),
+    Role("p", "number", "probability", ("p_value", "pval")),
     Role("p_bound", "text"),
     Role("d", "number", spellings=("cohen_d", "cohens_d")),
     Role("auc", "number", "not negative", ("cles",)),
@@ -103,13 +164,37 @@ _ALL = [
     *_arms("sd_pre", "number", "not negative", "", ""),
     *_arms("mean_post", "number", "any", "", ""),
     *_arms("sd_post", "number", "not negative", "", ""),
-    *_arms("mean_change", "number", "any", "", ""),
-    *_arms("sd_change", "number", "not negative", "", ""),
+    *_summaries("mean_change"),
+    *_summaries("sd_change", "not negative"),
+    *_summaries("se_change", "not negative"),
+    *_by_name("ci_low_change"),
+    *_by_name("ci_high_change"),
+    *_by_name("t_change"),
+    *_by_name("f_change", "not negative"),
+    *_by_name("p_change", "probability"),
+    Role("sd_change", "number", "not negative"),
+    Role("se_change", "number", "not negative"),
+    Role("ci_low_change", "number"),
+    Role("ci_high_change", "number"),
+    Role("t_change", "number"),
+    Role("f_change", "number", "not negative"),
+    Role("p_change", "number", "probability"),
+    *_arms("mean_adj", "number", "any", "mean_adjusted_1 adjusted_mean_1", "mean_adjusted_2 adjusted_mean_2"),
+    Role("sd_residual", "number", "not negative", ("residual_sd", "rmse")),
+    Role("r_covariate", "number"),
+    Role("scale_low", "number", spellings=("scale_min",)),
+    Role("scale_high", "number", spellings=("scale_max",)),
+    Role("sd_reference", "number", "positive", ("reference_sd",)),
+    Role("mid", "number", "positive", ("mcid", "minimal_important_difference")),
+    Role("homozygotes_1", "number", "count"),
+    Role("heterozygotes", "number", "count"),
+    Role("homozygotes_2", "number", "count"),
     Role("measure", "text"),
     Role("effect", "number", spellings=("estimate", "es", "giv_mean", *_WITH_INTERVAL)),
     Role("se", "number", "positive", ("std_err", "standard_error", "giv_se")),
     Role("ci_low", "number", spellings=("ci_lb", "ci_lower", "lower", "ci_start")),
     Role("ci_high", "number", spellings=("ci_ub", "ci_upper", "upper", "ci_end")),
+    Role("ci_level", "number", "percent", ("level", "confidence_level")),
     Role("yi", "number", spellings=("te", "meta_es")),
     Role("vi", "number", "positive"),
     Role("sei", "number", "positive", ("sete", "meta_se")),
@@ -145,6 +230,11 @@ _IN_CONTEXT = (
     _context("ti", "time", "xi"),
     _context("ti", "t", "ni", "xi"),
     _context("di", "d", "n1i n2i", "ai bi ci"),
+    _context("ti", "t", "n1i n2i"),
+    _context("pi", "p", "n1i n2i"),
+    _context("pi", "p", "ni"),
+    _context("fi", "f_value", "n1i n2i"),
+    _context("di", "d", "ni", "ai bi ci xi"),
 )
 
 
