@@ -26,10 +26,12 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.specs import PoolSpec, resolve_spec
 from metaback.models.univariate import fit_univariate
 from metaback.postestimation.analysis import analyse
+from metaback.stats.measures import MEASURES
 
 HERE = Path(__file__).parent
 TABLE = HERE.parent / "data" / "trials.csv"
 PROBLEMS, STUDIES = 100_000, 20
+ROWS = 1_000_000
 BCG = np.array(  # log risk ratios of 13 trials of BCG vaccine and their variances (Colditz et al. 1994)
     [
         [
@@ -61,6 +63,7 @@ def main() -> None:
     whole_process()
     one_fit()
     many_fits()
+    million_rows()
 
 
 def table(title: str, rows: list[tuple[str, float, str]]) -> None:
@@ -189,6 +192,36 @@ def many_fits() -> None:
     found = in_turn(calls, repeat=1, rounds=5)
     rows = [(name, seconds, f"{1e6 * seconds / PROBLEMS:.2f} us a fit") for name, seconds in found.items()]
     table("100,000 REML fits, k = 20, one call (processor seconds)", rows + from_r("many", PROBLEMS))
+
+
+def million_rows() -> None:
+    """Time effect sizes of a million rows: the functions on arrays, and R's escalc on as many rows of the same kind."""
+    rng = np.random.default_rng(20_260_101)
+    n_1, n_2 = (rng.integers(8, 61, ROWS).astype(float) for _ in range(2))
+    mean_1, mean_2 = (rng.uniform(10, 60, ROWS) for _ in range(2))
+    sd_1, sd_2 = (rng.uniform(4, 20, ROWS) for _ in range(2))
+    means = (n_1, mean_1, sd_1, n_2, mean_2, sd_2)
+    counts = (
+        rng.binomial(n_1.astype(int), 0.3).astype(float),
+        n_1,
+        rng.binomial(n_2.astype(int), 0.4).astype(float),
+        n_2,
+    )
+    for key, columns in (("SMD", means), ("ROM", means), ("OR", counts)):
+        function = MEASURES[key].function
+        found = in_turn({"metaback": lambda: function(*columns)}, repeat=1, rounds=5)  # noqa: B023
+        rows = [(f"metaback {key}", found["metaback"], f"{1e9 * found['metaback'] / ROWS:.0f} ns a row")]
+        table(f"{key} of a million rows (processor seconds)", rows + escalc(key))
+
+
+def escalc(key: str) -> list[tuple[str, float, str]]:
+    """Time metafor's escalc on a million rows."""
+    words = rscript("measures.R", key, str(ROWS))
+    if words is None:
+        print("R with metafor is not installed.")
+        return []
+    found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    return [(f"metafor {found['version']} escalc()", found["seconds"], "")]
 
 
 def from_r(kind: str, times: int) -> list[tuple[str, float, str]]:
