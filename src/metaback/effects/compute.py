@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,21 @@ from numpy.typing import NDArray
 
 from metaback.data.read import read_trials
 from metaback.data.trials import Trials
-from metaback.effects.effect_sizes import NOT_STATED, Context, EffectSizes
+from metaback.effects.choices import EffectChoices, effect_choices
+from metaback.effects.direction import Direction, decide, reverse_counts, turn
+from metaback.effects.effect_sizes import NOT_STATED, Context, CorrelationGrid, EffectSizes
+from metaback.effects.instruments import (
+    Instrument,
+    check_range,
+    explain_unknown,
+    needed,
+    rescale,
+    scale_facts,
+    unused,
+)
 from metaback.effects.presets import MEASURE_PRESETS
 from metaback.effects.routes import Bools, Draft, Floats, explain, from_analysis_scale, from_printed, from_raw
+from metaback.effects.standardisers import Standardised, standardised
 from metaback.errors import DataError, OptionError, Problem, suggestion
 from metaback.stats.measures import MEASURES, about, raw_roles
 from metaback.stats.measures.family import defaults, option_names
@@ -30,13 +43,19 @@ def effect_sizes(
     options: Mapping[str, str] | None = None,
     compare: tuple[str, str] | None = None,
     by: str | None = None,
+    r: float | None = None,
+    r_grid: Iterable[float] | None = None,
+    mixed_scores: str | None = None,
+    instruments: Mapping[str, Instrument | Mapping[str, Any]] | None = None,
+    higher_is_better: bool | None = None,
 ) -> EffectSizes:
     """Compute one effect and sampling variance per row, mixing routes freely.
 
     A row takes the first route it has the numbers for: raw numbers of the measure (means and SDs, or counts); an
     effect on the analysis scale with its variance or standard error (`yi` with `vi` or `sei`); a printed effect with
     its 95% interval, se = (high - low) / (2 x 1.96), on the log scale for ratios; a printed effect with a standard
-    error (not for ratios, where its scale would be a guess). Printed effects of another measure are not pooled.
+    error (not for ratios, where its scale would be a guess). Printed effects of another measure are not pooled, but
+    mean differences are rescaled to the units of an instrument where the measure asks for these.
 
     data: checked trials, or a frame that is read first.
     measure: key of the measure; None takes the one that the rows name, else SMD for means and RR for counts.
@@ -45,9 +64,14 @@ def effect_sizes(
     compare: (treatment_1, treatment_2); rows that name them the other way round are turned. None takes the order of
     the first row where all rows are about the same two treatments.
     by: column whose values are the subgroups. A row without an effect stays, with the reason.
+    r: pre-post correlation, in (-1, 1), for rows that need one and neither state it nor let it be solved; r_grid:
+    others that the pool is repeated under.
+    mixed_scores: why SMDs of change scores and of final scores may be pooled, in words for the report.
+    instruments: facts by name, e.g. {"VAS": {"higher_is_better": False, "low": 0, "high": 100, "sd": 20, "mid": 15}}.
+    higher_is_better: the direction of the pool, None for that of most rows; rows that point the other way are turned.
 
-    Raises `DataError` when rows disagree on whether higher is better, `OptionError` for a `compare` or `by` that the
-    table does not have.
+    Raises `DataError` for rows that cannot be turned, two kinds of standardiser or numbers outside the range of their
+    instrument, `OptionError` for a `compare` or `by` that the table does not have.
 
     >>> from metaback.data.datasets import load_dataset
     >>> es = effect_sizes(load_dataset("backpain").query("study == 'Aasa 2015' and outcome == 'pain'"))
@@ -55,26 +79,87 @@ def effect_sizes(
     ('SMD', 'printed effect with 95% CI', 0.057504)
     """
     trials = data if isinstance(data, Trials) else read_trials(data)
-    pair = _pair(trials, compare)
+    choices = effect_choices(
+        options=options,
+        r=r,
+        r_grid=r_grid,
+        mixed_scores=mixed_scores,
+        instruments=instruments,
+        higher_is_better=higher_is_better,
+    )
+    problems: list[Problem] = []
+    direction = decide(trials, choices.instruments, choices.higher_is_better)
+    facts = scale_facts(trials, choices.instruments, problems)
     key = measure or default_measure(trials)
-    chosen = _conventions(key, preset, options or {})
-    k = len(trials)
+    chosen = _conventions(key, preset, choices.options)
+    ask = _Ask(key, chosen, _pair(trials, compare), direction, facts, choices)
+    rows = _rows(trials, ask, choices.r)
+    problems += [*direction.problems, *rows.draft.problems]
+    problems += check_range(trials, rows.inputs, facts, rows.changes)
+    problems += rows.scores.problems
+    if problems:
+        raise DataError(trials.source.name, problems)
+    return replace(_finish(trials, ask, rows, by), grid=_grid(trials, ask))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What is asked of every row: measure, conventions, order of the arms, direction, facts of instruments, choices."""
+
+    key: str
+    options: Mapping[str, str]
+    pair: tuple[str, str] | None
+    direction: Direction
+    facts: Mapping[str, Floats]
+    choices: EffectChoices
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows with their effects: inputs as shown, what is known of their scores, and what to tell of them all.
+
+    changes: (k,) rows whose means and SDs are those of changes.
+    """
+
+    draft: Draft
+    inputs: dict[str, Floats]
+    changes: Bools
+    scores: Standardised
+    notes: tuple[str, ...]
+
+
+def _rows(trials: Trials, ask: _Ask, r: float | None) -> _Rows:
+    """Try the routes one after the other, under one assumed pre-post correlation (None for none)."""
+    k, key = len(trials), ask.key
     draft = Draft(np.full(k, np.nan), np.full(k, np.nan), [""] * k, [[] for _ in range(k)], [""] * k)
     wanted = dict.fromkeys((*SHOWN, *raw_roles(key)))
     inputs = {role: trials.numbers(role) for role in wanted if role in trials.roles}
+    inputs |= {role: ask.facts[role] for role in needed(key) if role in ask.facts}
     _add_totals(trials, inputs)
-    flip = _flipped(trials, pair)
+    flip = _flipped(trials, ask.pair)
     _swap(inputs, flip)
-    from_raw(draft, inputs, key, chosen)
+    from_raw(draft, reverse_counts(inputs, key, ask.direction.turned), key, ask.options)
     computed = ~draft.open()
     from_analysis_scale(draft, trials, key)
     from_printed(draft, trials, key)
+    rescale(draft, trials, ask.facts, key)
     explain(draft, trials, inputs, key)
+    explain_unknown(draft, trials, inputs, key)
     _turn(draft, flip, computed, key)
-    direction = _direction(trials, draft)
-    if draft.problems:
-        raise DataError(trials.source.name, draft.problems)
-    return _finish(draft, trials, inputs, key, chosen, direction, pair, by)
+    told = turn(draft, ask.direction, computed, key, trials)
+    changes = _changes(draft)
+    scores = standardised(trials, ~draft.open(), computed, changes, key, ask.choices.mixed_scores)
+    return _Rows(draft, inputs, changes, scores, (*told, *scores.notes, *unused(trials, ask.choices.instruments)))
+
+
+def _changes(draft: Draft) -> Bools:
+    """Tell which rows had mean changes in the place of means."""
+    return np.zeros(draft.yi.shape, dtype=bool)
+
+
+def _grid(trials: Trials, ask: _Ask) -> CorrelationGrid | None:
+    """Compute the effects anew under every correlation of the grid."""
+    return None
 
 
 def _conventions(key: str, preset: str, options: Mapping[str, str]) -> dict[str, str]:
@@ -146,19 +231,6 @@ def _flipped(trials: Trials, compare: tuple[str, str] | None) -> Bools:
     return np.array([pair == compare[::-1] and pair != compare for pair in pairs], dtype=bool)
 
 
-def _direction(trials: Trials, draft: Draft) -> bool | None:
-    """Return whether higher is better if the rows agree; report those that do not."""
-    flags = trials.flags("higher_is_better")
-    known = {flag for flag in flags if flag is not None}
-    if len(known) < 2:
-        return known.pop() if known and None not in flags else None
-    listed = ", ".join(row for row, flag in zip(trials.rows, flags, strict=True) if flag)
-    rule = f"higher is better in {listed} but not in the other rows, so their effects point in opposite directions"
-    fix = "Pool one outcome at a time, or turn the effects of one kind and say so in the table"
-    draft.problems.append(Problem(rule, fix, trials.roles["higher_is_better"]))
-    return None
-
-
 def _swap(inputs: dict[str, Floats], flip: Bools) -> None:
     """Swap the raw numbers of both arms in rows that name the treatments the other way round."""
     for role in [role for role in inputs if role.endswith("_1")] if flip.any() else []:
@@ -180,18 +252,9 @@ def _turn(draft: Draft, flip: Bools, computed: Bools, key: str) -> None:
         draft.corrections[i].append(SWAPPED)
 
 
-def _finish(
-    draft: Draft,
-    trials: Trials,
-    inputs: dict[str, Floats],
-    key: str,
-    options: Mapping[str, str],
-    direction: bool | None,
-    compare: tuple[str, str] | None,
-    by: str | None,
-) -> EffectSizes:
+def _finish(trials: Trials, ask: _Ask, rows: _Rows, by: str | None) -> EffectSizes:
     """Assemble the record."""
-    labels = trials.texts("study")
+    draft, labels = rows.draft, trials.texts("study")
     estimable = ~draft.open()
     studies = {label: i for i, label in enumerate(dict.fromkeys(labels))}
     return EffectSizes(
@@ -201,18 +264,21 @@ def _finish(
         labels=labels,
         rows=trials.rows,
         clusters=np.array([studies[label] for label in labels], dtype=np.int64),
-        measure=key,
-        options=dict(options),
+        measure=ask.key,
+        options=dict(ask.options),
         obtained=tuple(draft.routes),
         reasons=tuple("" if ok else reason for ok, reason in zip(estimable, draft.reasons, strict=True)),
         corrections=tuple("; ".join(words) for words in draft.corrections),
-        inputs=inputs,
+        inputs=rows.inputs,
         by=_groups(trials, by),
         by_name=by,
-        context=_context(trials, direction, compare),
+        context=_context(trials, ask.direction.higher_is_better, ask.pair),
         source=trials.source.name,
-        notes=_notes(trials, labels, estimable, turned=compare is not None),
+        notes=(*_notes(trials, labels, estimable, turned=ask.pair is not None), *rows.notes),
         moderators=_moderators(trials),
+        score_types=rows.scores.score_types,
+        standardisers=rows.scores.standardisers,
+        mixed_scores=ask.choices.mixed_scores,
     )
 
 

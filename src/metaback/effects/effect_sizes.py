@@ -39,6 +39,21 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class CorrelationGrid:
+    """The effects under several assumed pre-post correlations: what the choice of one is worth.
+
+    assumed: the correlation of the effects themselves; rows: (k,) which rows rest on it; r: (g,) the others; yi, vi:
+    (g, k) effects and variances under each, nan where a row has none. g is 0 where only one was asked for.
+    """
+
+    assumed: float
+    rows: NDArray[np.bool_]
+    r: Floats
+    yi: Floats
+    vi: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class EffectSizes:
     """Effects and sampling variances of k rows on the analysis scale (log for ratios), with the route of each row.
 
@@ -56,6 +71,9 @@ class EffectSizes:
     corrections: per row, what was done to it ("0.5 added to all cells", "arms swapped", ...), "" where nothing.
     measure: key of the measure; options: its named conventions, e.g. {"vtype": "RevMan"}.
     notes: facts about the whole set that a reader must know.
+    score_types, standardisers: per row, "final", "change" or "ancova" and what a standardised effect was divided by, ""
+    where not stated; mixed_scores: why both kinds are pooled, in the user's words. Empty where nobody asked.
+    grid: the assumed pre-post correlation and the effects under others, None where none was assumed.
     """
 
     yi: Floats
@@ -77,6 +95,10 @@ class EffectSizes:
     notes: tuple[str, ...] = ()
     steps: tuple[tuple[Step, ...], ...] = ()
     moderators: Mapping[str, NDArray[Any]] = field(default_factory=dict[str, NDArray[Any]])
+    score_types: tuple[str, ...] = ()
+    standardisers: tuple[str, ...] = ()
+    mixed_scores: str = ""
+    grid: CorrelationGrid | None = None
 
     @property
     def k(self) -> int:
