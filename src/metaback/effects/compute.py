@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from metaback.data.read import read_trials
 from metaback.data.trials import Trials
 from metaback.effects.choices import EffectChoices, effect_choices
-from metaback.effects.direction import Direction, decide, reverse_counts, turn
+from metaback.effects.direction import Direction, decide, listed, reverse_counts, turn
 from metaback.effects.effect_sizes import NOT_STATED, Context, CorrelationGrid, EffectSizes
 from metaback.effects.instruments import (
     Instrument,
@@ -33,6 +33,8 @@ from metaback.stats.measures.family import defaults, option_names
 
 SHOWN = ("n_1", "mean_1", "sd_1", "n_2", "mean_2", "sd_2", "events_1", "events_2")
 SWAPPED = "arms swapped"
+CORRELATIONS = ("r", "r_1", "r_2")  # of two measurements of the same people
+REPEATED = ("paired means", "pre-post")  # kinds of raw numbers in which they are that
 
 
 def effect_sizes(
@@ -99,7 +101,7 @@ def effect_sizes(
     problems += rows.scores.problems
     if problems:
         raise DataError(trials.source.name, problems)
-    return replace(_finish(trials, ask, rows, by), grid=_grid(trials, ask))
+    return replace(_finish(trials, ask, rows, by), grid=_grid(trials, ask, rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +120,13 @@ class _Ask:
 class _Rows:
     """The rows with their effects: inputs as shown, what is known of their scores, and what to tell of them all.
 
-    changes: (k,) rows whose means and SDs are those of changes.
+    changes: (k,) rows whose means and SDs are those of changes; rests: those that rest on the assumed correlation.
     """
 
     draft: Draft
     inputs: dict[str, Floats]
     changes: Bools
+    rests: Bools
     scores: Standardised
     notes: tuple[str, ...]
 
@@ -138,7 +141,8 @@ def _rows(trials: Trials, ask: _Ask, r: float | None) -> _Rows:
     _add_totals(trials, inputs)
     flip = _flipped(trials, ask.pair)
     _swap(inputs, flip)
-    from_raw(draft, reverse_counts(inputs, key, ask.direction.turned), key, ask.options)
+    filled, rests = _rests(inputs, key, r)
+    from_raw(draft, reverse_counts(filled, key, ask.direction.turned), key, ask.options)
     computed = ~draft.open()
     from_analysis_scale(draft, trials, key)
     from_printed(draft, trials, key)
@@ -149,7 +153,10 @@ def _rows(trials: Trials, ask: _Ask, r: float | None) -> _Rows:
     told = turn(draft, ask.direction, computed, key, trials)
     changes = _changes(draft)
     scores = standardised(trials, ~draft.open(), computed, changes, key, ask.choices.mixed_scores)
-    return _Rows(draft, inputs, changes, scores, (*told, *scores.notes, *unused(trials, ask.choices.instruments)))
+    rests &= computed
+    return _Rows(
+        draft, inputs, changes, rests, scores, (*told, *scores.notes, *unused(trials, ask.choices.instruments))
+    )
 
 
 def _changes(draft: Draft) -> Bools:
@@ -157,9 +164,42 @@ def _changes(draft: Draft) -> Bools:
     return np.zeros(draft.yi.shape, dtype=bool)
 
 
-def _grid(trials: Trials, ask: _Ask) -> CorrelationGrid | None:
-    """Compute the effects anew under every correlation of the grid."""
-    return None
+def _rests(inputs: Mapping[str, Floats], key: str, r: float | None) -> tuple[dict[str, Floats], Bools]:
+    """Fill the pre-post correlations that a measure needs and a row lacks, and tell the rows where that was done."""
+    roles = [role for role in raw_roles(key) if role in CORRELATIONS and about(key).kind in REPEATED]
+    filled, size = dict(inputs), next(iter(inputs.values())).shape if inputs else (0,)
+    rests = np.zeros(size, dtype=bool)
+    for role in roles if r is not None else []:
+        known = inputs.get(role, np.full(size, np.nan))
+        rests |= np.isnan(known)
+        filled[role] = np.where(np.isnan(known), r, known)
+    return filled, rests
+
+
+def _grid(trials: Trials, ask: _Ask, rows: _Rows) -> CorrelationGrid | None:
+    """Compute the effects anew under every correlation of the grid; None where no row rests on an assumed one."""
+    r = ask.choices.r
+    if r is None or not rows.rests.any():
+        return None
+    values = sorted({*ask.choices.r_grid, r}) if ask.choices.r_grid else []
+    drafts = [_rows(trials, ask, value).draft for value in values]
+    k = len(trials)
+    yi = np.array([draft.yi for draft in drafts]).reshape(len(values), k)
+    vi = np.array([draft.vi for draft in drafts]).reshape(len(values), k)
+    return CorrelationGrid(r, rows.rests, np.array(values, dtype=float), yi, vi)
+
+
+def _assumption(trials: Trials, ask: _Ask, rows: _Rows) -> tuple[str, ...]:
+    """Tell how many rows rest on the assumed correlation."""
+    r = ask.choices.r
+    if r is None:
+        return ()
+    count = int(rows.rests.sum())
+    if not count:
+        return (f"No row needed the assumed pre-post correlation r = {r:g}.",)
+    names = [f"{label} ({row})" for label, row in zip(trials.texts("study"), trials.rows, strict=True)]
+    rest = listed([name for name, rests in zip(names, rows.rests, strict=True) if rests])
+    return (f"A pre-post correlation of r = {r:g} was assumed in {count} row{'s' if count > 1 else ''}: {rest}.",)
 
 
 def _conventions(key: str, preset: str, options: Mapping[str, str]) -> dict[str, str]:
@@ -274,7 +314,11 @@ def _finish(trials: Trials, ask: _Ask, rows: _Rows, by: str | None) -> EffectSiz
         by_name=by,
         context=_context(trials, ask.direction.higher_is_better, ask.pair),
         source=trials.source.name,
-        notes=(*_notes(trials, labels, estimable, turned=ask.pair is not None), *rows.notes),
+        notes=(
+            *_notes(trials, labels, estimable, turned=ask.pair is not None),
+            *_assumption(trials, ask, rows),
+            *rows.notes,
+        ),
         moderators=_moderators(trials),
         score_types=rows.scores.score_types,
         standardisers=rows.scores.standardisers,

@@ -1,0 +1,85 @@
+"""What an assumed pre-post correlation is worth: the pool under each of several, in one batch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from metaback.effects.effect_sizes import EffectSizes
+from metaback.models.fitted import Estimate, Fit
+from metaback.models.specs import PoolSpec
+from metaback.models.univariate import fit_univariate
+from metaback.stats.inference import quantile, two_sided_p
+from metaback.stats.measures import about
+from metaback.stats.measures.family import has_null
+from metaback.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class AssumedR:
+    """The pooled effect under several assumed pre-post correlations.
+
+    r: that of the main result; rows: how many pooled rows rest on it. grid: the correlations, ascending, that of the
+    main result among them; means, tau2, k: pooled effect, between-study variance and effects under each, None where it
+    could not be estimated. Empty where only one correlation was asked for.
+    """
+
+    r: float
+    rows: int
+    grid: tuple[float, ...] = ()
+    means: tuple[Estimate | None, ...] = ()
+    tau2: tuple[float | None, ...] = ()
+    k: tuple[int, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Tell where the answer depends on the correlation: in its sign, or in whether the interval leaves out 0."""
+        signs: dict[str, list[float]] = {}
+        for r, mean in zip(self.grid, self.means, strict=True):
+            if mean is not None and math.isfinite(mean.statistic):
+                signs.setdefault(_conclusion(mean), []).append(r)
+        if len(signs) < 2:
+            return ()
+        said = "; ".join(f"{words} for r = {', '.join(f'{r:g}' for r in rs)}" for words, rs in signs.items())
+        return (f"The conclusion depends on the assumed pre-post correlation: {said}.",)
+
+
+def _conclusion(mean: Estimate) -> str:
+    """Say on which side of no effect an interval lies."""
+    if mean.lower > 0:
+        return "the interval lies above no effect"
+    return "the interval lies below no effect" if mean.upper < 0 else "the interval includes no effect"
+
+
+def assumed_r(effects: EffectSizes, spec: PoolSpec) -> AssumedR | None:
+    """Pool the effects under every correlation of their grid in one masked batch call, y and v of shape (g, k).
+
+    Return None where no row rests on an assumed correlation. A row without an effect under one correlation is left out
+    of that pool.
+    """
+    found = effects.grid
+    if found is None:
+        return None
+    rows = int((found.rows & effects.estimable).sum())
+    if not found.r.size:
+        return AssumedR(found.assumed, rows)
+    fit = fit_univariate(found.yi, found.vi, np.isfinite(found.yi) & (found.vi > 0), spec)
+    means = tuple(_mean(fit, i, effects, spec) for i in range(found.r.size))
+    known = spec.model not in {"equal", "fixed"}
+    tau2 = tuple(float(fit.theta[i, 0]) if known and mean is not None else None for i, mean in enumerate(means))
+    k = tuple(int(np.isfinite(row).sum()) for row in found.yi)
+    return AssumedR(found.assumed, rows, tuple(found.r.tolist()), means, tau2, k)
+
+
+def _mean(fit: Fit, i: int, effects: EffectSizes, spec: PoolSpec) -> Estimate | None:
+    """Return the pooled mean of problem i with its interval and test, None where it could not be estimated."""
+    if not Status(int(fit.status[i])).ok:
+        return None
+    point, se, df = float(fit.beta[i, 0]), math.sqrt(fit.cov[i, 0, 0]), fit.df[i : i + 1]
+    half = float(quantile(spec.level, df)[0]) * se
+    statistic = point / se if has_null(effects.measure) and se > 0 else math.nan
+    p = float(two_sided_p(np.array([statistic]), df)[0])
+    scale = about(effects.measure).scale
+    return Estimate(point, point - half, point + half, se, spec.level, scale, statistic, float(df[0]), p)
