@@ -14,6 +14,7 @@ class Status(IntEnum):
     RANK_DEFICIENT = 3
     NOT_CONVERGED = 4
     IMPOSSIBLE_NUMBERS = 5
+    NO_WEIGHT = 6
 
     @property
     def ok(self) -> bool:
@@ -32,5 +33,6 @@ _SENTENCES = {
     Status.TOO_FEW_STUDIES: "Fewer studies than coefficients; drop moderators or pool more studies.",
     Status.RANK_DEFICIENT: "Moderators are collinear; drop one of those that repeat each other.",
     Status.IMPOSSIBLE_NUMBERS: "An effect is not finite or a variance is not above 0; check or mask that study.",
+    Status.NO_WEIGHT: "Too few studies have a weight above 0; check the column of weights.",
     Status.NOT_CONVERGED: "The search for tau2 did not end within its limit; please report the data.",
 }

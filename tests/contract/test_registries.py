@@ -9,6 +9,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
 
 from metaback.data.roles import ROLES
 from metaback.effects.effect_sizes import EffectSizes
@@ -141,13 +142,24 @@ def test_one_study_and_equal_effects(spec: dict[str, str]) -> None:
     assert se == (0 if spec["ci"] == "HKSJ" else pytest.approx((1 / (1 / V[0, :4]).sum()) ** 0.5, rel=1e-14))
 
 
+def equal_variances(key: str, s2: np.ndarray, v: float, k: int) -> np.ndarray:
+    """Return what an estimator is for equal variances, by hand from its definition; s2 is the sample variance."""
+    t = s2 * (k - 1) / k
+    closed = {
+        "HS": t - v,  # Q = (k - 1) s2 / v less k, over k / v
+        "ML": t - v,
+        "SJ": t * s2 / (v + t),
+        "PMM": s2 * (k - 1) / chi2(k - 1).median() - v,
+    }
+    return np.maximum(0, closed.get(key, s2 - v))
+
+
 @pytest.mark.parametrize("key", tuple(TAU2_ESTIMATORS))
-def test_an_estimator_of_equal_variances_is_the_excess_of_the_sample_variance(key: str) -> None:
-    # with equal variances all of DL, PM and REML are max(0, s2 - v)
+def test_an_estimator_of_equal_variances_is_the_excess_of_a_variance(key: str) -> None:
     y = Y[5:]
     for v in (0.01, 0.5, 50.0):
         found = TAU2_ESTIMATORS[key].function(prepare(y, np.full(y.shape, v), np.ones(y.shape, dtype=bool)))
-        np.testing.assert_allclose(found.value, np.maximum(0, y.var(axis=1, ddof=1) - v), rtol=1e-12)
+        np.testing.assert_allclose(found.value, equal_variances(key, y.var(axis=1, ddof=1), v, 12), rtol=1e-12)
         assert found.converged.all()
 
 
@@ -217,6 +229,17 @@ VALUES = {
     "sd_change_1": [3.0, 0.6, 1.5],
     "mean_change_2": [1.0, -0.1, -0.5],
     "sd_change_2": [2.5, 0.5, 1.2],
+    "mean_adj_1": [10.2, 3.5, 5.0],
+    "mean_adj_2": [8.9, 3.0, 5.0],
+    "sd_residual": [1.9, 0.5, 1.1],
+    "r_covariate": [0.6, -0.2, 0.75],
+    "scale_low": [0.0, 1.0, 0.0],
+    "scale_high": [20.0, 7.0, 10.0],
+    "sd_reference": [2.5, 0.7, 1.3],
+    "mid": [1.0, 0.5, 2.0],
+    "homozygotes_1": [10.0, 3.0, 400.0],
+    "heterozygotes": [22.0, 0.0, 390.0],
+    "homozygotes_2": [8.0, 7.0, 101.0],
 }
 COMPUTED = [key for key in MEASURES if raw_roles(key)]
 TIED = {"AV", "AVHO", "AV2", "if0all", "UB", "H0a", "H0b"}  # words by which rows share a mean or a correction

@@ -8,13 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from metaback.errors import OptionError
+from metaback.numbers import significant
 
 Preset = Literal["cochrane", "revman5", "metafor"]
-Model = Literal["random", "equal"]
-Tau2 = Literal["DL", "PM", "REML"]
+Model = Literal["random", "equal", "fixed", "IVhet"]
+Tau2 = Literal["DL", "DL2", "HE", "HE2", "HS", "HSk", "SJ", "GENQ", "PM", "EB", "SJIT", "DLIT", "PMM", "ML", "REML"]
 MeanInterval = Literal["Wald", "Wald-t", "HKSJ", "HKSJ-wider"]
 PredictionInterval = Literal["none", "z", "t(k-1)", "t(k-2)"]
 I2Definition = Literal["tau2", "Q"]
+GivenTau2 = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Level = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -22,8 +24,12 @@ class PoolSpec(BaseModel):
     """How a set of effects is to be pooled, every choice resolved.
 
     preset: where the choices that the user did not make came from.
-    model: "random" (tau2 estimated) or "equal" (tau2 fixed at 0).
-    tau2: estimator of the between-study variance; without meaning for the equal-effects model.
+    model: "random" (tau2 estimated); "equal" (all studies have one effect, tau2 is 0); "fixed" (effects may differ, the
+    mean of these studies' own effects is estimated: the same numbers as "equal", other words); "IVhet" (weights of the
+    equal-effects model, variance with tau2).
+    tau2: estimator of the between-study variance, or its value where that is known; without meaning for "equal" and
+    "fixed". weights: column of the user's weights of the mean; the numbers of the column take the place of
+    1 / (v + tau2), the variance stays honest.
     ci: rule of the interval of the mean; pi: rule of the prediction interval.
     i2: which definition of I2 is printed first (both are computed).
     level: confidence level of every interval, e.g. 0.95.
@@ -33,11 +39,29 @@ class PoolSpec(BaseModel):
 
     preset: Preset = "cochrane"
     model: Model = "random"
-    tau2: Tau2 = "REML"
+    tau2: Tau2 | GivenTau2 = "REML"
+    weights: str | None = None
     ci: MeanInterval = "HKSJ-wider"
     pi: PredictionInterval = "t(k-1)"
     i2: I2Definition = "tau2"
     level: Level = 0.95
+
+
+WITHOUT_TAU2 = ("equal", "fixed")
+
+
+def estimates_tau2(spec: PoolSpec) -> bool:
+    """Tell whether the model has a between-study variance (estimated, or given by the user)."""
+    return spec.model not in WITHOUT_TAU2
+
+
+def tau2_label(spec: PoolSpec) -> str:
+    """Return the word of the estimator of tau2, or the value that the user gave.
+
+    >>> tau2_label(PoolSpec()), tau2_label(PoolSpec(tau2=0.04))
+    ('REML', '0.0400, given')
+    """
+    return spec.tau2 if isinstance(spec.tau2, str) else f"{significant(spec.tau2)}, given"
 
 
 PRESETS: dict[str, dict[str, str]] = {
@@ -50,21 +74,29 @@ PRESETS: dict[str, dict[str, str]] = {
 def resolve_spec(preset: str = "cochrane", **choices: object) -> PoolSpec:
     """Resolve a preset and the choices that override it (None stands for "as the preset has it").
 
-    The equal-effects model has no tau2 to account for, so it takes the Wald interval unless told otherwise, and has no
-    prediction interval. Raises `OptionError` with every unknown word at once.
+    The equal- and fixed-effects models have no tau2 to account for, so they take the Wald interval unless told
+    otherwise, and have no prediction interval. IVhet takes the DerSimonian-Laird tau2 and the Wald interval, as it was
+    published. Raises `OptionError` with every unknown word at once.
     """
     if preset not in PRESETS:
         raise OptionError.unknown("preset", preset, PRESETS)
     values: dict[str, object] = {"preset": preset, **PRESETS[preset]}
-    if choices.get("model") == "equal":
+    model = choices.get("model")
+    if model in WITHOUT_TAU2:
         if choices.get("tau2") is not None or choices.get("pi") not in (None, "none"):
-            raise OptionError("model='equal' has no tau2 to estimate or to predict with; leave out tau2 and pi")
+            raise OptionError(f"model={model!r} has no tau2 to estimate or to predict with; leave out tau2 and pi")
         values |= {"ci": "Wald", "pi": "none", "i2": "Q"}
+    if model == "IVhet":
+        if choices.get("weights") is not None:
+            raise OptionError("model='IVhet' sets the weights itself; leave out weights, or use model='random'")
+        values |= {"tau2": "DL", "ci": "Wald", "pi": "none"}
+    if isinstance(choices.get("tau2"), bool):
+        raise OptionError(f"tau2={choices['tau2']!r}: a word or a number of at least 0 is needed")
     values |= {name: value for name, value in choices.items() if value is not None}
     try:
         return PoolSpec.model_validate(values)
     except ValidationError as error:
-        raise OptionError("; ".join(_words(problem) for problem in error.errors())) from None
+        raise OptionError("; ".join(dict.fromkeys(_words(problem) for problem in error.errors()))) from None
 
 
 def chosen(spec: PoolSpec) -> dict[str, Any]:
@@ -76,10 +108,23 @@ def chosen(spec: PoolSpec) -> dict[str, Any]:
 
 def _words(problem: ErrorDetails) -> str:
     """Word one problem that pydantic found: the option, the value, what is allowed and the likely intent."""
-    name, value = ".".join(map(str, problem["loc"])), problem["input"]
+    name, value = str(problem["loc"][0]), problem["input"]
+    if name == "tau2" and not _is_number(value):  # a word or a number: say what is wrong with what was meant
+        return str(OptionError.unknown(name, value, get_args(Tau2)))
+    if name == "tau2":
+        return f"{name}={value!r}: a given tau2 must be a number of at least 0"
     if problem["type"] == "extra_forbidden":
         return str(OptionError.unknown("option", name, PoolSpec.model_fields))
     if problem["type"] == "literal_error":
         allowed = get_args(PoolSpec.model_fields[name].annotation)
         return str(OptionError.unknown(name, value, map(str, allowed)))
     return f"{name}={value!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _is_number(value: object) -> bool:
+    """Tell whether something is a number or its text."""
+    try:
+        float(str(value))
+    except ValueError:
+        return False
+    return True

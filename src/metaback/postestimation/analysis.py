@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from metaback.effects.effect_sizes import NOT_STATED, EffectSizes
 from metaback.models.fitted import Fit, Fitted
 from metaback.models.pool import fit_pool
 from metaback.models.specs import PoolSpec
+from metaback.postestimation.assumed import assumed_r
 from metaback.postestimation.pools import summarise
 from metaback.postestimation.subgroups import subgroups
 from metaback.postestimation.summary import Analysis
@@ -20,25 +21,16 @@ def analyse(effects: EffectSizes, spec: PoolSpec) -> Analysis:
     fitted = fit_pool(effects, spec)
     everything = np.ones((1, effects.yi.size), dtype=bool)
     (overall,) = summarise(_as_batch(fitted), everything)
-    notes = (*overall.notes, *effects.notes, *_unstated(effects), *_left_out(effects))
-    return Analysis(fitted, replace(overall, notes=notes), subgroups(effects, spec))
+    assumed = assumed_r(effects, spec)
+    depends = assumed.notes if assumed else ()
+    notes = (*overall.notes, *depends, *effects.notes, *_unstated(effects), *_left_out(effects))
+    return Analysis(fitted, replace(overall, notes=notes), subgroups(effects, spec), assumed)
 
 
 def _as_batch(fitted: Fitted) -> Fitted:
     """Give a single fit a batch axis of one."""
     fit = fitted.fit
-    return replace(
-        fitted,
-        fit=Fit(
-            fit.beta[None],
-            fit.cov[None],
-            fit.theta[None],
-            fit.df[None],
-            fit.loglik[None],
-            fit.status[None],
-            fit.n_iter[None],
-        ),
-    )
+    return replace(fitted, fit=Fit(*(getattr(fit, part.name)[None] for part in fields(Fit))))
 
 
 def _unstated(effects: EffectSizes) -> list[str]:

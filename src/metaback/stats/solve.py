@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,8 @@ FLOOR = 1e-14  # steps below this share of v + tau2 are rounding
 MAX_STEPS = 200  # far above what a monotone Newton search needs; a row that reaches it is NOT_CONVERGED
 MAX_SPLITS = 80  # halvings of an interval of tau2 before its ends decide
 MESH = 4  # intervals of the first mesh of the search for peaks
-MESH_FEW = 12  # the same for few problems, where more points cost nothing
-FEW = 64  # problems below which a call costs more than its arithmetic
+MESH_FEW = 12  # the same for few effects, where more points cost nothing
+FEW = 1000  # effects below which a call costs more than its arithmetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Roots:
 
 @dataclass(frozen=True, slots=True)
 class Peaks:
-    """Local maxima of the restricted likelihood: one entry per peak, sorted by problem and tau2.
+    """Local maxima of a likelihood: one entry per peak, sorted by problem and tau2.
 
     row: problem of each peak; tau2: its place (0 when the maximum lies on the boundary); n_iter, converged as `Roots`.
     """
@@ -76,7 +76,10 @@ _FIELDS = ("t", "a", "b", "da", "db")
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """Score terms at points of tau2: log q2, log t1 and their derivatives; h = log q2 - log t1 has the score's sign."""
+    """Score terms at points of tau2: a = log q2, b = log of the trace (tr P, for the full likelihood tr W), slopes.
+
+    h = a - b has the sign of the score.
+    """
 
     t: Floats
     a: Floats
@@ -92,11 +95,12 @@ class _Ends:
         return _Ends(self.t[index], self.a[index], self.b[index], self.da[index], self.db[index])
 
 
-def _evaluate(problems: Problems, t: Floats) -> _Ends:
+def _evaluate(problems: Problems, t: Floats, restricted: bool) -> _Ends:
     """Evaluate the score terms at one tau2 per problem."""
     now = moments(problems, t)
+    trace, slope = (now.t1, now.t2) if restricted else (now.w1, now.w2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _Ends(t, np.log(now.q2), np.log(now.t1), -2 * now.q3 / now.q2, -now.t2 / now.t1)
+        return _Ends(t, np.log(now.q2), np.log(trace), -2 * now.q3 / now.q2, -slope / trace)
 
 
 def _crossing(fa: Floats, dfa: Floats, fb: Floats, dfb: Floats, width: Floats) -> tuple[Floats, Floats]:
@@ -119,13 +123,14 @@ def _one_signed(left: _Ends, right: _Ends) -> NDArray[np.bool_]:
     return negative | positive
 
 
-def find_peaks(problems: Problems) -> Peaks:
-    """Find every local maximum of the restricted likelihood in tau2 >= 0, the boundary included.
+def find_peaks(problems: Problems, *, restricted: bool = True) -> Peaks:
+    """Find every local maximum of the (restricted) likelihood in tau2 >= 0, the boundary included.
 
-    The score is (q2 - t1) / 2. Both terms are completely monotone, so their logarithms are convex: from values and
-    slopes at the ends of an interval one can certify that the score keeps its sign inside, or that q2 / t1 falls (at
-    most one peak) or rises (none). Intervals without a certificate are halved. Above v_max - 2 v_min the ratio always
-    falls, and above the unweighted sum of squares the score is negative, so the search region is bounded.
+    The score is (q2 - t1) / 2, of the full likelihood (q2 - w1) / 2. All terms are completely monotone, so their
+    logarithms are convex: from values and slopes at the ends of an interval one can certify that the score keeps its
+    sign inside, or that the ratio of its terms falls (at most one peak) or rises (none). Intervals without a
+    certificate are halved. Above v_max - 2 v_min the ratio always falls, and above the unweighted sum of squares the
+    score is negative (tr W > tr P), so the search region is bounded.
     """
     total = _upper(problems)
     spread = (problems.m > 0) & (total > FLOOR * problems.v_min)
@@ -133,7 +138,7 @@ def find_peaks(problems: Problems) -> Peaks:
     part = problems.take(live)
     v_max = np.where(np.isinf(part.v), 0.0, part.v).max(axis=0, initial=0.0)
     falls_from = np.maximum(v_max - 2 * part.v_min, 0.0)
-    row, left, right = _mesh(part, total[live])
+    row, left, right = _mesh(part, total[live], restricted)
     at_zero = left.t == 0
     edge_row = row[at_zero & (left.h <= 0)]
     brackets: list[tuple[Index, _Ends, _Ends]] = []
@@ -148,10 +153,10 @@ def find_peaks(problems: Problems) -> Peaks:
         if not row.size:
             break
         c = part.v_min[row]
-        middle = _evaluate(part.take(row), np.sqrt((left.t + c) * (right.t + c)) - c)
+        middle = _evaluate(part.take(row), np.sqrt((left.t + c) * (right.t + c)) - c, restricted)
         row = np.concatenate((row, row))
         left, right = _join(left, middle), _join(middle, right)
-    inner = _polish(part, *_gather(brackets))
+    inner = _polish(part, *_gather(brackets), restricted)
     edge = np.concatenate((live[edge_row], np.flatnonzero(~spread)))
     rows = np.concatenate((live[inner.row], edge))
     zeros = np.zeros(edge.size)
@@ -165,20 +170,25 @@ def find_peaks(problems: Problems) -> Peaks:
 def _upper(problems: Problems) -> Floats:
     """Return the unweighted residual sum of squares, above which the score is negative."""
     ones = np.where(np.isinf(problems.v), np.inf, 1.0)
-    flat = Problems(problems.y, ones, problems.X, problems.origin, problems.m, problems.v_min)
-    return moments(flat, np.zeros(problems.n)).q1
+    return moments(replace(problems, v=ones), np.zeros(problems.n)).q1
 
 
-def _mesh(part: Problems, upper: Floats) -> tuple[Index, _Ends, _Ends]:
+def _mesh(part: Problems, upper: Floats, restricted: bool) -> tuple[Index, _Ends, _Ends]:
     """Cut [0, upper] of every problem into intervals that grow with tau2 + v_min and evaluate their ends."""
     c = part.v_min
-    mesh = MESH_FEW if part.n < FEW else MESH
+    mesh = MESH_FEW if part.y.size < FEW else MESH
     share = np.arange(mesh + 1)[:, None] / mesh
     t = c * np.expm1(share * np.log1p(upper / c))
     t[0], t[-1] = 0.0, upper
     points = np.tile(np.arange(part.n), mesh + 1)
-    ends = _evaluate(part, t) if part.X is None else _evaluate(part.take(points), t.ravel())
-    ends = _Ends(*(getattr(ends, f).ravel() for f in _FIELDS))
+    if part.y.size >= FEW:
+        each = [_evaluate(part, at, restricted) for at in t]
+        ends = _Ends(*(np.concatenate([getattr(end, f) for end in each]) for f in _FIELDS))
+    elif part.X is None:
+        ends = _evaluate(part, t, restricted)
+        ends = _Ends(*(getattr(ends, f).ravel() for f in _FIELDS))
+    else:
+        ends = _evaluate(part.take(points), t.ravel(), restricted)
     cut = part.n
     return points[:-cut], ends.take(slice(0, -cut)), ends.take(slice(cut, None))
 
@@ -196,7 +206,7 @@ def _gather(brackets: list[tuple[Index, _Ends, _Ends]]) -> tuple[Index, _Ends, _
     return row, left, right
 
 
-def _polish(part: Problems, row: Index, left: _Ends, right: _Ends) -> Peaks:
+def _polish(part: Problems, row: Index, left: _Ends, right: _Ends, restricted: bool) -> Peaks:
     """Solve t1 / q2 = 1 inside each bracket: Newton's steps, bisection where one leaves the bracket.
 
     t1 / q2 is close to linear in tau2 (exactly so for equal variances).
@@ -210,7 +220,7 @@ def _polish(part: Problems, row: Index, left: _Ends, right: _Ends) -> Peaks:
         if not active.size:
             break
         here = row[active]
-        now = _evaluate(part.take(here), x[active])
+        now = _evaluate(part.take(here), x[active], restricted)
         up = now.h > 0
         low[active] = np.where(up, now.t, low[active])
         high[active] = np.where(up, high[active], now.t)

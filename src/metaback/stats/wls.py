@@ -6,7 +6,7 @@ n independent problems, so that sums over studies run over whole rows of memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ class Problems:
     y, v: (k, n) effects minus `origin`, variances; 0 and inf where masked, so that the weight of a gap is 0.
     X: (n, k, p) design or None for a mean alone; origin: (n,).
     m: (n,) residual degrees of freedom, number of studies minus p; v_min: (n,) smallest variance.
+    weights: (k, n) the user's weights of the mean, or None for those of least squares.
+    constant: (n,) which column of X is constant, -1 where none is. Where one is, the other columns stand as their
+    differences from the heaviest study's values `shift` (n, p): years lose no digits to the year 0.
     """
 
     y: Floats
@@ -32,6 +35,9 @@ class Problems:
     origin: Floats
     m: Floats
     v_min: Floats
+    weights: Floats | None = None
+    constant: NDArray[np.intp] | None = None
+    shift: Floats | None = None
 
     @property
     def n(self) -> int:
@@ -46,16 +52,20 @@ class Problems:
     def take(self, index: NDArray[np.intp] | slice) -> Problems:
         """Select problems (with repeats if the index repeats)."""
         X = None if self.X is None else self.X[index]
+        constant = None if self.constant is None else self.constant[index]
+        shift = None if self.shift is None else self.shift[index]
+        weights = None if self.weights is None else self.weights[:, index]
         y, v = self.y[:, index], self.v[:, index]
-        return Problems(y, v, X, self.origin[index], self.m[index], self.v_min[index])
+        return Problems(y, v, X, self.origin[index], self.m[index], self.v_min[index], weights, constant, shift)
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
     """Quadratic forms and traces of P at one tau2 per problem, each (n,).
 
-    q1 = y'Py (generalised Q), q2 = y'PPy, q3 = y'PPPy, t1 = tr P, t2 = tr PP. All are completely monotone in tau2:
-    positive, decreasing, convex in the logarithm; dq1/dtau2 = -q2, dq2/dtau2 = -2 q3, dt1/dtau2 = -t2.
+    q1 = y'Py (generalised Q), q2 = y'PPy, q3 = y'PPPy, t1 = tr P, t2 = tr PP, w1 = tr W, w2 = tr WW. All are
+    completely monotone in tau2: positive, decreasing, convex in the logarithm; dq1/dtau2 = -q2, dq2/dtau2 = -2 q3,
+    dt1/dtau2 = -t2, dw1/dtau2 = -w2.
     """
 
     q1: Floats
@@ -63,6 +73,8 @@ class Moments:
     q3: Floats
     t1: Floats
     t2: Floats
+    w1: Floats
+    w2: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,7 @@ class Coefficients:
     sum_log: Floats
 
 
-def prepare(y: Floats, v: Floats, mask: Bools, X: Floats | None = None) -> Problems:
+def prepare(y: Floats, v: Floats, mask: Bools, X: Floats | None = None, weights: Floats | None = None) -> Problems:
     """Put a batch `(n, k)` into the order and origin that keep digits; what is masked has no influence."""
     k = y.shape[1]
     v = np.where(mask, v, np.inf).T
@@ -92,12 +104,46 @@ def prepare(y: Floats, v: Floats, mask: Bools, X: Floats | None = None) -> Probl
         order[0] = first
     else:
         order = np.argsort(v, axis=0, kind="stable")
-        X = np.take_along_axis(np.where(mask[..., None], X, 0.0), order.T[..., None], axis=1)
     y, v = np.take_along_axis(y, order, axis=0), np.take_along_axis(v, order, axis=0)
-    origin = y[0].copy() if X is None else np.zeros(y.shape[1])
-    y = np.where(np.isinf(v), 0.0, y - origin)
+    own = None if weights is None else np.take_along_axis(np.where(mask, weights, 0.0).T, order, axis=0)
+    v_min = np.where(np.isinf(v[0]), 1.0, v[0])
     m = mask.sum(axis=1) - (1.0 if X is None else float(X.shape[-1]))
-    return Problems(y, v, X, origin, m, np.where(np.isinf(v[0]), 1.0, v[0]))
+    if X is None:
+        origin = y[0].copy()
+        return Problems(np.where(np.isinf(v), 0.0, y - origin), v, None, origin, m, v_min, own)
+    known = ~np.isinf(v).T
+    X = np.take_along_axis(np.where(mask[..., None], X, 0.0), order.T[..., None], axis=1)
+    X, constant, shift = _centred(X, known)
+    origin = np.where(constant >= 0, y[0], 0.0)
+    return Problems(np.where(known.T, y - origin, 0.0), v, X, origin, m, v_min, own, constant, shift)
+
+
+def _centred(X: Floats, known: Bools) -> tuple[Floats, NDArray[np.intp], Floats]:
+    """Subtract the first study's values from all columns but a constant one, where there is one (-1 where not)."""
+    first = X[:, 0, :]
+    flat = ((first[:, None] == X) | ~known[..., None]).all(axis=1) & (first != 0)
+    constant = np.where(flat.any(axis=1), flat.argmax(axis=1), -1)
+    column = np.arange(X.shape[-1])[None]
+    moved = np.not_equal(column, constant[:, None]) & (constant >= 0)[:, None]
+    shift = np.where(moved, first, 0.0)
+    return np.where(known[..., None], X - shift[:, None], 0.0), constant, shift
+
+
+def full_rank(problems: Problems) -> Bools:
+    """Tell which problems have a design of full column rank, (n,).
+
+    Columns are scaled to unit length, after the shift; singular values below what rounding of the raw columns can
+    make count as 0. A design whose columns were shifted is judged by the spread of its columns, not by their size.
+    """
+    if problems.X is None or not problems.n:
+        return np.ones(problems.n, dtype=bool)
+    X, shift = problems.X, problems.shift
+    norm = np.sqrt((X**2).sum(axis=1))
+    raw = np.abs(X).max(axis=1) + (0.0 if shift is None else np.abs(shift))
+    scale = np.where(norm > 0, norm, 1.0)
+    noise = (np.finfo(float).eps * X.shape[1] * np.maximum(raw / scale, 1.0)).max(axis=-1)
+    values = np.linalg.svd(X / scale[:, None], compute_uv=False)
+    return (norm > 0).all(axis=-1) & (values.shape[-1] >= problems.p) & (values[:, -1] > noise * values[:, 0])
 
 
 def moments(problems: Problems, tau2: Floats) -> Moments:
@@ -126,7 +172,27 @@ def _moments_mean(problems: Problems, tau2: Floats) -> Moments:
     d = u - _dot(w, u) / total
     t1 = ((w0 + total) * sum1 - sum2) / total
     t2 = (w0 * sum1 / total) ** 2 + sum2 - 2 * sum3 / total + (2 * w0**2 + sum2) * sum2 / total**2
-    return Moments(_dot(u, r), _dot(u, u), _dot(w * d, d), t1, t2)
+    return Moments(_dot(u, r), _dot(u, u), _dot(w * d, d), t1, t2, total, w0 * w0 + sum2)
+
+
+def diagonal(problems: Problems, tau2: Floats) -> Floats:
+    """Return the diagonal of P at `tau2` (n,), shape (k, n): w_i (1 - leverage of study i); 0 where masked."""
+    if problems.X is None:
+        w = 1 / (problems.v + tau2)
+        rest = w[1:].sum(axis=0)
+        total = w[0] + rest
+        out = w * (total - w) / total
+        out[0] = w[0] * rest / total
+        return out
+    w, q, _ = _factor(problems, tau2)
+    return (w * (1 - np.einsum("nkp,nkp->nk", q, q))).T
+
+
+def reweighted(problems: Problems, a: Floats) -> Problems:
+    """Return the problems with weights a (k, n) at tau2 = 0 in place of 1 / v; a weight of 0 takes a study out."""
+    with np.errstate(divide="ignore"):
+        v = np.where(np.isinf(problems.v), np.inf, 1 / a)
+    return replace(problems, v=v)
 
 
 def _factor(problems: Problems, tau2: Floats) -> tuple[Floats, Floats, Floats]:
@@ -144,17 +210,14 @@ def _moments_design(problems: Problems, tau2: Floats) -> Moments:
     w, q, _ = _factor(problems, tau2)
     root = np.sqrt(w)
 
-    def project(b: Floats) -> Floats:
-        inner = np.einsum("nkp,nk->np", q, b)
-        return b - np.einsum("nkp,np->nk", q, inner)
-
-    e = project(root * problems.y.T)
+    e, _ = _project(q, root * problems.y.T)
     u = root * e
-    f = project(root * u)
+    f, _ = _project(q, root * u)
     h = np.einsum("nkp,nkp->nk", q, q)
     inner = np.einsum("nkp,nk,nkq->npq", q, w, q)
     t2 = (w * w * (1 - 2 * h)).sum(-1) + (inner * inner).sum((-1, -2))
-    return Moments((e * e).sum(-1), (u * u).sum(-1), (f * f).sum(-1), (w * (1 - h)).sum(-1), t2)
+    t1 = (w * (1 - h)).sum(-1)
+    return Moments((e * e).sum(-1), (u * u).sum(-1), (f * f).sum(-1), t1, t2, w.sum(-1), (w * w).sum(-1))
 
 
 def coefficients(problems: Problems, tau2: Floats) -> Coefficients:
@@ -171,19 +234,68 @@ def coefficients(problems: Problems, tau2: Floats) -> Coefficients:
         cov = (1 / total)[:, None, None]
         return Coefficients((problems.origin + mean)[:, None], cov, q1, np.log(total), np.log(count), sum_log)
     w, q, r = _factor(problems, tau2)
-    z = np.sqrt(w) * problems.y.T
+    root = np.sqrt(w)
+    z = root * problems.y.T
     right: Floats = np.einsum("nkp,nk->np", q, z)
     beta = np.asarray(np.linalg.solve(r, right[..., None]), dtype=float)[..., 0]
-    e = z - np.einsum("nkp,np->nk", q, np.einsum("nkp,nk->np", q, z))
+    e = z - root * np.einsum("nkp,np->nk", problems.X, beta)
+    e, right = _project(q, e)  # once more on what is left: digits that the first pass lost
+    beta = beta + np.asarray(np.linalg.solve(r, right[..., None]), dtype=float)[..., 0]
     inverse = np.asarray(np.linalg.inv(r), dtype=float)
     cov = np.einsum("npq,nrq->npr", inverse, inverse)
     logdet = 2 * np.log(np.abs(np.diagonal(r, axis1=-2, axis2=-1))).sum(-1)
     plain = np.linalg.qr(problems.X, mode="r")
     logdet_x = 2 * np.log(np.abs(np.diagonal(plain, axis1=-2, axis2=-1))).sum(-1)
+    beta, cov = _unshifted(problems, beta, cov)
     return Coefficients(beta, cov, (e * e).sum(-1), logdet, logdet_x, sum_log)
 
 
-def shares(v: Floats, mask: Bools, tau2: Floats) -> Floats:
-    """Return each study's share of the mean, (n, k), rows summing to 1; 0 where masked."""
-    w = np.where(mask, 1 / (np.where(mask, v, 1.0) + tau2[:, None]), 0.0)
+def _project(q: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """Return what is left of b (n, k) beside the columns of q (n, k, p), and its share of each column."""
+    inner: Floats = np.einsum("nkp,nk->np", q, b)
+    return b - np.einsum("nkp,np->nk", q, inner), inner
+
+
+def _unshifted(problems: Problems, beta: Floats, cov: Floats) -> tuple[Floats, Floats]:
+    """Return coefficients and covariance for the columns and effects as they came (see `Problems.shift`)."""
+    X, constant, shift = problems.X, problems.constant, problems.shift
+    if X is None or constant is None or shift is None:
+        return beta, cov
+    has, rows = constant >= 0, np.arange(problems.n)
+    level = np.where(has, X[rows, 0, constant], 1.0)
+    back = np.broadcast_to(np.eye(problems.p), cov.shape).copy()
+    back[rows, constant] -= np.where(has[:, None], shift / level[:, None], 0.0)
+    beta = np.einsum("npq,nq->np", back, beta)
+    beta[rows, constant] += np.where(has, problems.origin / level, 0.0)
+    return beta, back @ cov @ back.swapaxes(-1, -2)
+
+
+def with_weights(problems: Problems, fit: Coefficients, tau2: Floats) -> Coefficients:
+    """Return the fit with the point and the covariance of the user's weights; all else stays that of least squares.
+
+    For a mean sum a y / sum a with variance sum a^2 (v + tau2) / (sum a)^2; with a design (X'AX)^-1 X'A y and its
+    sandwich. A weight may be 0. Source: Rice, Higgins & Lumley 2018; same as `metafor::rma(weights=)`.
+    """
+    if problems.weights is None:
+        return fit
+    with np.errstate(invalid="ignore"):
+        total_v = np.where(np.isinf(problems.v), 0.0, problems.v + tau2)
+    if problems.X is None:
+        share = problems.weights / problems.weights.sum(axis=0)
+        beta = (problems.origin + _dot(share, problems.y))[:, None]
+        return replace(fit, beta=beta, cov=_dot(share * share, total_v)[:, None, None])
+    a, q, r = _factor(reweighted(problems, problems.weights), np.zeros(problems.n))
+    hat: Floats = np.einsum("npq,nkq->npk", np.asarray(np.linalg.inv(r), dtype=float), q * np.sqrt(a)[..., None])
+    beta = np.einsum("npk,kn->np", hat, problems.y)
+    beta, cov = _unshifted(problems, beta, np.einsum("npk,kn,nqk->npq", hat, total_v, hat))
+    return replace(fit, beta=beta, cov=cov)
+
+
+def shares(v: Floats, mask: Bools, tau2: Floats, weights: Floats | None = None) -> Floats:
+    """Return each study's share of the mean, (n, k), rows summing to 1; 0 where masked.
+
+    weights: (n, k) the user's weights, or None for 1 / (v + tau2).
+    """
+    own = 1 / (np.where(mask, v, 1.0) + tau2[:, None]) if weights is None else weights
+    w = np.where(mask, own, 0.0)
     return w / w.sum(axis=-1, keepdims=True)
