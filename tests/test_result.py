@@ -188,6 +188,11 @@ def test_two_unknown_words_are_told_together() -> None:
         mb.pool(mb.load_dataset("backpain"), tau2="x", ci="y")
 
 
-def test_opposite_directions_are_not_pooled() -> None:
-    with pytest.raises(mb.DataError, match="higher is better"):
-        mb.pool(mb.load_dataset("backpain"), measure="MD")
+def test_rows_that_point_the_other_way_are_turned_and_told() -> None:
+    res = mb.pool(mb.load_dataset("backpain"), measure="MD")
+    flags = mb.load_dataset("backpain").flags("higher_is_better")
+    usual = sum(map(bool, flags)) * 2 > len(flags)
+    turned = [fix for fix, flag in zip(res.effects.corrections, flags, strict=True) if flag is not usual and fix]
+    assert turned
+    assert all("turned, so that" in fix for fix in turned)
+    assert any("were turned so that" in note for note in res.notes)

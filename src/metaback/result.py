@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
 
 from metaback.data.read import read_trials
 from metaback.data.roles import recognise
 from metaback.data.trials import Source, Trials
+from metaback.effects.choices import EffectWords, effect_choices
 from metaback.effects.compute import effect_sizes
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import OptionError
@@ -21,7 +22,7 @@ from metaback.postestimation.analysis import analyse
 from metaback.postestimation.summary import Analysis, Heterogeneity, Subgroups
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
 from metaback.report.card import card_html
-from metaback.report.frames import pooled_frame, studies_frame
+from metaback.report.frames import grid_frame, pooled_frame, studies_frame
 from metaback.report.methods import methods_text
 from metaback.report.records import analysis_record
 from metaback.report.text import summary_text
@@ -113,11 +114,17 @@ class Result:
         """Return the pools of the subgroups and the test of their differences."""
         return self.analysis.subgroups
 
+    @property
+    def r_grid(self) -> pd.DataFrame:
+        """Return one row per assumed pre-post correlation with the pool under it; no rows where none was asked for."""
+        return grid_frame(self.analysis)
+
     def to_frame(self, *, transform: str | None = None) -> pd.DataFrame:
         """Return one tidy row per pool (overall, then subgroups).
 
-        transform: None leaves numbers on the analysis scale (column `scale` says which); "natural" turns logs into
-        ratios.
+        transform: None leaves numbers on the analysis scale (column `scale` says which); "natural" carries them back:
+        logs to ratios, logits to proportions, Fisher's z to correlations; "percent" makes a proportion a percentage
+        and a ratio the percent change that it stands for.
         """
         return pooled_frame(self.analysis, transform=transform)
 
@@ -216,6 +223,7 @@ def pool(
     effect: str | None = None,
     se: str | None = None,
     study: str | None = None,
+    **choices: Unpack[EffectWords],
 ) -> Result:
     """Pool effects: y_i = mu + u_i + e_i with u_i ~ N(0, tau2) and e_i ~ N(0, v_i).
 
@@ -227,6 +235,8 @@ def pool(
     pi: "none", "z", "t(k-1)", "t(k-2)". level: in (0, 1).
     by: column of subgroups, each pooled with its own tau2. effect, se, study: columns of a frame that hold effects on
     the analysis scale (log for ratios), their standard errors and the labels of the studies (numbered without).
+    choices: how effects are computed, as in `effect_sizes`: options, r, r_grid, mixed_scores, instruments,
+    higher_is_better.
 
     With one study the result is that study's own and a note says so. Raises `DataError` for a bad table,
     `OptionError` for an unknown word, `EstimationError` when no row has an effect.
@@ -238,15 +248,24 @@ def pool(
     (0.2542, 2.5204)
     """
     spec = resolve_spec(preset, model=model, tau2=tau2, ci=ci, pi=pi, level=level)
+    said = effect_choices(**choices).words()
     if isinstance(data, EffectSizes):
+        _refuse_late(said)
         effects, source = data, Source(data.source, "", len(data.labels), 0, {})
     else:
-        trials = data if isinstance(data, Trials) else _read_frame(data, effect, se, study)
-        effects, source = effect_sizes(trials, measure=measure, preset=preset, by=by), trials.source
+        trials = data if isinstance(data, Trials) else checked_trials(data, effect, se, study)
+        effects, source = effect_sizes(trials, measure=measure, preset=preset, by=by, **said), trials.source
     return Result(analyse(effects, spec), source)
 
 
-def _read_frame(frame: Any, effect: str | None, se: str | None, study: str | None) -> Trials:
+def _refuse_late(said: EffectWords) -> None:
+    """Refuse choices about effects that are computed already."""
+    late = [name for name, value in said.items() if value or value is False]
+    if late:
+        raise OptionError(f"the effects are computed already; say {', '.join(late)} to effect_sizes")
+
+
+def checked_trials(frame: Any, effect: str | None, se: str | None, study: str | None) -> Trials:
     """Check a table with the columns that were named; without labels the rows of a frame are numbered."""
     named = {"yi": effect, "sei": se, "study": study}
     roles = {role: column for role, column in named.items() if column is not None}
@@ -274,11 +293,13 @@ def pool_table(
     ci: str | None = None,
     pi: str | None = None,
     level: float | None = None,
+    **choices: Unpack[EffectWords],
 ) -> Results:
     """Pool every outcome x comparison of a table, with its strata as subgroups, as `metaback pool` does.
 
     data: checked trials, a frame or a file. outcome, compare: narrow to one outcome and one pair of treatments; rows
-    that name the pair the other way round are turned. by: another column of subgroups. The rest as in `pool`.
+    that name the pair the other way round are turned. by: another column of subgroups. The rest, `choices` among it,
+    as in `pool`.
 
     >>> import metaback as mb
     >>> [res.k for res in pool_table(mb.load_dataset("backpain"), outcome="pain")]
@@ -286,6 +307,6 @@ def pool_table(
     """
     trials = data if isinstance(data, Trials) else read_trials(data)
     spec = resolve_spec(preset, model=model, tau2=tau2, ci=ci, pi=pi, level=level)
-    table = analyse_table(trials, spec, Request(outcome, compare, by, measure))
+    table = analyse_table(trials, spec, Request(outcome, compare, by, measure, effect_choices(**choices)))
     items = tuple(Result(analysis, trials.source) for analysis in table.analyses)
     return Results(items, table.unpooled, trials.source, spec)

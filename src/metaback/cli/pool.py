@@ -17,6 +17,8 @@ from rich.table import Table
 from metaback.bundle import write_report
 from metaback.data.read import read_trials
 from metaback.data.trials import Trials
+from metaback.effects.choices import EffectChoices, effect_choices
+from metaback.effects.instruments import read_instrument_file
 from metaback.errors import FileError
 from metaback.models.specs import PRESETS, MeanInterval, Model, PoolSpec, PredictionInterval, Tau2, resolve_spec
 from metaback.postestimation.summary import Analysis
@@ -42,6 +44,32 @@ class Pair(click.ParamType[tuple[str, str]]):
         if not colon or not first.strip() or not second.strip():
             self.fail(f"{value!r} is not a pair of treatments; write them as A:B", param, ctx)
         return first.strip(), second.strip()
+
+
+class Convention(click.ParamType[tuple[str, str]]):
+    """A name and a word with an equals sign between them."""
+
+    name = "NAME=WORD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Split at the equals sign."""
+        name, sign, word = str(value).partition("=")
+        if not sign or not name.strip() or not word.strip():
+            self.fail(f"{value!r} is not a convention; write it as vtype=LS", param, ctx)
+        return name.strip(), word.strip()
+
+
+class Numbers(click.ParamType[tuple[float, ...]]):
+    """Numbers with commas between them."""
+
+    name = "R,R,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Split at the commas."""
+        try:
+            return tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers; write it as 0.3,0.5,0.7", param, ctx)
 
 
 def _choice(words: Any) -> click.Choice[str]:
@@ -81,6 +109,24 @@ def _choice(words: Any) -> click.Choice[str]:
 @click.option("--ci", type=_choice(MeanInterval), help="Interval of the mean.")
 @click.option("--pi", type=_choice(PredictionInterval), help="Prediction interval.")
 @click.option("--level", type=float, help="Confidence level, e.g. 0.95.")
+@click.option(
+    "--option",
+    "conventions",
+    type=Convention(),
+    multiple=True,
+    help="Convention of the measure, e.g. vtype=LS. Repeatable.",
+)
+@click.option("--r", type=float, help="Pre-post correlation to assume where it is not known.")
+@click.option("--r-grid", type=Numbers(), help="Pool again under these correlations, e.g. 0.3,0.5,0.7,0.9.")
+@click.option("--mixed-scores", help="Why SMDs of change and of final scores may be pooled; goes into the report.")
+@click.option(
+    "--instruments",
+    type=click.Path(path_type=Path),
+    help='JSON file of facts by instrument: {"VAS": {"higher_is_better": false, "low": 0, "high": 100}}.',
+)
+@click.option(
+    "--higher-is-better/--lower-is-better", default=None, help="Direction of effects.  [default: that of most rows]"
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def command(table: Path, **options: Any) -> None:
     """Pool every outcome and comparison of TABLE (CSV) and write a report that anyone can check.
@@ -98,7 +144,7 @@ def command(table: Path, **options: Any) -> None:
     """
     spec = resolve_spec(options["preset"], **{name: options[name] for name in ("model", "tau2", "ci", "pi", "level")})
     trials = read_trials(table)
-    request = Request(options["outcome"], options["compare"], options["by"], options["measure"])
+    request = Request(options["outcome"], options["compare"], options["by"], options["measure"], _choices(options))
     with _progress(options["quiet"]) as tell:
         done = analyse_table(trials, spec, request, tell)
         report = options["output"] == "report"
@@ -109,6 +155,17 @@ def command(table: Path, **options: Any) -> None:
         click.echo(_text(done))
     elif not options["quiet"]:
         _show(done, options["out"], len(names))
+
+
+def _choices(options: dict[str, Any]) -> EffectChoices:
+    """Return what was said about how effects are computed."""
+    names = ("r", "r_grid", "mixed_scores", "higher_is_better")
+    path = options["instruments"]
+    return effect_choices(
+        options=dict(options["conventions"]),
+        instruments=None if path is None else read_instrument_file(path),
+        **{name: options[name] for name in names},
+    )
 
 
 def _write(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from metaback.data.trials import Trials
 from metaback.effects.routes import Bools, Draft, Floats, from_analysis_scale, from_printed
-from metaback.errors import OptionError, Problem
+from metaback.errors import FileError, OptionError, Problem
 from metaback.stats.measures import MEASURES, raw_roles
 
 RESCALED = "MD"  # the measure whose effects can be carried to the units of an instrument
@@ -32,6 +34,19 @@ class Instrument:
     high: float | None = None
     sd: float | None = None
     mid: float | None = None
+
+
+def read_instrument_file(path: Path) -> Mapping[str, Any]:
+    """Return the facts of a JSON file, one object per instrument, unchecked; raise `FileError` where it is none."""
+    try:
+        found: object = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise FileError(f"cannot read '{path}': {error.strerror or error}") from error
+    except ValueError as error:
+        raise FileError(f"'{path}' is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise FileError(f"'{path}' must hold one object with the names of the instruments")
+    return cast("dict[str, Any]", found)
 
 
 def read_instruments(given: Mapping[str, Any] | None) -> dict[str, Instrument]:

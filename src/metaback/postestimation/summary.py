@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaback.models.fitted import Estimate, Fitted
+from metaback.postestimation.assumed import AssumedR
 
 Floats = NDArray[np.float64]
 
@@ -74,8 +75,12 @@ class Subgroups:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """One finished comparison: what figures and reports are made from."""
+    """One finished comparison: what figures and reports are made from.
+
+    assumed: the pool under other pre-post correlations, None where none was assumed.
+    """
 
     fitted: Fitted
     overall: PoolSummary
     subgroups: Subgroups | None
+    assumed: AssumedR | None = None

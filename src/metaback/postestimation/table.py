@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from metaback.data.comparisons import Comparison, comparisons
 from metaback.data.trials import Trials
+from metaback.effects.choices import EffectChoices
 from metaback.effects.compute import effect_sizes
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import DataError, Problem
@@ -20,13 +21,13 @@ STRATA = "stratum"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of a table: None stands for "whatever the table holds"; `options` override measure conventions."""
+    """What is asked of a table: None stands for "whatever the table holds"; `choices` say how effects are computed."""
 
     outcome: str | None = None
     compare: tuple[str, str] | None = None
     by: str | None = None
     measure: str | None = None
-    options: tuple[tuple[str, str], ...] = ()
+    choices: EffectChoices = field(default_factory=EffectChoices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,9 @@ def _effects(comparison: Comparison, spec: PoolSpec, request: Request) -> Effect
         trials,
         measure=request.measure,
         preset=spec.preset,
-        options=dict(request.options),
         compare=pair if all(pair) else None,
         by=by,
+        **request.choices.words(),
     )
     pooled = {label for label, ok in zip(effects.by or (), effects.estimable, strict=bool(effects.by)) if ok}
     return effects if request.by or len(pooled) > 1 else replace(effects, by=None, by_name=None)
