@@ -272,7 +272,7 @@ def test_a_signature_is_made_of_roles(key: str) -> None:
     assert facts.scale in {"linear", "log"}
     assert back(facts.back).key == facts.back
     assert set(raw_roles(key)) <= set(ROLES)
-    assert bool(raw_roles(key)) or key == "GEN"
+    assert bool(raw_roles(key)) or key in {"GEN", "HR", "HD"}
 
 
 @pytest.mark.parametrize(("key", "options"), TWO_ARMS)

@@ -185,7 +185,8 @@ def test_the_name_of_a_measure_may_be_written_in_any_case(word: str) -> None:
         ([PRINTED | {"measure": "or"}], "OR"),
         ([PRINTED | {"measure": "SMD"}, PRINTED | {"measure": "OR"}], "SMD"),
         ([COUNTS | {"measure": "OR"}, COUNTS | {"measure": ""}], "OR"),
-        ([{"yi": 0.1, "vi": 0.2, "measure": "HR"}], "GEN"),
+        ([{"yi": 0.1, "vi": 0.2, "measure": "XR"}], "GEN"),
+        ([{"yi": 0.1, "vi": 0.2, "measure": "HR"}], "HR"),
     ],
 )
 def test_the_measure_that_is_chosen(rows: list[dict[str, Any]], measure: str) -> None:
@@ -194,8 +195,8 @@ def test_the_measure_that_is_chosen(rows: list[dict[str, Any]], measure: str) ->
 
 
 def test_a_measure_that_is_not_known_is_not_pooled_as_something_else() -> None:
-    with pytest.raises(DataError, match="HR is not a measure"):
-        effects(RATIO | {"measure": "HR"})
+    with pytest.raises(DataError, match="XR is not a measure"):
+        effects(RATIO | {"measure": "XR"})
     with pytest.raises(OptionError, match="the rows name OR and RR; choose one"):
         effects(RATIO | {"measure": "OR"}, RATIO | {"measure": "RR"})
 

@@ -101,8 +101,8 @@ def phi_coefficient(
 @measure(
     Measure(
         "ZPHI",
-        "Phi coefficient, Fisher's z",
-        "z(φ)",
+        "Phi coefficient",
+        "φ",
         "linear",
         "counts",
         CORRECTION,
@@ -294,8 +294,8 @@ def tetrachoric_correlation(
 @measure(
     Measure(
         "ZTET",
-        "Tetrachoric correlation, Fisher's z",
-        "z(r)",
+        "Tetrachoric correlation",
+        "r",
         "linear",
         "counts",
         CORRECTION,

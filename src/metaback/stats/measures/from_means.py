@@ -142,8 +142,8 @@ def point_biserial(
 @measure(
     Measure(
         "ZPB",
-        "Point-biserial correlation, Fisher's z",
-        "z",
+        "Point-biserial correlation",
+        "r",
         "linear",
         "means",
         undefined=f"ZPB needs {PEOPLE}",
@@ -209,8 +209,8 @@ def biserial(mean_1: Floats, sd_1: Floats, n_1: Floats, mean_2: Floats, sd_2: Fl
 @measure(
     Measure(
         "ZBIS",
-        "Biserial correlation, Fisher's z",
-        "z",
+        "Biserial correlation",
+        "r",
         "linear",
         "means",
         undefined=f"ZBIS needs {PEOPLE}, and a biserial correlation between −1 and 1",

@@ -1,4 +1,4 @@
-"""Effects that come ready-made, of a measure that the table does not name."""
+"""Effects that come ready-made: hazards, and measures that the table does not name."""
 
 from __future__ import annotations
 
@@ -15,3 +15,21 @@ def generic() -> Computed:
     """
     empty = np.zeros(0)
     return Computed(empty, empty, empty.astype(bool), empty.astype(bool))
+
+
+@measure(
+    Measure("HR", "Hazard ratio", "HR", "log", "none", formula="the hazard ratio as reported", back="exp"),
+    cite="tierney2007",
+)
+@measure(
+    Measure("HD", "Hazard difference", "HD", "linear", "none", formula="the hazard difference as reported"),
+    cite="tierney2007",
+)
+def hazards() -> Computed:
+    """Return nothing: the hazards of two groups need the times of all events, so each row brings its own effect.
+
+    A hazard ratio is analysed as its logarithm: printed ratios with their intervals are put on the log scale. Source:
+    Tierney et al. 2007, also for what papers report instead (the conversions `log-hr-from-logrank`, `log-hr-from-p`).
+    Same as `metafor::escalc(measure="HR", yi=, vi=)`.
+    """
+    return generic()
