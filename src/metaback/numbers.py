@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
+_EQUAL = 1e-9  # weights that differ by less than this share are equal to a reader
 MINUS = "\u2212"
 ABSENT = "\u2013"
 
@@ -81,7 +83,13 @@ def df_text(df: float) -> str:
 
 
 def percent_weights(weights: Sequence[float], digits: int = 1) -> list[float]:
-    """Round weights to percentages that sum to exactly 100 by the largest-remainder rule; absent weights stay nan."""
+    """Round weights to percentages that sum to exactly 100 by the largest-remainder rule; absent weights stay nan.
+
+    Where that rule would print equal weights a unit apart, each is rounded by itself, and the sum can miss 100.
+
+    >>> percent_weights([1.0, 2.0, 3.0]), percent_weights([1.0, 1.0, 1.0])
+    ([16.7, 33.3, 50.0], [33.3, 33.3, 33.3])
+    """
     total = math.fsum(w for w in weights if math.isfinite(w))
     if not total > 0:
         return [math.nan for _ in weights]
@@ -92,6 +100,9 @@ def percent_weights(weights: Sequence[float], digits: int = 1) -> list[float]:
     order = sorted((i for i, e in enumerate(exact) if math.isfinite(e)), key=lambda i: (floors[i] - exact[i], i))
     for i in order[:short]:
         floors[i] += 1
+    by_size = sorted((e, f) for e, f in zip(exact, floors, strict=True) if math.isfinite(e))
+    if any(f != g and math.isclose(d, e, rel_tol=_EQUAL) for (d, f), (e, g) in pairwise(by_size)):
+        floors = [math.floor(round(e, 9) + 0.5) if math.isfinite(e) else 0 for e in exact]
     return [f / unit if math.isfinite(e) else math.nan for f, e in zip(floors, exact, strict=True)]
 
 
@@ -135,6 +146,15 @@ def parse_local(text: str, decimal: str) -> tuple[float, str] | None:
         return None
     value = parse_number(plain.replace(grouped["mark"], "").replace(decimal, "."))
     return None if value is None else (value, grouped["mark"])
+
+
+def as_given(value: float) -> str:
+    """Write a number of a table as shortly as it can be, with a true minus sign: `2.5`, `12`, a dash where there is none.
+
+    >>> as_given(-2.50), as_given(12.0), as_given(0.1 + 0.2)
+    ('\u22122.5', '12', '0.3')
+    """
+    return f"{value + 0.0:.12g}".replace("-", MINUS) if math.isfinite(value) else ABSENT
 
 
 def written(value: float, digits: int = 12) -> float | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from metaback.data.read import read_trials
 from metaback.data.trials import Trials
+from metaback.effects.account import account
 from metaback.effects.choices import EffectChoices, effect_choices
 from metaback.effects.direction import Direction, decide, listed, reverse_counts, turn
 from metaback.effects.effect_sizes import NOT_STATED, Context, CorrelationGrid, EffectSizes
@@ -24,17 +25,28 @@ from metaback.effects.instruments import (
     scale_facts,
     unused,
 )
+from metaback.effects.known import known_numbers, swap_known
 from metaback.effects.presets import MEASURE_PRESETS
-from metaback.effects.routes import Bools, Draft, Floats, explain, from_analysis_scale, from_printed, from_raw
+from metaback.effects.routes import (
+    Bools,
+    Draft,
+    Floats,
+    explain,
+    from_analysis_scale,
+    from_d,
+    from_derived,
+    from_printed,
+    from_tests,
+)
 from metaback.effects.standardisers import Standardised, standardised
+from metaback.effects.ways import CONVENTIONS, derivation
 from metaback.errors import DataError, OptionError, Problem, suggestion
 from metaback.stats.measures import MEASURES, about, raw_roles
 from metaback.stats.measures.family import defaults, option_names
 
 SHOWN = ("n_1", "mean_1", "sd_1", "n_2", "mean_2", "sd_2", "events_1", "events_2")
 SWAPPED = "arms swapped"
-CORRELATIONS = ("r", "r_1", "r_2")  # of two measurements of the same people
-REPEATED = ("paired means", "pre-post")  # kinds of raw numbers in which they are that
+REPEATED = ("paired means", "pre-post")  # kinds of raw numbers with two measurements of the same people
 
 
 def effect_sizes(
@@ -120,11 +132,14 @@ class _Ask:
 class _Rows:
     """The rows with their effects: inputs as shown, what is known of their scores, and what to tell of them all.
 
+    known: all numbers of the table that a derivation may take. computed: (k,) rows computed from raw numbers.
     changes: (k,) rows whose means and SDs are those of changes; rests: those that rest on the assumed correlation.
     """
 
     draft: Draft
     inputs: dict[str, Floats]
+    known: Mapping[str, Floats]
+    computed: Bools
     changes: Bools
     rests: Bools
     scores: Standardised
@@ -140,40 +155,71 @@ def _rows(trials: Trials, ask: _Ask, r: float | None) -> _Rows:
     inputs |= {role: ask.facts[role] for role in needed(key) if role in ask.facts}
     _add_totals(trials, inputs)
     flip = _flipped(trials, ask.pair)
-    _swap(inputs, flip)
-    filled, rests = _rests(inputs, key, r)
-    from_raw(draft, reverse_counts(filled, key, ask.direction.turned), key, ask.options)
-    computed = ~draft.open()
-    from_analysis_scale(draft, trials, key)
-    from_printed(draft, trials, key)
-    rescale(draft, trials, ask.facts, key)
-    explain(draft, trials, inputs, key)
+    known = known_numbers(trials, inputs, key)
+    swap_known(inputs, flip)
+    swap_known(known, flip)
+    computed, found = _routes(draft, trials, ask, known, r)
+    rests = _rests(draft)
+    explain(draft, trials, found, key)
     explain_unknown(draft, trials, inputs, key)
+    inputs |= {role: np.where(computed, draft.used[role], inputs.get(role, np.nan)) for role in draft.used}
     _turn(draft, flip, computed, key)
     told = turn(draft, ask.direction, computed, key, trials)
     changes = _changes(draft)
     scores = standardised(trials, ~draft.open(), computed, changes, key, ask.choices.mixed_scores)
     rests &= computed
     return _Rows(
-        draft, inputs, changes, rests, scores, (*told, *scores.notes, *unused(trials, ask.choices.instruments))
+        draft,
+        inputs,
+        known,
+        computed,
+        changes,
+        rests,
+        scores,
+        (*told, *scores.notes, *unused(trials, ask.choices.instruments)),
     )
+
+
+def _routes(
+    draft: Draft, trials: Trials, ask: _Ask, known: Mapping[str, Floats], r: float | None
+) -> tuple[Bools, Mapping[str, Floats]]:
+    """Try one route after the other; return which rows were computed from raw numbers, and these with all derived.
+
+    Identities come before what a paper prints ready-made, and that before what rests on a belief about the data.
+    """
+    key, own = ask.key, derivation(ask.choices.options)
+
+    def reverse(values: Mapping[str, Floats]) -> Mapping[str, Floats]:
+        return reverse_counts(dict(values), key, ask.direction.turned)
+
+    from_derived(draft, known, key, ask.options, grade="exact", own=own, reverse=reverse)
+    computed = ~draft.open()
+    from_analysis_scale(draft, trials, key)
+    from_printed(draft, trials, key)
+    rescale(draft, trials, ask.facts, key)
+    before = draft.open()
+    from_d(draft, known, key, ask.options)
+    assume = {"r": r} if r is not None and about(key).kind in REPEATED else None
+    found = from_derived(draft, known, key, ask.options, grade="assumed", own=own, assume=assume, reverse=reverse)
+    computed |= before & ~draft.open()
+    from_tests(draft, trials, key)
+    return computed, found
+
+
+def _has_step(draft: Draft, conversion: str) -> Bools:
+    """Tell the rows of which a conversion was a step."""
+    rows = [i for i, steps in draft.steps.items() if any(step.conversion == conversion for step in steps)]
+    return np.isin(np.arange(draft.yi.size), rows)
 
 
 def _changes(draft: Draft) -> Bools:
     """Tell which rows had mean changes in the place of means."""
-    return np.zeros(draft.yi.shape, dtype=bool)
+    return _has_step(draft, "change-score")
 
 
-def _rests(inputs: Mapping[str, Floats], key: str, r: float | None) -> tuple[dict[str, Floats], Bools]:
-    """Fill the pre-post correlations that a measure needs and a row lacks, and tell the rows where that was done."""
-    roles = [role for role in raw_roles(key) if role in CORRELATIONS and about(key).kind in REPEATED]
-    filled, size = dict(inputs), next(iter(inputs.values())).shape if inputs else (0,)
-    rests = np.zeros(size, dtype=bool)
-    for role in roles if r is not None else []:
-        known = inputs.get(role, np.full(size, np.nan))
-        rests |= np.isnan(known)
-        filled[role] = np.where(np.isnan(known), r, known)
-    return filled, rests
+def _rests(draft: Draft) -> Bools:
+    """Tell the rows that rest on the assumed pre-post correlation."""
+    return _has_step(draft, "assumed")
 
 
 def _grid(trials: Trials, ask: _Ask, rows: _Rows) -> CorrelationGrid | None:
@@ -206,7 +252,7 @@ def _conventions(key: str, preset: str, options: Mapping[str, str]) -> dict[str,
     """Resolve the conventions that a measure has a choice of."""
     if preset not in MEASURE_PRESETS:
         raise OptionError.unknown("preset", preset, MEASURE_PRESETS)
-    known = {name for other in MEASURES for name in option_names(other)}
+    known = {name for other in MEASURES for name in option_names(other)} | set(CONVENTIONS)
     for name in options:
         if name not in known:
             raise OptionError.unknown("options", name, sorted(known))
@@ -271,19 +317,6 @@ def _flipped(trials: Trials, compare: tuple[str, str] | None) -> Bools:
     return np.array([pair == compare[::-1] and pair != compare for pair in pairs], dtype=bool)
 
 
-def _swap(inputs: dict[str, Floats], flip: Bools) -> None:
-    """Swap the raw numbers of both arms in rows that name the treatments the other way round."""
-    for role in [role for role in inputs if role.endswith("_1")] if flip.any() else []:
-        other = f"{role[:-1]}2"
-        one, two = inputs[role], inputs.get(other, np.full(flip.shape, np.nan))
-        inputs[role], inputs[other] = np.where(flip, two, one), np.where(flip, one, two)
-    if {"pairs_12", "pairs_21"} <= inputs.keys():
-        one, two = inputs["pairs_12"], inputs["pairs_21"]
-        inputs["pairs_12"], inputs["pairs_21"] = np.where(flip, two, one), np.where(flip, one, two)
-    if "auc" in inputs:
-        inputs["auc"] = np.where(flip, 1 - inputs["auc"], inputs["auc"])
-
-
 def _turn(draft: Draft, flip: Bools, computed: Bools, key: str) -> None:
     """Turn the ready-made effects of such rows; those computed from raw numbers are turned already."""
     ready = flip & ~computed & ~draft.open()
@@ -296,6 +329,7 @@ def _finish(trials: Trials, ask: _Ask, rows: _Rows, by: str | None) -> EffectSiz
     """Assemble the record."""
     draft, labels = rows.draft, trials.texts("study")
     estimable = ~draft.open()
+    told = account(trials, rows.known, draft, rows.computed, ask.key, derivation(ask.choices.options))
     studies = {label: i for i, label in enumerate(dict.fromkeys(labels))}
     return EffectSizes(
         yi=draft.yi,
@@ -317,9 +351,13 @@ def _finish(trials: Trials, ask: _Ask, rows: _Rows, by: str | None) -> EffectSiz
         notes=(
             *_notes(trials, labels, estimable, turned=ask.pair is not None),
             *_assumption(trials, ask, rows),
+            *told.notes,
             *rows.notes,
         ),
         moderators=_moderators(trials),
+        steps=draft.steps_of_all(),
+        ignored=told.ignored,
+        disagreements=told.disagreements,
         score_types=rows.scores.score_types,
         standardisers=rows.scores.standardisers,
         mixed_scores=ask.choices.mixed_scores,

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metaback.data.trials import Trials
+from metaback.effects.derive import derive
+from metaback.effects.effect_sizes import Step
+from metaback.effects.ways import Grade, level_of
 from metaback.errors import Problem
-from metaback.stats.inference import quantile
+from metaback.stats.conversions import CONVERSIONS, outputs
+from metaback.stats.conversions.family import critical
 from metaback.stats.measures import MEASURES, about, raw_roles
 from metaback.stats.transforms import Transform, back
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-PRINTED_LEVEL = 0.95  # level of the intervals that tables print
 ROUTES = {
     "means": "means and SDs",
     "paired means": "paired means and SDs",
@@ -25,14 +28,24 @@ ROUTES = {
     "counts": "counts",
     "auc": "area under the curve",
     "none": "statistics as reported",
+    "d": "standardised mean difference d",
 }
+# Measures that are a function of d and the sizes of the arms, so that means of d and 0 with SDs of 1 give them; and the
+# one that is a function of the mean change over its SD.
+FROM_D = frozenset({"SMD", "RPB", "ZPB", "RBIS", "ZBIS", "D2OR", "D2ORL", "D2ORN"})
+UNIT = {"mean_2": 0.0, "sd_1": 1.0, "sd_2": 1.0}
+QUIET = frozenset({"equal-sds", "difference", "mean-change", "n-from-counts", "t-from-f", "pooled-sd"})
+CORRELATIONS = ("r", "r_1", "r_2")
 RANGE = (1e-100, 1e100)  # variances beyond it are slips of the pen, and their powers are no numbers any more
 BEYOND = "its effect or variance is beyond the range of numbers"
 
 
 @dataclass(slots=True)
 class Draft:
-    """The columns of an `EffectSizes` while its routes are tried one after the other."""
+    """The columns of an `EffectSizes` while its routes are tried one after the other.
+
+    steps: by row, how numbers were derived; used: by role, the numbers that effects were computed from, (k,).
+    """
 
     yi: Floats
     vi: Floats
@@ -40,6 +53,12 @@ class Draft:
     corrections: list[list[str]]
     reasons: list[str]
     problems: list[Problem] = field(default_factory=list[Problem])
+    steps: dict[int, tuple[Step, ...]] = field(default_factory=dict[int, tuple[Step, ...]])
+    used: dict[str, Floats] = field(default_factory=dict[str, Floats])
+
+    def steps_of_all(self) -> tuple[tuple[Step, ...], ...]:
+        """Return the steps of every row, none where the table had all numbers."""
+        return tuple(self.steps.get(i, ()) for i in range(len(self.routes)))
 
     def open(self) -> Bools:
         """Tell which rows have no effect yet."""
@@ -63,7 +82,7 @@ def from_raw(draft: Draft, inputs: Mapping[str, Floats], key: str, options: Mapp
         return
     facts = about(key)
     columns = [inputs[role] for role in roles]
-    complete = np.isfinite(np.stack(columns)).all(axis=0)
+    complete = np.isfinite(np.stack(columns)).all(axis=0) & draft.open()
     done = MEASURES[key].function(*columns, **options)
     draft.fill(complete & done.defined, done.yi, done.vi, ROUTES[facts.kind])
     chosen = about(key).conventions.get("zeros")
@@ -72,6 +91,81 @@ def from_raw(draft: Draft, inputs: Mapping[str, Floats], key: str, options: Mapp
         draft.corrections[i].append(said or facts.correction)
     for i in np.flatnonzero(complete & ~done.defined):
         draft.reasons[i] = facts.undefined
+
+
+def from_derived(
+    draft: Draft,
+    known: Mapping[str, Floats],
+    key: str,
+    options: Mapping[str, str],
+    *,
+    grade: Grade,
+    own: Mapping[str, str],
+    assume: Mapping[str, float] | None = None,
+    reverse: Callable[[Mapping[str, Floats]], Mapping[str, Floats]] = dict,
+) -> Mapping[str, Floats]:
+    """Compute the measure where its raw numbers are there or can be derived; return them, with what was derived.
+
+    known: role -> (k,) numbers of the table; grade: how far to go; own: conventions of derivation; assume: correlations
+    to be taken where nothing else is there; reverse: turns the counts of rows that point the other way.
+    """
+    open_rows = draft.open()
+    roles = raw_roles(key)
+    found = derive(known, roles, rows=open_rows, grade=grade, options=own, assume=assume)
+    from_raw(draft, reverse({role: found.values[role] for role in roles if role in found.values}), key, options)
+    _remember(draft, open_rows, found.steps, {role: found.values[role] for role in roles if role in found.values})
+    return found.values
+
+
+def _remember(draft: Draft, before: Bools, steps: Sequence[tuple[Step, ...]], values: Mapping[str, Floats]) -> None:
+    """Keep steps and numbers of the rows that were just computed, and name the steps in their routes."""
+    done = before & ~draft.open()
+    for role, column in values.items():
+        kept = draft.used.setdefault(role, np.full(done.shape, np.nan))
+        kept[done] = column[done]
+    words: dict[tuple[str, ...], str] = {}
+    for i in np.flatnonzero(done).tolist():
+        if steps[i]:
+            keys = tuple(step.conversion for step in steps[i])
+            draft.steps[i] = steps[i]
+            draft.routes[i] += words.setdefault(keys, _words(keys))
+
+
+def _words(keys: Sequence[str]) -> str:
+    """Name conversions after a route, each once."""
+    return "".join(f", {title}" for title in title_words(keys))
+
+
+def title_words(keys: Sequence[str]) -> list[str]:
+    """Return the titles of conversions in running text, each once, without the steps that speak for themselves.
+
+    >>> title_words(["sd-from-se", "difference", "mean-is-median"])
+    ['SD from SE', 'median as mean']
+    """
+    titles = dict.fromkeys(CONVERSIONS[key].title for key in keys if key not in QUIET)
+    return [f"{title[:1].lower() if title[1:2].islower() else title[:1]}{title[1:]}" for title in titles]
+
+
+def from_d(draft: Draft, known: Mapping[str, Floats], key: str, options: Mapping[str, str]) -> None:
+    """Compute a measure of standardised differences from d, t, F or P and the sizes of the arms.
+
+    Means of d and 0 with SDs of 1 are the same to such a measure, so that correction and variance are those of SMDs
+    from means. Same as `metafor::escalc` with `di`, `ti` or `pi`.
+    """
+    if key not in FROM_D:
+        return
+    open_rows = draft.open()
+    found = derive(known, ("d",), rows=open_rows, grade="exact")
+    d = found.values.get("d")
+    if d is None or not np.isfinite(d).any():
+        return
+    sizes = {role: known.get(role, np.full(d.shape, np.nan)) for role in ("n_1", "n_2")}
+    units = {role: np.full(d.shape, value) for role, value in UNIT.items()}
+    draft_routes = draft.routes.copy()
+    from_raw(draft, {"mean_1": d, **units, **sizes}, key, options)
+    for i in np.flatnonzero(open_rows & ~draft.open()):
+        draft.routes[i] = draft_routes[i] + ROUTES["d"]
+    _remember(draft, open_rows, found.steps, sizes)
 
 
 def from_analysis_scale(draft: Draft, trials: Trials, key: str) -> None:
@@ -104,10 +198,75 @@ def from_printed(draft: Draft, trials: Trials, key: str) -> None:
         return
     with_ci &= ~_beyond_image(draft, trials, key, way, with_ci)
     at, one, two = (way.forward(np.where(with_ci, a, _inside(way))) for a in (effect, low, high))
-    width = np.abs(two - one) / (2 * quantile(PRINTED_LEVEL, np.array([np.inf])))
-    draft.fill(with_ci, at, _square(width), f"printed effect with {PRINTED_LEVEL:.0%} CI")
+    level = level_of(trials.numbers("ci_level"))
+    width = np.abs(two - one) / (2 * critical(level))
+    for share in np.unique(level[with_ci]):
+        draft.fill(with_ci & (level == share), at, _square(width), f"printed effect with {share * 100:.10g}% CI")
     if way.key == "identity":
         draft.fill(draft.open() & usable & np.isfinite(se), effect, _square(se), "printed effect with standard error")
+
+
+def from_tests(draft: Draft, trials: Trials, key: str) -> None:
+    """Take effects that stand beside a t (or z) or P value, and ratios with one limit or with limits alone.
+
+    An effect on the analysis scale (`yi`) or on a linear one has se = |effect / t|; a ratio has that of its logarithm.
+    The P value of a mean difference is that of a t test on n_1 + n_2 - 2 degrees of freedom where both sizes are there,
+    of a normal one elsewhere.
+    """
+    named = np.array([text.upper() in ("", key) for text in trials.texts("measure")], dtype=bool)
+    log = about(key).scale == "log"
+    columns = {role: trials.numbers(role) for role in ("yi", "effect", "t", "p", "ci_low", "ci_high")}
+    columns["df"] = trials.numbers("n_1") + trials.numbers("n_2") - 2
+    columns["level"] = level_of(trials.numbers("ci_level"))
+    linear = back(about(key).back).key == "identity"
+    for column in ("yi", "effect"):
+        if column == "yi" or (linear and not log):
+            for takes, conversion in _linear_tests(column, key):
+                _by_test(draft, named, columns, (column, *takes), conversion)
+    if log:
+        for takes, conversion in RATIO_TESTS:
+            _by_test(draft, named, columns, takes, conversion)
+
+
+RATIO_TESTS = (
+    (("effect", "ci_low"), "log-effect-from-limit"),
+    (("effect", "ci_high"), "log-effect-from-limit"),
+    (("effect", "p"), "log-effect-from-p"),
+    (("ci_low", "ci_high"), "log-effect-from-limits"),
+)
+TESTED = {
+    "se-from-t": "with t",
+    "se-from-p-t": "with P",
+    "se-from-p": "with P",
+    "log-effect-from-p": "with P",
+    "log-effect-from-limit": "with one limit of its CI",
+    "log-effect-from-limits": "as the middle of its CI",
+}
+
+
+def _linear_tests(column: str, key: str) -> tuple[tuple[tuple[str, ...], str], ...]:
+    """Return what gives the standard error of an effect that is not a ratio, the better first."""
+    student = (((("p", "df"), "se-from-p-t")),) if key == "MD" and column == "effect" else ()
+    return ((("t",), "se-from-t"), *student, (("p",), "se-from-p"))
+
+
+def _by_test(
+    draft: Draft, named: Bools, columns: Mapping[str, Floats], takes: tuple[str, ...], conversion: str
+) -> None:
+    """Fill the rows that have what one conversion takes."""
+    rows = draft.open() & named & np.isfinite(np.stack([columns[role] for role in takes])).all(axis=0)
+    if not rows.any():
+        return
+    level = {"level": columns["level"]} if "limit" in conversion else {}
+    gone = outputs(conversion, CONVERSIONS[conversion].function(*(columns[role] for role in takes), **level))
+    yi, sei = gone.get("yi", columns[takes[0]]), gone["sei" if "sei" in gone else "se"]
+    rows &= np.isfinite(yi) & np.isfinite(sei)
+    draft.fill(rows, yi, _square(sei), f"printed effect {TESTED[conversion]}")
+    gives = ("yi", "sei") if "yi" in gone else ("sei",)
+    for i in np.flatnonzero(rows & ~draft.open()).tolist():
+        values = tuple(float(columns[role][i]) for role in takes)
+        gave = tuple(float(column[i]) for column in ((yi, sei) if len(gives) > 1 else (sei,)))
+        draft.steps[i] = (Step(gives, conversion, takes, values, gave=gave),)
 
 
 def _inside(way: Transform) -> float:
@@ -149,6 +308,17 @@ def explain(draft: Draft, trials: Trials, inputs: Mapping[str, Floats], key: str
         elif brings[i]:
             draft.reasons[i] = "its effect has neither an interval nor a standard error"
         elif roles and len(blank) < len(roles):
-            draft.reasons[i] = f"{', '.join(blank)} not given"
+            draft.reasons[i] = _not_given(blank, about(key).kind)
         else:
             draft.reasons[i] = "no effect and no raw numbers are given"
+
+
+def _not_given(blank: Sequence[str], kind: str) -> str:
+    """Say what a row lacks, and of a correlation how to go on without it."""
+    missing = [role for role in blank if role in CORRELATIONS]
+    if not missing or len(missing) < len(blank) or kind not in ("paired means", "pre-post"):
+        return f"{', '.join(blank)} not given"
+    return (
+        f"{' and '.join(missing)} not given and not solvable from the SD, SE, CI, t, F or P of the change; give it, or "
+        "assume one with r=0.5"
+    )

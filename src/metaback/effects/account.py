@@ -1,0 +1,90 @@
+"""What is told of a set of rows beside its effects: what was ignored, what contradicts itself, what is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaback.data.trials import Trials
+from metaback.effects.direction import listed
+from metaback.effects.overlooked import Lines, overlooked
+from metaback.effects.routes import Draft, title_words
+from metaback.numbers import as_given
+from metaback.stats.measures import raw_roles
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+MOST_TOLD = 5  # contradictions told one by one; `routes()` has all
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Per row what was ignored and what contradicts it, and what to tell of all rows, one sentence each."""
+
+    ignored: Lines
+    disagreements: Lines
+    notes: tuple[str, ...]
+
+
+def account(
+    trials: Trials, known: Mapping[str, Floats], draft: Draft, computed: Bools, key: str, own: Mapping[str, str]
+) -> Account:
+    """Return what is to be told of the rows.
+
+    known: numbers by role as the table has them, arms in order; computed: (k,) rows whose effect was made from raw
+    numbers; own: conventions of derivation.
+    """
+    ignored, apart = overlooked(known, raw_roles(key), rows=computed, options=own)
+    ready = _ready(trials, computed, key)
+    ignored = tuple((*words, *more) for words, more in zip(ignored, ready, strict=True)) if any(ready) else ignored
+    return Account(ignored, apart, (*_beliefs(trials, draft), *_contradictions(trials, apart)))
+
+
+def _ready(trials: Trials, computed: Bools, key: str) -> Lines:
+    """Name the ready-made effects of rows that were computed from raw numbers; those of another measure are no news."""
+    named = np.array([text.upper() in ("", key) for text in trials.texts("measure")], dtype=bool)
+    found: list[tuple[str, ...]] = [()] * len(trials)
+    for role in ("yi", "effect"):
+        values = trials.numbers(role)
+        words = "effect on the analysis scale" if role == "yi" else "printed effect"
+        for i in np.flatnonzero(computed & named & np.isfinite(values)).tolist():
+            found[i] = (*found[i], f"{words} ({role} = {as_given(float(values[i]))})")
+    return tuple(found)
+
+
+def _beliefs(trials: Trials, draft: Draft) -> list[str]:
+    """Tell how many rows rest on what had to be believed of the data; assumed correlations are told elsewhere."""
+    labels = trials.texts("study")
+    rows: dict[str, dict[str, None]] = {}
+    keys: dict[str, dict[str, None]] = {}
+    for i, steps in sorted(draft.steps.items()):
+        for step in steps:
+            if step.assumes and step.conversion != "assumed":
+                rows.setdefault(step.assumes, {})[f"{labels[i]} ({trials.rows[i]})"] = None
+                keys.setdefault(step.assumes, {})[step.conversion] = None
+    return [
+        f"{len(names)} row{'s rest' if len(names) > 1 else ' rests'} on the belief that {words}"
+        f"{_how(list(keys[words]))}: {listed(list(names))}."
+        for words, names in rows.items()
+    ]
+
+
+def _how(keys: list[str]) -> str:
+    """Name the conversions in brackets."""
+    words = title_words(keys)
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _contradictions(trials: Trials, apart: Lines) -> list[str]:
+    """Tell the rows that say a number twice and differently, the first of them one by one."""
+    labels = trials.texts("study")
+    rows = [i for i, words in enumerate(apart) if words]
+    told = [f"{trials.rows[i]} ({labels[i]}): {'; '.join(apart[i])}." for i in rows[:MOST_TOLD]]
+    rest = len(rows) - MOST_TOLD
+    if rest > 0:
+        more = f"{rest} more row{'s say' if rest > 1 else ' says'}"
+        told.append(f"{more} a number twice and differently; the table of routes has them.")
+    return told
