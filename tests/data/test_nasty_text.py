@@ -119,6 +119,83 @@ GOOD: dict[str, tuple[str | bytes, dict[str, list[float]], tuple[str, ...]]] = {
         {"mean_1": [5.1], "sd_1": [2.0], "mean_2": [4.8], "sd_2": [1.9]},
         ("check that it is not a standard error",),
     ),
+    "interval with brackets and semicolon": (
+        "study,effect\nA,0.50 [0.20; 0.80]\n",
+        {"effect": [0.5], "ci_low": [0.2], "ci_high": [0.8]},
+        ("one cell",),
+    ),
+    "interval with level and comma": (
+        'study,effect\nA,"0.50 (95% CI 0.20, 0.80)"\n',
+        {"effect": [0.5], "ci_low": [0.2], "ci_high": [0.8]},
+        ("one cell",),
+    ),
+    "interval with the level outside": (
+        "study,effect\nA,0.50 95%CI [0.20-0.80]\n",
+        {"effect": [0.5], "ci_low": [0.2], "ci_high": [0.8]},
+        ("one cell",),
+    ),
+    "interval with the level behind": (
+        "study,effect\nA,0.50 (CI95% 0.20-0.80)\n",
+        {"effect": [0.5], "ci_low": [0.2], "ci_high": [0.8]},
+        ("one cell",),
+    ),
+    "limits that begin with 95": (
+        "study,effect\nA,1000 (951 to 1200)\nB,95.5 (95.1 to 95.9)\n",
+        {"effect": [1000, 95.5], "ci_low": [951, 95.1], "ci_high": [1200, 95.9]},
+        ("one cell",),
+    ),
+    "events over their group": (
+        "study,ai,ci\nA,12/20,5 of 21\nB,1 / 20 (5%),2 out of 21\n",
+        {"events_1": [12, 1], "n_1": [20, 20], "events_2": [5, 2], "n_2": [21, 21]},
+        ("read as events and the size of the group ('n_1')", "its percentage fits"),
+    ),
+    "events over a group with its own column": (
+        "study,ai,n1i,ci,n2i\nA,12/20,20,5/21,\nB,3,30,4,31\n",
+        {"events_1": [12, 3], "n_1": [20, 30], "events_2": [5, 4], "n_2": [21, 31]},
+        ("is that of its own column", "read as events and the size of the group ('n_2')"),
+    ),
+    "n/N in the header": (
+        "study,Intervention n/N,Control n/N\nA,12/20,5/21\n",
+        {"events_1": [12], "n_1": [20], "events_2": [5], "n_2": [21]},
+        ("from one cell",),
+    ),
+    "mean (SE) by the header": (
+        "study,yi,sei,Mean (SE) intervention\nA,1,1,5.1 (0.4)\n",
+        {"mean_1": [5.1], "se_1": [0.4], "sd_1": [NAN]},
+        ("read as mean and SE ('se_1') from one cell (",),
+    ),
+    "mean (SE) by the cell": (
+        "study,yi,sei,m1,m2\nA,1,1,5.1 (SE 0.4),5.0 \u00b1 SD 1.5\n",
+        {"mean_1": [5.1], "se_1": [0.4], "sd_2": [1.5]},
+        ("SE ('se_1')", "SD ('sd_2') from one cell ("),
+    ),
+    "mean (95% CI)": (
+        "study,yi,sei,mean_1\nA,1,1,5.1 (4.2 to 6.0)\n",
+        {"mean_1": [5.1], "mean_ci_low_1": [4.2], "mean_ci_high_1": [6.0]},
+        ("the mean and its 95% interval",),
+    ),
+    "mean change (SD)": (
+        "study,yi,sei,mean_change_1\nA,1,1,-5.1 (4.2)\n",
+        {"mean_change_1": [-5.1], "sd_change_1": [4.2]},
+        ("('sd_change_1')",),
+    ),
+    "median (IQR) by the header": (
+        'study,yi,sei,Median (IQR) control\nA,1,1,12 (8-15)\nB,1,1,"10 [7, 14]"\n',
+        {"median_2": [12, 10], "q1_2": [8, 7], "q3_2": [15, 14]},
+        ("read as median, 'q1_2' and 'q3_2'",),
+    ),
+    "median by its words": (
+        "study,yi,sei,median_1\nA,1,1,12 (IQR 7)\nB,1,1,12 (range: 2 to 30)\nC,1,1,12 (Q1-Q3 8 to 15)\n",
+        {
+            "median_1": [12, 12, 12],
+            "iqr_1": [7, NAN, NAN],
+            "min_1": [NAN, 2, NAN],
+            "max_1": [NAN, 30, NAN],
+            "q1_1": [NAN, NAN, 8],
+        },
+        ("interquartile range ('iqr_1')", "'min_1' and 'max_1'", "'q1_1' and 'q3_1'"),
+    ),
+    "percentages by name": ("study,yi,sei,percent_1\nA,1,1,60%\nB,1,1,25\n", {"percent_1": [60, 25]}, ()),
     "a p value as a bound": (
         "study,yi,sei,p\nA,0.1,0.2,<0.001\nB,0.1,0.2,p = 0.04\n",
         {"p": [NAN, 0.04]},
@@ -216,6 +293,30 @@ BAD: dict[str, tuple[str, list[tuple[str | None, str | None, str | None, str]]]]
         "study,ai,n1i,ci,n2i\nA,12 (50%),20,5,20\n",
         [("ai", "row 2", "12 (50%)", "the percentage does not fit: 12 of 20 are 60.0%")],
     ),
+    "events over another size": (
+        "study,ai,n1i,ci,n2i\nA,12/20,20,5/21,22\n",
+        [("ci", "row 2", "5/21", "the size of the group is 22 in column 'n2i'")],
+    ),
+    "more events than people": (
+        "study,ai,ci\nA,21/20,5/21\n",
+        [("ai", "row 2", "21", "more events than the 20 people of the arm")],
+    ),
+    "events of nobody": ("study,ai,ci\nA,0/0,5/21\n", [("ai", "row 2", "0/0", "a group has 1 person or more")]),
+    "median with quartiles or range": (
+        "study,yi,sei,median_1\nA,1,1,12 (8-15)\n",
+        [("median_1", "row 2", "12 (8-15)", "the numbers beside the median could be quartiles or the range")],
+    ),
+    "median outside of its quartiles": (
+        "study,yi,sei,Median (IQR) control\nA,1,1,12 (20-30)\n",
+        [("Median (IQR) control", "row 2", "12 (20-30)", "the median lies outside of 20 to 30")],
+    ),
+    "a percentage above 100": (
+        "study,yi,sei,percent_1\nA,1,1,120%\n",
+        [("percent_1", "row 2", "120%", "must be between 0 and 100")],
+    ),
+    "three numbers in one": ("study,effect\nA,3-2-5\n", [("effect", "row 2", "3-2-5", NUMBER)]),
+    "a comma between decimals or limits": ('study,effect\nA,"3,2-5"\n', [("effect", "row 2", "3,2-5", NUMBER)]),
+    "spread with decimal commas": ("study;effect\nA;3,2 (2,5)\n", [("effect", "row 2", "3,2 (2,5)", NUMBER)]),
     "count with a percentage or a size": (
         "study,ai,n1i,ci,n2i\nA,12 (60),,5,20\n",
         [("ai", "row 2", "12 (60)", "60 could be a percentage or the size of the group")],
@@ -247,7 +348,10 @@ BAD: dict[str, tuple[str, list[tuple[str | None, str | None, str | None, str]]]]
         "study,n1,m1,sd1,n2,m2,sd2\nA,9,5.1 (2.0),2,9,5,2\n",
         [("m1", "row 2", "5.1 (2.0)", NUMBER)],
     ),
-    "mean (SE)": ("study,n1,m1,n2,m2,sd2\nA,9,5.1 (SE 2.0),9,5,2\n", [("m1", "row 2", "5.1 (SE 2.0)", NUMBER)]),
+    "mean (SE) beside SEs": (
+        "study,yi,sei,m1,se_1\nA,1,1,5.1 (SE 2.0),2\n",
+        [("m1", "row 2", "5.1 (SE 2.0)", NUMBER)],
+    ),
     "code for missing": (
         "study,yi,sei\nA,-99,0.2\nB,0.5,0.2\n",
         [("yi", "row 2", "-99", "looks like a code for a missing value")],

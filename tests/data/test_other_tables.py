@@ -55,7 +55,19 @@ JSON_BAD: dict[str, tuple[bytes, type[Exception], str]] = {
     "5000 digits": (b'[{"study": "A", "yi": ' + b"9" * 5000 + b', "sei": 1}]', DataError, "column 'yi', record 1"),
     "deep": (b"[" * 100_000 + b"{", FileError, "cannot be read as JSON"),
     "empty": (b"[]", DataError, "the table has no rows"),
-    "lines": (b'{"study": "A", "yi": 1}\n{"study": "B", "yi": 1}', FileError, "row 2 cannot be read as JSON"),
+    "a broken line": (
+        b'{"study": "A", "yi": 1}\n\n{"study": "B", "yi": x}',
+        FileError,
+        "row 3 cannot be read as JSON",
+    ),
+    "a line that is no object": (b'{"study": "A", "yi": 1}\n5', DataError, "row 2: found '5': is not a record"),
+    "a line with a key twice": (b'{"study": "A"}\n{"study": "A", "yi": 1, "yi": 2}', DataError, "'yi' more than once"),
+    "a bad number in a line": (
+        b'{"study": "A", "yi": 1, "sei": 1}\n\n{"study": "B", "yi": "x", "sei": 1}',
+        DataError,
+        "column 'yi', row 3: found 'x'",
+    ),
+    "an object over several lines": (b'{"study":\n "A"}', FileError, "no list of records"),
 }
 
 
@@ -67,6 +79,20 @@ def test_json_that_is_no_table_is_named(kind: str) -> None:
     if kind != "a number among records":
         assert isinstance(caught.value, error)
         assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+def test_json_lines(end: str) -> None:
+    trials = read_trials(end.join(map(json.dumps, RECORDS)).encode())
+    assert trials.texts("study") == ("A", "NA")
+    assert trials.numbers("yi").tolist() == [0.1, -0.3]
+    assert trials.rows == ("row 1", "row 3" if end == "\n\n" else "row 2")
+
+
+def test_too_many_json_lines_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("metaback.data.frames.MAX_ROWS", 1)
+    with pytest.raises(FileError, match="more than 1 rows"):
+        read_trials("\n".join(map(json.dumps, RECORDS)).encode())
 
 
 # ---------------------------------------------------------------- Parquet
@@ -114,7 +140,7 @@ def test_without_pyarrow_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> No
         return load(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(FileError, match="pip install pyarrow"):
+    with pytest.raises(FileError, match=r"pip install metaback\[parquet\]"):
         read_trials(b"PAR1 and so on")
 
 

@@ -195,6 +195,34 @@ def test_a_truth_value_is_no_number() -> None:
     assert refused(book([["study", "yi", "sei"], ["A", True, 0.2]])) == [("yi", "row 2", "True", "is not a number")]
 
 
+PERCENT = [["study", "yi", "sei", "auc", "percent_1", "note"], ["A", None, 0.2], ["B", 0.3, 0.2, 0.6]]
+
+
+@pytest.mark.parametrize(
+    ("form", "shown"),
+    [
+        ("0%", True),
+        ("0.00%", True),
+        ("[Red]-0.0%;0.0%", True),
+        ('0.0" %"', False),
+        ("0.0\\%", False),
+        ("[$%-409]0.0", False),
+        ("General", False),
+    ],
+)
+def test_numbers_shown_as_percentages_are_read_knowingly_and_told(form: str, shown: bool) -> None:
+    def change(workbook: Any, sheet: Any) -> None:
+        for column in (1, 3, 4, 5):
+            sheet.write_number(1, column, 0.15, workbook.add_format({"num_format": form}))
+
+    trials = read_trials(book(PERCENT, change=change))
+    assert trials.numbers("yi").tolist() == [0.15, 0.3]
+    assert trials.numbers("auc").tolist() == [0.15, 0.6]
+    assert trials.numbers("percent_1")[0] == (15.0 if shown else 0.15)
+    told = "shown as a percentage in the workbook and read as the number that is stored, 0.15 ('15%' in row 2)"
+    assert trials.notes == ((f"column 'auc': {told}", f"column 'yi': {told}") if shown else ())
+
+
 def merged(_: Any, sheet: Any) -> None:
     """Merge the groups of a header, and a label over two rows."""
     sheet.merge_range("B1:D1", "Experimental")
@@ -301,12 +329,25 @@ def test_a_truncated_workbook_is_named() -> None:
     [
         swap(b"</sheetData>", b""),
         swap(b'r="1"', b'r="x"'),
+        swap(b'r="A1"', b'r="AAAAAAAAAAAA1"'),
+        swap(b'r="A1"', b'r="A0"'),
+        swap(b'r="2"', b'r="99999999"'),
         {"xl/workbook.xml": lambda _: b"<workbook/>"},
         {"xl/workbook.xml": lambda data: data[:50]},
         {"xl/_rels/workbook.xml.rels": lambda _: b"<none/>"},
         {"xl/sharedStrings.xml": lambda _: b"<sst/>"},
     ],
-    ids=["sheet", "row number", "no sheets", "half a list of sheets", "no relations", "no strings"],
+    ids=[
+        "sheet",
+        "row number",
+        "a long column",
+        "row 0",
+        "a far row",
+        "no sheets",
+        "half a list of sheets",
+        "no relations",
+        "no strings",
+    ],
 )
 def test_a_damaged_workbook_is_an_error_and_no_traceback(edit: Mapping[str, Callable[[bytes], bytes]]) -> None:
     with pytest.raises((FileError, DataError)):
@@ -389,6 +430,20 @@ def test_ods_tells_hidden_rows_and_passes_over_repeated_blanks() -> None:
     assert trials.notes == ("hidden rows were read like the others: row 3",)
 
 
+def test_ods_tells_percentages() -> None:
+    share = (
+        '<table:table-cell office:value-type="percentage" office:value="0.15"><text:p>15%</text:p></table:table-cell>'
+    )
+    trials = read_trials(ods(ODS_PLAIN[0], row("A", share, 0.2)))
+    assert trials.numbers("yi").tolist() == [0.15]
+    assert trials.notes == (
+        (
+            "column 'yi': shown as a percentage in the workbook and read as the number that is stored, "
+            "0.15 ('15%' in row 2)"
+        ),
+    )
+
+
 def test_ods_refuses_errors_and_formulas_without_values() -> None:
     error = (
         '<table:table-cell table:formula="of:=1/0" office:value-type="string" office:string-value="" '
@@ -410,20 +465,53 @@ def test_ods_refuses_what_unrolls_too_far() -> None:
         read_trials(ods(ODS_PLAIN[0], tall))
 
 
-def test_an_old_xls(tmp_path: Path) -> None:
-    xlwt = pytest.importorskip("xlwt")
-    workbook = xlwt.Workbook()
+def xls(rows: list[list[Any]] = PLAIN) -> bytes:
+    """Write an old workbook."""
+    workbook = pytest.importorskip("xlwt").Workbook()
     sheet = workbook.add_sheet("data")
-    for r, cells in enumerate(PLAIN):
+    for r, cells in enumerate(rows):
         for c, value in enumerate(cells):
             sheet.write(r, c, value)
     file = io.BytesIO()
     workbook.save(file)
-    trials = read_trials(file.getvalue())
+    return file.getvalue()
+
+
+def test_an_old_xls() -> None:
+    content = xls()
+    trials = read_trials(content)
     check_plain(trials)
     assert "an old XLS workbook does not tell hidden rows" in trials.notes[0]
     with pytest.raises(FileError, match="an old Excel workbook"):
-        read_trials(file.getvalue()[:600])
+        read_trials(content[:600])
+
+
+def test_a_large_old_xls() -> None:
+    rows = [PLAIN[0], *([f"S{i}", i / 7, 0.5] for i in range(9_000))]
+    assert len(read_trials(xls(rows))) == 9_000
+
+
+def test_an_old_xls_whose_sectors_go_round_in_a_circle_is_refused() -> None:
+    content = bytearray(xls())
+    table = 512 * (1 + int.from_bytes(content[76:80], "little"))
+    content[table : table + 4] = (0).to_bytes(4, "little")  # the first sector follows itself
+    with pytest.raises(FileError, match="its sectors follow each other in a circle"):
+        read_trials(bytes(content))
+
+
+def test_an_old_xls_with_a_cell_beyond_its_last_column_is_refused() -> None:
+    content = xls()
+    cell = b"\xbd\x00\x12\x00\x01\x00\x01\x00"  # numbers in row 2 from column B on
+    assert content.count(cell) == 1
+    with pytest.raises(FileError, match="it has a cell in column 61,441"):
+        read_trials(content.replace(cell, cell[:6] + b"\x00\xf0"))
+
+
+def test_an_old_xls_that_announces_billions_of_texts_is_refused() -> None:
+    content = xls()
+    place = content.index(b"\xfc\x00", 512) + 8
+    with pytest.raises(FileError, match="it announces more texts than it can hold"):
+        read_trials(content[:place] + b"\xff\xff\xff\x7f" + content[place + 4 :])
 
 
 def test_a_blank_number_stays_blank() -> None:

@@ -16,7 +16,10 @@ MEMBERS = 10_000
 KEPT = frozenset({"mimetype", "xl/workbook.bin"})  # parts that are looked at beside the XML
 _SMALL = 1 << 20  # below it a high ratio is harmless
 _DTD = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)|<\x00!\x00[DE]\x00|\x00<\x00!\x00[DE]", re.IGNORECASE)
-_REFERENCE = re.compile(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7})")
+_PERCENT_FORMATS = frozenset({"9", "10"})  # the numbers of Excel's own percentage formats
+_QUOTED = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')  # parts of a number format that are text, escaped or colours
+_ROW = re.compile(r"0*[1-9][0-9]{0,6}")
+_REFERENCE = re.compile(r"\$?([A-Za-z]{1,3})\$?([1-9][0-9]{0,6})")
 Attributes = Mapping[str, str]
 
 
@@ -29,6 +32,7 @@ class SheetFacts:
     hidden_rows: set[int] = field(default_factory=set[int])
     hidden_columns: set[int] = field(default_factory=set[int])
     bad: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
+    percent: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
 
     def seen(self, row: int, column: int) -> None:
         """Note a cell that holds something."""
@@ -145,11 +149,38 @@ def _walk(
         raise FileError(f"{name}: the workbook is damaged ({error})") from None
 
 
+def percent_styles(name: str, data: bytes) -> frozenset[str]:
+    """Return the numbers of the cell styles of an XLSX workbook that show a number as a percentage."""
+    formats: set[str] = set(_PERCENT_FORMATS)
+    found: set[str] = set()
+    inside, count = False, 0
+
+    def start(tag: str, attributes: Attributes) -> None:
+        nonlocal inside, count
+        if tag == "numFmt" and "%" in _QUOTED.sub("", attributes.get("formatCode", "")):
+            formats.add(attributes.get("numFmtId", ""))
+        elif tag == "cellXfs":
+            inside = True
+        elif tag == "xf" and inside:
+            if attributes.get("numFmtId") in formats:
+                found.add(str(count))
+            count += 1
+
+    def end(tag: str) -> None:
+        nonlocal inside
+        inside = inside and tag != "cellXfs"
+
+    _walk(name, data, start, end)
+    return frozenset(found)
+
+
 class _Excel:
     """Collects the facts of one XLSX sheet."""
 
-    def __init__(self) -> None:
+    def __init__(self, percent: frozenset[str]) -> None:
         self.facts = SheetFacts()
+        self.styles = percent
+        self.percent = False
         self.row = self.column = -1
         self.error = self.formula = self.filled = self.listening = False
         self.value = ""
@@ -160,7 +191,9 @@ class _Excel:
             self._cell(attributes)
         elif tag == "row":
             given = attributes.get("r", "")
-            self.row = int(given) - 1 if given.isdigit() else self.row + 1
+            if given and not _ROW.fullmatch(given):
+                raise ValueError(f"a row is numbered {given[:20]!r}")
+            self.row = int(given) - 1 if given else self.row + 1
             self.column = -1
             if attributes.get("hidden") in {"1", "true"}:
                 self.facts.hidden_rows.add(self.row)
@@ -168,17 +201,22 @@ class _Excel:
             self.formula = True
         elif tag in {"v", "t"}:
             self.listening = True
+            self.facts.seen(self.row, self.column)
         elif tag == "col" and attributes.get("hidden") in {"1", "true"}:
             low, high = int(attributes.get("min", "1")), int(attributes.get("max", "0"))
             self.facts.hidden_columns.update(range(low - 1, min(high, MAX_COLUMNS)))
 
     def _cell(self, attributes: Attributes) -> None:
-        found = _REFERENCE.fullmatch(attributes.get("r", ""))
+        given = attributes.get("r", "")
+        found = _REFERENCE.fullmatch(given)
+        if given and not found:  # calamine reads such names in its own way, and might reach far
+            raise ValueError(f"a cell is named {given[:20]!r}")
         if found:
             self.row, self.column = int(found[2]) - 1, _column(found[1])
         else:
             self.column += 1
         self.error = attributes.get("t") == "e"
+        self.percent = attributes.get("s") in self.styles and attributes.get("t", "n") == "n"
         self.formula = False
         self.value = ""
 
@@ -192,8 +230,8 @@ class _Excel:
         if tag in {"v", "t"}:
             self.listening = False
         elif tag == "c":
-            if self.value:
-                self.facts.seen(self.row, self.column)
+            if self.value and self.percent:
+                self.facts.percent.add((self.row, self.column))
             if self.error or (self.formula and not self.value):
                 self.facts.seen(self.row, self.column)
                 self.facts.bad[self.row, self.column] = self.value if self.error else ""
@@ -229,6 +267,9 @@ class _OpenDocument:
         error = attributes.get("calcext:value-type") == "error"
         if typed or error or "formula" in local:
             self.facts.seen(self.row + self.rows - 1, self.column + count - 1)
+        if typed == "percentage" and not error:
+            rows = range(self.row, self.row + min(self.rows, 1000))
+            self.facts.percent.update((row, self.column + j) for row in rows for j in range(min(count, 100)))
         if error or ("formula" in local and not typed):
             self.pending = (self.row, self.column)
             self.value = ""
@@ -248,9 +289,9 @@ class _OpenDocument:
             self.row += self.rows
 
 
-def excel_facts(name: str, data: bytes) -> SheetFacts:
-    """Look through the XML of an XLSX sheet."""
-    reader = _Excel()
+def excel_facts(name: str, data: bytes, percent: frozenset[str] = frozenset()) -> SheetFacts:
+    """Look through the XML of an XLSX sheet; `percent`: the cell styles that show percentages."""
+    reader = _Excel(percent)
     _walk(name, data, reader.start, reader.end, reader.text)
     return reader.facts
 

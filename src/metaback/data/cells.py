@@ -23,18 +23,32 @@ _DIGITS_AND_MARK = re.compile(r"([1-9][0-9]{0,2})[.,][0-9]{3}")
 _GROUPS = re.compile(r"[1-9][0-9]{0,2}(?:([.,])[0-9]{3})(?:\1[0-9]{3})*")
 
 _N = r"[+-]?(?:[0-9]+(?:[.,][0-9]+)*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?"
-_CI = r"(?:95\s*%?\s*(?:CI|confidence interval)?\s*[:=,]?\s*|CI\s*[:=,]?\s*)?"
-_BETWEEN = r"(?:\s*(?:to|;|\.\.\.?|\u2026)\s*|\s*,\s+|\s*,\s*(?=[+-])|\s*-\s*|,)"
+_LEVEL = r"(?:95\s*%\s*(?:CI|confidence interval)?|95\s*CI|CI\s*(?:\(?95\s*%?\)?(?=[\s:=,]))?)"
+_CI = rf"(?:{_LEVEL}\s*[:=,]?\s*)?"
+_BETWEEN = r"(?:\s*(?:to|;|\.\.\.?|\u2026)\s*|\s*,\s+|\s*,\s*(?=[+-])|\s*-\s*|(?P<bare>,))"
 _LIMITS = rf"(?P<low>{_N}){_BETWEEN}(?P<high>{_N})"
 _INTERVAL = (
     re.compile(rf"(?P<point>{_N})\s*\(\s*{_CI}{_LIMITS}\s*\)", re.IGNORECASE),
     re.compile(rf"(?P<point>{_N})\s*\[\s*{_CI}{_LIMITS}\s*\]", re.IGNORECASE),
-    re.compile(rf"(?P<point>{_N})\s*[;,]\s*{_CI}{_LIMITS}", re.IGNORECASE),
-    re.compile(rf"(?P<point>{_N})\s*[;,]?\s*\(?95\s*%\s*CI\s*[:=,]?\s*{_LIMITS}\)?", re.IGNORECASE),
+    re.compile(rf"(?P<point>{_N})(?:\s*;\s*|\s*,\s+){_CI}{_LIMITS}", re.IGNORECASE),
+    re.compile(rf"(?P<point>{_N})\s*[;,]?\s*{_LEVEL}\s*[:=,]?\s*{_LIMITS}", re.IGNORECASE),
+    re.compile(rf"(?P<point>{_N})\s*[;,]?\s*{_LEVEL}\s*[:=,]?\s*\(\s*{_LIMITS}\s*\)", re.IGNORECASE),
+    re.compile(rf"(?P<point>{_N})\s*[;,]?\s*{_LEVEL}\s*[:=,]?\s*\[\s*{_LIMITS}\s*\]", re.IGNORECASE),
 )
+_WORD = r"(?:(?P<word>SD|SEM?)\s*[:=]?\s*)?"
 _SPREAD = (
-    re.compile(rf"(?P<point>{_N})\s*\(\s*(?:SD\s*[:=]?\s*)?(?P<spread>{_N})\s*\)", re.IGNORECASE),
-    re.compile(rf"(?P<point>{_N})\s*(?:\u00b1|\+/-|\+-)\s*(?P<spread>{_N})", re.IGNORECASE),
+    re.compile(rf"(?P<point>{_N})\s*\(\s*{_WORD}(?P<spread>{_N})\s*\)", re.IGNORECASE),
+    re.compile(rf"(?P<point>{_N})\s*\[\s*{_WORD}(?P<spread>{_N})\s*\]", re.IGNORECASE),
+    re.compile(rf"(?P<point>{_N})\s*(?:\u00b1|\+/-|\+-)\s*{_WORD}(?P<spread>{_N})", re.IGNORECASE),
+)
+_KIND = r"(?:(?P<words>IQR|Q1\s*[-,;/to ]+\s*Q3|interquartile range|range|min\s*[-,;/to ]+\s*max)\s*[:=,]?\s*)?"
+_MEDIAN = (
+    re.compile(rf"(?P<point>{_N})\s*\(\s*{_KIND}(?:{_LIMITS}|(?P<width>{_N}))\s*\)", re.IGNORECASE),
+    re.compile(rf"(?P<point>{_N})\s*\[\s*{_KIND}(?:{_LIMITS}|(?P<width>{_N}))\s*\]", re.IGNORECASE),
+)
+_OF = re.compile(
+    rf"(?P<count>[0-9]+)\s*(?:/|of|out of)\s*(?P<size>[0-9]+)(?:\s*[(\[]?\s*(?P<share>{_N})\s*%\s*[)\]]?)?",
+    re.IGNORECASE,
 )
 _SHARE = re.compile(rf"(?P<count>[^()%]+?)\s*[(\[]\s*(?P<share>{_N})\s*%?\s*[)\]]")
 _BOUND = re.compile(rf"[pP]?\s*(?P<sign><=|>=|[<>=\u2264\u2265])\s*(?P<value>{_N})")
@@ -97,9 +111,10 @@ def thousands_mark(text: str, decimal: str) -> str:
 
 
 def split_interval(text: str, decimal: str) -> tuple[float, float, float] | None:
-    """Read `0.50 (0.20 to 0.80)`, `0.50 [0.20, 0.80]`, `0.50 (0.20-0.80)` and `0.50; 0.20 to 0.80`.
+    """Read `0.50 (0.20 to 0.80)`, `0.50 [0.20; 0.80]`, `0.50 (0.20-0.80)` and `0.50; 0.20 to 0.80`.
 
-    The interval must say that it is a 95% one, or not say its level.
+    The interval must say that it is a 95% one, or not say its level. A bare comma parts limits only where it is not
+    the decimal mark.
 
     >>> split_interval("-0.41 [95% CI: -0.72\u2013-0.10]", ".")
     (-0.41, -0.72, -0.1)
@@ -107,24 +122,56 @@ def split_interval(text: str, decimal: str) -> tuple[float, float, float] | None
     plain = plain_text(text)
     for pattern in _INTERVAL:
         found = pattern.fullmatch(plain)
-        if found:
-            values = [_plain(found[part], decimal) for part in ("point", "low", "high")]
-            point, low, high = values
+        if found and not (found["bare"] and decimal == ","):
+            point, low, high = (_plain(found[part], decimal) for part in ("point", "low", "high"))
             if point is not None and low is not None and high is not None:
                 return point, low, high
     return None
 
 
-def split_spread(text: str, decimal: str) -> tuple[float, float] | None:
-    """Read `5.1 (2.0)` and `5.1 \u00b1 2.0` as a number and its spread."""
+def split_spread(text: str, decimal: str) -> tuple[float, float, str] | None:
+    """Read `5.1 (2.0)`, `5.1 [SE 0.4]` and `5.1 \u00b1 2.0` as a number, its spread and the word for it, if any."""
     plain = plain_text(text)
     for pattern in _SPREAD:
         found = pattern.fullmatch(plain)
         if found:
             point, spread = _plain(found["point"], decimal), _plain(found["spread"], decimal)
             if point is not None and spread is not None and spread >= 0:
-                return point, spread
+                return point, spread, found["word"] or ""
     return None
+
+
+def split_median(text: str, decimal: str) -> tuple[float, tuple[float, ...], str] | None:
+    """Read `12 (8-15)`, `12 [IQR 8 to 15]` and `12 (7)` as a number, one or two numbers beside it and their words.
+
+    >>> split_median("12 (IQR: 8 to 15)", ".")
+    (12.0, (8.0, 15.0), 'IQR')
+    """
+    plain = plain_text(text)
+    for pattern in _MEDIAN:
+        found = pattern.fullmatch(plain)
+        if found and not (found["bare"] and decimal == ","):
+            parts = ("point", "width") if found["width"] else ("point", "low", "high")
+            values = [value for part in parts if (value := _plain(found[part], decimal)) is not None]
+            if len(values) == len(parts):
+                return values[0], tuple(values[1:]), found["words"] or ""
+    return None
+
+
+def split_of(text: str) -> tuple[float, float, float | None, int] | None:
+    """Read `12/20`, `12 of 20` and `12/20 (60%)` as a count, its group's size, a percentage and its decimals.
+
+    >>> split_of("12 of 20"), split_of("12/20 (60.0%)")
+    ((12.0, 20.0, None, 0), (12.0, 20.0, 60.0, 1))
+    """
+    found = _OF.fullmatch(plain_text(text))
+    if not found or len(found["count"]) > 15 or len(found["size"]) > 15:
+        return None
+    written = (found["share"] or "").replace(",", ".")
+    share = _plain(written, ".") if written else None
+    if written and share is None:
+        return None
+    return float(found["count"]), float(found["size"]), share, len(written.partition(".")[2])
 
 
 def split_share(text: str, decimal: str) -> tuple[Number, float, int] | None:

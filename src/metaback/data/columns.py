@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from metaback.data import cells as cell_reader
 from metaback.data.cells import MISSING, Mark
 from metaback.data.roles import ROLES, Role
+from metaback.data.several import several
 from metaback.errors import Problem
 from metaback.numbers import parse_local
 
@@ -23,7 +24,9 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Cells = Sequence[object]
 TRUE, FALSE = frozenset({"true", "yes", "1", "1.0", "t", "y"}), frozenset({"false", "no", "0", "0.0", "f", "n"})
-PERCENT_ROLES = frozenset({"r2", "auc", "p", "alpha"})  # shares by nature: 15% is 0.15
+PERCENTAGES = re.compile(r"percent(?:_[12])?")  # roles that are percentages by name: 15% is 15
+COUNTS = re.compile(r"events(?:_[12])?")  # counts whose cells may hold a percentage or the size of their group
+PERCENT_ROLES = frozenset({"r2", "auc", "p", "alpha", "ci_level"})  # shares by nature: 15% is 0.15
 LARGE = re.compile(r"(?:n|events|nonevents|time|mean|sd|pairs)(?:_.*)?")  # roles whose numbers may reach thousands
 CODES = (-99.0, -999.0, -9999.0, 999.0, 9999.0, 99999.0)  # what people and programs write for "missing"
 CODE_FACTOR = 5.0  # a code that is this many times beyond every other number of its column is suspicious
@@ -47,6 +50,17 @@ class BadCell(str):
         made = super().__new__(cls, text)
         made.rule, made.fix = rule, fix
         return made
+
+
+class PercentCell(float):
+    """A number that a workbook shows as a percentage: 0.15 shown as 15%."""
+
+    __slots__ = ()
+
+    @property
+    def shown(self) -> str:
+        """Return what a spreadsheet program shows, without rounding."""
+        return f"{float(self) * 100:.12g}%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,7 @@ class ReadColumns:
     problems: list[Problem] = field(default_factory=list[Problem])
     guesses: Guesses = field(default_factory=Guesses)
     shares: list[tuple[str, int, float, int, str]] = field(default_factory=list[tuple[str, int, float, int, str]])
+    sizes: list[tuple[str, int, float, str]] = field(default_factory=list[tuple[str, int, float, str]])
 
     def beside(self, role: str) -> Floats:
         """Return the values of a role that comes out of another role's cells."""
@@ -120,6 +135,7 @@ def read_columns(frame: pd.DataFrame, known: Mapping[str, str], rows: Sequence[s
     for role, column in known.items():
         if ROLES[role].kind == "number":
             _keep_rules(ROLES[role], column, frame[column], done, habits)
+    _take_sizes(done, known)
     _check_shares(done, known)
     return done
 
@@ -178,11 +194,22 @@ class _Reader:
         for i, cell in enumerate(cells):
             if isinstance(cell, str):
                 values[i] = self._text(i, cell)
+            elif isinstance(cell, PercentCell):
+                values[i] = self._shown(i, cell)
             elif isinstance(cell, numbers.Real) and not isinstance(cell, (bool, np.bool_)):
                 values[i] = as_float(cell)
             elif not is_blank(cell):
                 values[i] = self._text(i, str(cell))
         return values
+
+    def _shown(self, i: int, cell: PercentCell) -> float:
+        """Read a number that a workbook shows as a percentage: as 15 where the role is one, as 0.15 elsewhere."""
+        if PERCENTAGES.fullmatch(self.role.name):
+            return round(float(cell) * 100, 10)
+        self._tell(
+            i, f"shown as a percentage in the workbook and read as the number that is stored, {cell:g}", cell.shown
+        )
+        return float(cell)
 
     def _text(self, i: int, cell: str) -> float:
         """Read one text cell; nan where it is blank, or refused with a problem."""
@@ -255,11 +282,37 @@ class _Reader:
             return self._percent(i, bare) if bare.endswith("%") else self._bound(i, bare)
         if name in PERCENT_ROLES:
             return self._percent(i, bare)
-        if name == "effect":
-            return self._interval(i, bare)
-        if name == "mean" or name.startswith("mean_"):
-            return self._spread(i, bare)
-        return self._share(i, bare) if name.startswith("events") else None
+        if PERCENTAGES.fullmatch(name):
+            value = cell_reader.percentage(bare, self.decimal)
+            return None if value is None else value * 100
+        if COUNTS.fullmatch(name):
+            found = self._of(i, bare)
+            return self._share(i, bare) if found is None else found
+        return self._beside(i, bare)
+
+    def _beside(self, i: int, text: str) -> float | None:
+        """Take a cell with numbers of other roles, unless these have columns of their own."""
+        found = several(self.role.name, self.column, text, self.decimal)
+        if found is None or found.beside.keys() & self.known.keys():
+            return None
+        if found.rule:
+            self._refuse(i, text, found.rule, found.fix)
+            return math.nan
+        for role, value in found.beside.items():
+            self.done.beside(role)[i] = value
+        self._tell(i, found.told, text)
+        return found.value
+
+    def _of(self, i: int, text: str) -> float | None:
+        """Take `12/20`: a count and the size of its group, which is kept or compared with its own column later."""
+        found = cell_reader.split_of(text)
+        if found is None:
+            return None
+        count, size, share, digits = found
+        self.done.sizes.append((self.role.name, i, size, text))
+        if share is not None:
+            self.done.shares.append((self.role.name, i, share, digits, text))
+        return count
 
     def _percent(self, i: int, text: str) -> float | None:
         value = cell_reader.percentage(text, self.decimal)
@@ -278,23 +331,6 @@ class _Reader:
         bounds[i] = f"{sign}{value:g}"
         self._tell(i, "a bound is no number; it is kept as text in column 'p_bound'", text)
         return math.nan
-
-    def _interval(self, i: int, text: str) -> float | None:
-        found = cell_reader.split_interval(text, self.decimal)
-        if found is None or {"ci_low", "ci_high"} & self.known.keys():
-            return None
-        self.done.beside("ci_low")[i], self.done.beside("ci_high")[i] = found[1:]
-        self._tell(i, "the effect and its 95% interval were read from one cell", text)
-        return found[0]
-
-    def _spread(self, i: int, text: str) -> float | None:
-        found = cell_reader.split_spread(text, self.decimal)
-        sd = self.role.name.replace("mean", "sd", 1)
-        if found is None or sd in self.known:
-            return None
-        self.done.beside(sd)[i] = found[1]
-        self._tell(i, f"read as mean and SD ('{sd}') from one cell; check that it is not a standard error", text)
-        return found[0]
 
     def _share(self, i: int, text: str) -> float | None:
         found = cell_reader.split_share(text, self.decimal)
@@ -351,6 +387,8 @@ def _breaks(role: Role, values: Floats) -> Bools:
         return values < 0
     if role.rule == "positive":
         return values <= 0
+    if role.rule in {"probability", "percent"}:
+        return (values < 0) | (values > (1 if role.rule == "probability" else 100))
     if role.rule in {"count", "sample size"}:
         least = 0 if role.rule == "count" else 1
         with np.errstate(invalid="ignore"):
@@ -362,17 +400,57 @@ def broken(role: Role, number: float) -> tuple[str, str] | None:
     """Return the rule that a number breaks and the fix, or None."""
     if not math.isfinite(number):
         return NOT_A_NUMBER, cell_reader.PLAIN_CURE
-    if role.rule == "not negative" and number < 0:
-        return "must not be negative", "Check the sign and the column"
-    if role.rule == "positive" and number <= 0:
-        return "must be above 0", "Leave it blank if it was not reported"
-    if role.rule in {"count", "sample size"} and abs(number) > BIGGEST_COUNT:
-        return "is too large to be a number of people", "Check the cell"
-    if role.rule == "count" and (number < 0 or number != int(number)):
-        return "must be a whole number of people, 0 or more", "Give a count, not a percentage"
-    if role.rule == "sample size" and (number < 1 or number != int(number)):
-        return "must be a whole number of people, 1 or more", "Give the number analysed, or leave it blank"
-    return None
+    return next(((rule, fix) for fails, rule, fix in _BROKEN.get(role.rule, ()) if fails(number)), None)
+
+
+_Check = tuple[Callable[[float], bool], str, str]
+_TOO_LARGE: _Check = (lambda x: abs(x) > BIGGEST_COUNT, "is too large to be a number of people", "Check the cell")
+_BROKEN: Mapping[str, tuple[_Check, ...]] = {
+    "not negative": ((lambda x: x < 0, "must not be negative", "Check the sign and the column"),),
+    "positive": ((lambda x: x <= 0, "must be above 0", "Leave it blank if it was not reported"),),
+    "probability": ((lambda x: not 0 <= x <= 1, "must be between 0 and 1", "Check the cell and its column"),),
+    "percent": (
+        (
+            lambda x: not 0 <= x <= 100,
+            "must be between 0 and 100",
+            "Give a percentage; counts belong into a column of events",
+        ),
+    ),
+    "count": (
+        _TOO_LARGE,
+        (
+            lambda x: x < 0 or x != int(x),
+            "must be a whole number of people, 0 or more",
+            "Give a count, not a percentage",
+        ),
+    ),
+    "sample size": (
+        _TOO_LARGE,
+        (
+            lambda x: x < 1 or x != int(x),
+            "must be a whole number of people, 1 or more",
+            "Give the number analysed, or leave it blank",
+        ),
+    ),
+}
+
+
+def _take_sizes(done: ReadColumns, known: Mapping[str, str]) -> None:
+    """Keep the sizes that stood in cells such as `12/20`; refuse them where the size's own column says otherwise."""
+    for role, i, size, text in done.sizes:
+        stem = role.removeprefix("events")
+        column, row = known[role], done.rows[i]
+        own = done.beside(f"n{stem}")
+        if size < 1:
+            done.problems.append(Problem("a group has 1 person or more", "Check the cell", column, row, text))
+        elif math.isnan(own[i]):
+            own[i] = size
+            done.guesses.add(column, f"read as events and the size of the group ('n{stem}') from one cell", text, row)
+        elif own[i] == size:
+            done.guesses.add(column, "the count was read, and the size beside it is that of its own column", text, row)
+        else:
+            rule = f"the size of the group is {own[i]:g} in column '{known.get(f'n{stem}', f'n{stem}')}'"
+            done.problems.append(Problem(rule, "Correct the one that is wrong", column, row, text))
 
 
 def _check_shares(done: ReadColumns, known: Mapping[str, str]) -> None:

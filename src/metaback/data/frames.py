@@ -103,7 +103,7 @@ def _arrow(name: str) -> Any:
     try:
         import pyarrow as pa  # type: ignore[import-untyped]
     except ImportError:
-        raise FileError(f"{name}: Parquet and arrow need pyarrow: pip install pyarrow") from None
+        raise FileError(f"{name}: Parquet and arrow need pyarrow: pip install metaback[parquet]") from None
     return pa
 
 
@@ -147,18 +147,36 @@ def is_json(text: str) -> bool:
 
 
 def read_json(name: str, text: str) -> RawTable:
-    """Read a list of JSON objects, one per row; what is not in an object is blank."""
-    try:
-        records = json.loads(text, object_pairs_hook=_object, parse_int=_whole)
-    except _DuplicateError as error:
-        raise DataError(short(name), [Problem(f"a record has '{error}' more than once", "Keep one of them")]) from None
-    except json.JSONDecodeError as error:
-        raise FileError(f"{name}: row {error.lineno} cannot be read as JSON ({error.msg})") from None
-    except (RecursionError, ValueError) as error:
-        raise FileError(f"{name}: cannot be read as JSON ({_brief(error)})") from None
+    """Read a list of JSON objects, one per row, or lines of one object each; what is not in an object is blank."""
+    if _is_lines(text):
+        lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+        if len(lines) > MAX_ROWS:
+            raise FileError(f"{name}: more than {MAX_ROWS:,} rows")
+        rows = tuple(f"row {number}" for number, _ in lines)
+        return read_records(name, [_loaded(name, line, number) for number, line in lines], rows)
+    records = _loaded(name, text)
     if not isinstance(records, list):
         raise FileError(f"{name}: the JSON is no list of records; write [{{...}}, {{...}}] with one object per row")
     return read_records(name, records)  # type: ignore[arg-type]
+
+
+def _is_lines(text: str) -> bool:
+    """Tell whether a text is JSON lines: its first filled line is an object, and another filled line follows."""
+    first, _, rest = text.strip().partition("\n")
+    return first.rstrip().endswith("}") and bool(rest) and first.startswith("{")
+
+
+def _loaded(name: str, text: str, line: int = 1) -> Any:
+    """Read a text of JSON that starts on a line of its file."""
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_int=_whole)
+    except _DuplicateError as error:
+        raise DataError(short(name), [Problem(f"a record has '{error}' more than once", "Keep one of them")]) from None
+    except json.JSONDecodeError as error:
+        row = line + error.lineno - 1
+        raise FileError(f"{name}: row {row} cannot be read as JSON ({error.msg})") from None
+    except (RecursionError, ValueError) as error:
+        raise FileError(f"{name}: cannot be read as JSON ({_brief(error)})") from None
 
 
 class _DuplicateError(ValueError):
@@ -178,18 +196,18 @@ def _whole(digits: str) -> float | int:
     return int(digits) if len(digits) < 400 else float(digits)
 
 
-def read_records(name: str, records: list[Any]) -> RawTable:
-    """Make a table of records (one mapping of column to cell per row)."""
+def read_records(name: str, records: list[Any], rows: tuple[str, ...] = ()) -> RawTable:
+    """Make a table of records (one mapping of column to cell per row); `rows`: where they stand, else `record 1`..."""
     if len(records) > MAX_ROWS:
         raise FileError(f"{name}: more than {MAX_ROWS:,} rows")
     names: dict[str, None] = {}
     for i, record in enumerate(records, 1):
         if not isinstance(record, Mapping):
-            _not_a_record(name, i, record)
+            _not_a_record(name, rows[i - 1] if rows else f"record {i}", record)
         names.update(dict.fromkeys(map(str, record)))  # type: ignore[arg-type]
         if len(names) > MAX_COLUMNS:
             raise FileError(f"{name}: more than {MAX_COLUMNS} columns")
-    rows = tuple(f"record {i}" for i in range(1, len(records) + 1))
+    rows = rows or tuple(f"record {i}" for i in range(1, len(records) + 1))
     plain: list[dict[str, Any]] = [{str(key): value for key, value in record.items()} for record in records]
     problems = [
         Problem("a cell holds a list or an object", "Write one number or text per cell", key, row, str(value)[:60])
@@ -203,10 +221,10 @@ def read_records(name: str, records: list[Any]) -> RawTable:
     return RawTable(pd.DataFrame(columns, index=range(len(plain))), rows)
 
 
-def _not_a_record(name: str, i: int, record: object) -> NoReturn:
+def _not_a_record(name: str, row: str, record: object) -> NoReturn:
     """Refuse what is no mapping."""
     fix = "Write one object {column: cell} per row"
-    problem = Problem("is not a record", fix, None, f"record {i}", str(record)[:60])
+    problem = Problem("is not a record", fix, None, row, str(record)[:60])
     raise DataError(short(name), [problem])
 
 

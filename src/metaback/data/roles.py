@@ -36,11 +36,11 @@ _STUDY = (
 _GROUPS = {"1": ("experimental", "exp", "intervention", "treatment", "treated"), "2": ("control", "ctrl", "comparator")}
 _CELLS = {
     "n": ("n", "total"),
-    "mean": ("mean", "mean_sd"),
+    "mean": ("mean", "mean_sd", "mean_se", "mean_sem", "mean_95_ci", "mean_ci"),
     "sd": ("sd",),
-    "events": ("cases", "events"),
+    "events": ("cases", "events", "events_n", "events_total", "n_n"),
     "se": ("se", "sem"),
-    "median": ("median",),
+    "median": ("median", "median_iqr", "median_interquartile_range", "median_q1_q3", "median_range", "median_min_max"),
     "iqr": ("iqr",),
     "q1": ("q1", "p25", "lower_quartile"),
     "q3": ("q3", "p75", "upper_quartile"),

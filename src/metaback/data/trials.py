@@ -6,12 +6,13 @@ import html
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from metaback.data.columns import Bools, Floats, Habits, read_columns
-from metaback.data.roles import ROLES, recognise
+from metaback.data.columns import Bools, Floats, Habits, read_columns, text_of
+from metaback.data.roles import ROLES, normal_name, recognise
 from metaback.errors import DataError, Problem, suggestion
 from metaback.stats.measures import MEASURES, raw_roles
 
@@ -24,6 +25,32 @@ ROUTE_ROLES = (
     ("n_1", "mean_1", "sd_1", "n_2", "mean_2", "sd_2"),
     ("events_1", "n_1", "events_2", "n_2"),
 )
+
+
+# What leads to an effect after a derivation. The table is told apart here only from one that says nothing of effects:
+# what each row lacks is told row by row.
+DERIVED_ROUTES = (
+    ("effect", "p"),
+    ("effect", "t"),
+    ("yi", "p"),
+    ("yi", "t"),
+    ("ci_low", "ci_high"),
+    *(
+        ("mean_1", "mean_2", "n_1", "n_2", role)
+        for role in ("se_1", "mean_ci_low_1", "iqr_1", "q1_1", "mad_1", "min_1")
+    ),
+    *(("n_1", "n_2", role) for role in ("t", "f_value", "p", "d", "median_1", "percent_1", "mean_change_1")),
+    ("n_1", "n_2", "mean_post_1", "mean_post_2"),
+    ("n_1", "n_2", "mean_pre_1", "mean_pre_2"),
+    ("n_1", "n_2", "events_total"),
+    ("events_1", "events_total"),
+    ("n", "t"),
+    ("n", "mean_1", "mean_2"),
+    *(("n", role) for role in ("median", "percent")),
+    *(("n", "mean", role) for role in ("se", "ci_low", "iqr", "q1", "min", "mad")),
+)
+RATIOS = frozenset({"RR", "OR", "PETO", "IRR", "HR", "ROM", "MPRR", "MPOR", "VR", "CVR"})
+FIVE = ("min", "q1", "median", "q3", "max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +151,51 @@ def make_trials(
             known[role] = role if role not in frame.columns else f"{role} (from its cell)"
     known = {role: known[role] for role in ROLES if role in known}
     problems = [*(problems or _structure(frame, known)), *done.problems]
-    told = (*notes, *done.guesses.notes(), *_sums(done.values.get("study", []), rows))
+    told = (*notes, *done.guesses.notes(), *_apart(frame, known, done.values, rows))
+    told += _sums(done.values.get("study", []), rows)
     table = frame.assign(**{column: done.values[role] for role, column in known.items()})
     trials = Trials(table, known, rows, replace(source, roles=known, notes=told), told)
     problems += _consistency(trials)
     if problems:
         raise DataError(source.name, problems)
     return trials
+
+
+def _apart(
+    frame: pd.DataFrame, known: Mapping[str, str], values: dict[str, Any], rows: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Keep the analyses of a Cochrane data package apart: outcomes of one name in several analyses get their number.
+
+    Rows that count for the total or for a subgroup only (`Applicability`) stay, and are told, because a study may
+    stand in both.
+    """
+    columns = {normal_name(column): column for column in frame.columns}
+    if known.get("outcome") is None or normal_name(known["outcome"]) != "analysis_name":
+        return ()
+    notes: list[str] = []
+    names: list[str] = values["outcome"]
+    parts = [frame[columns[part]] for part in ("analysis_group", "analysis_number") if part in columns]
+    numbers = [".".join(map(text_of, key)) for key in zip(*parts, strict=True)] if parts else []
+    several: dict[str, dict[str, str]] = {}
+    for name, number, row in zip(names, numbers, rows, strict=False):
+        several.setdefault(name, {}).setdefault(number, row)
+    shared = {name: found for name, found in several.items() if len(found) > 1}
+    if shared:
+        pairs = zip(names, numbers, strict=True)
+        values["outcome"] = [f"{name} ({number})" if name in shared else name for name, number in pairs]
+        notes += [
+            f"outcome {name!r} names {len(found)} analyses, which are kept apart by their numbers: "
+            + ", ".join(f"{number} from {row} on" for number, row in found.items())
+            for name, found in shared.items()
+        ]
+    kinds = list(dict.fromkeys(map(text_of, frame[columns["applicability"]]))) if "applicability" in columns else []
+    if len(kinds) > 1:
+        listed = ", ".join(map(repr, kinds))
+        notes.append(
+            f"column '{columns['applicability']}' marks rows of different use ({listed}); "
+            "a study may stand in several: keep those of one analysis"
+        )
+    return tuple(notes)
 
 
 _SUM = re.compile(r"(?:sub-?)?totals?\b.*|overall(?: effect)?|pooled\b.*|summary(?: effect)?", re.IGNORECASE)
@@ -187,12 +252,47 @@ def _routes(known: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
     cells = (("events_1", "nonevents_1", "events_2", "nonevents_2"),)
     means = set(ROUTE_ROLES[-2])
     other = tuple(roles for key in MEASURES if (roles := raw_roles(key)) and not set(roles) < means)
-    return (*ROUTE_ROLES, *other, *(cells if {"nonevents_1", "nonevents_2"} <= known.keys() else ()))
+    return (*ROUTE_ROLES, *DERIVED_ROUTES, *other, *(cells if {"nonevents_1", "nonevents_2"} <= known.keys() else ()))
 
 
 def _consistency(trials: Trials) -> list[Problem]:
     """Check cells against each other within each row."""
-    return [*_check_intervals(trials), *(problem for arm in ("1", "2") for problem in _check_counts(trials, arm))]
+    arms = ("_1", "_2", "")
+    return [
+        *_check_intervals(trials),
+        *(problem for arm in ("1", "2") for problem in _check_counts(trials, arm)),
+        *(problem for arm in arms for problem in _check_order(trials, [f"{role}{arm}" for role in FIVE])),
+        *(problem for arm in arms[:2] for problem in _check_mean(trials, arm)),
+    ]
+
+
+def _check_order(trials: Trials, roles: list[str]) -> list[Problem]:
+    """Check that smallest value, quartiles, median and largest value are in order."""
+    problems: list[Problem] = []
+    before = np.full(len(trials), -np.inf)
+    for role in (role for role in roles if role in trials.roles):
+        values = trials.numbers(role)
+        problems += _report(
+            trials,
+            values < before,
+            role,
+            lambda i, low=before: f"it is below {low[i]:g}, which must not be larger",
+            "Check whether numbers are swapped, or a width stands where a quartile should",
+        )
+        before = np.fmax(before, values)
+    return problems
+
+
+def _check_mean(trials: Trials, arm: str) -> list[Problem]:
+    """Check means against the limits of their intervals."""
+    mean, low, high = (trials.numbers(f"{role}{arm}") for role in ("mean", "mean_ci_low", "mean_ci_high"))
+    return _report(
+        trials,
+        (mean < low) | (mean > high) | (low >= high),
+        f"mean_ci_low{arm}",
+        lambda i: f"the mean {mean[i]:g} must lie between its limits {low[i]:g} and {high[i]:g}",
+        "Check the order and the signs of the limits",
+    )
 
 
 def _report(trials: Trials, bad: Bools, role: str, rule: Callable[[int], str], fix: str) -> list[Problem]:
@@ -207,7 +307,8 @@ def _check_intervals(trials: Trials) -> list[Problem]:
     """Check printed effects against their intervals."""
     low, high, effect = (trials.numbers(role) for role in ("ci_low", "ci_high", "effect"))
     outside = (low < high) & ((effect < low) | (effect > high))
-    half = ~np.isnan(effect) & (np.isnan(low) != np.isnan(high))
+    ratio = np.array([text.upper() in RATIOS for text in trials.texts("measure")], dtype=bool)
+    half = ~np.isnan(effect) & (np.isnan(low) != np.isnan(high)) & ~ratio & np.isnan(trials.numbers("se"))
     return [
         *_report(
             trials,
@@ -228,7 +329,7 @@ def _check_intervals(trials: Trials) -> list[Problem]:
             half,
             "effect",
             lambda _: "only one limit of its interval is given",
-            "Give both limits, or blank both and give a standard error",
+            "Give both limits, or blank both and give a standard error; a ratio needs one only if its measure is named",
         ),
     ]
 

@@ -16,11 +16,13 @@ from metaback.data.archive import (
     check_extent,
     excel_facts,
     open_document_facts,
+    percent_styles,
     repacked,
     sheet_parts,
     unpack,
 )
-from metaback.data.columns import BadCell
+from metaback.data.columns import BadCell, PercentCell
+from metaback.data.compound import check_compound
 from metaback.data.headers import drop_empty_columns, find_header, header_problems, is_empty, looks_like_a_table
 from metaback.data.text_table import RawTable, short
 from metaback.errors import DataError, FileError, OptionError, Problem
@@ -68,12 +70,14 @@ def read_workbook(name: str, content: bytes, roles: Mapping[str, str] | None, sh
 def _open(name: str, content: bytes) -> _Book:
     """Open a workbook whose parts were checked."""
     if content.startswith(OLD):
+        check_compound(name, content)
         opened = _calamine(name, io.BytesIO(content), "an old Excel workbook that is damaged or has a password")
         return _Book(name, opened, _titles(opened), lambda _: None)
     parts = unpack(name, content)
     if "xl/workbook.xml" in parts:
         sheets = sheet_parts(name, parts)
-        facts_of: Callable[[str], SheetFacts | None] = lambda title: excel_facts(name, sheets[title])  # noqa: E731
+        percent = percent_styles(name, parts["xl/styles.xml"]) if "xl/styles.xml" in parts else frozenset[str]()
+        facts_of: Callable[[str], SheetFacts | None] = lambda title: excel_facts(name, sheets[title], percent)  # noqa: E731
     elif "content.xml" in parts:
         facts = open_document_facts(name, parts["content.xml"])
         for title, found in facts.items():
@@ -164,10 +168,17 @@ def _load(book: _Book, title: str) -> _Sheet:
 
 
 def _with_bad(sheet: _Sheet) -> _Sheet:
-    """Put what is wrong with cells in their place, also where it stands outside of the filled rectangle."""
+    """Put what is wrong with cells in their place, also where it stands outside of the filled rectangle.
+
+    Numbers that are shown as percentages are marked.
+    """
     bad = sheet.facts.bad if sheet.facts else {}
     if not sheet.cells:
         return sheet
+    for row, column in sheet.facts.percent if sheet.facts else ():
+        i, j = row - sheet.top, column - sheet.left
+        if 0 <= i < len(sheet.cells) and 0 <= j < len(sheet.cells[i]) and type(sheet.cells[i][j]) in {int, float}:
+            sheet.cells[i][j] = PercentCell(sheet.cells[i][j])
     for (row, column), text in bad.items():
         i, j = row - sheet.top, column - sheet.left
         if 0 <= i < len(sheet.cells) and j >= 0:
@@ -232,7 +243,7 @@ def _cell(cell: Any, row: int, column: int) -> Any:
         place = cell_name(row - 1, column)
         rule = f"cell {place} is a date or time, perhaps made from a text such as 'MARCH1' or '3/4'"
         return BadCell(text, rule, "Format the column as text and type the cell again")
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
+    if type(cell) is float and cell.is_integer() and abs(cell) < 2**53:
         return int(cell)
     return cell
 
