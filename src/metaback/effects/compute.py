@@ -38,7 +38,7 @@ from metaback.effects.routes import (
     from_printed,
     from_tests,
 )
-from metaback.effects.standardisers import Standardised, standardised
+from metaback.effects.standardisers import CHANGE, Standardised, standardised
 from metaback.effects.ways import CONVENTIONS, derivation
 from metaback.errors import DataError, OptionError, Problem, suggestion
 from metaback.stats.measures import MEASURES, about, raw_roles
@@ -46,7 +46,7 @@ from metaback.stats.measures.family import defaults, option_names
 
 SHOWN = ("n_1", "mean_1", "sd_1", "n_2", "mean_2", "sd_2", "events_1", "events_2")
 SWAPPED = "arms swapped"
-REPEATED = ("paired means", "pre-post")  # kinds of raw numbers with two measurements of the same people
+REPEATED = ("paired means", "pre-post", "changes", "means")  # kinds of numbers that may rest on two measurements
 
 
 def effect_sizes(
@@ -109,7 +109,8 @@ def effect_sizes(
     ask = _Ask(key, chosen, _pair(trials, compare), direction, facts, choices)
     rows = _rows(trials, ask, choices.r)
     problems += [*direction.problems, *rows.draft.problems]
-    problems += check_range(trials, rows.inputs, facts, rows.changes)
+    changes = np.array([word == CHANGE for word in rows.scores.score_types], dtype=bool)
+    problems += check_range(trials, rows.inputs, facts, changes)
     problems += rows.scores.problems
     if problems:
         raise DataError(trials.source.name, problems)
@@ -133,14 +134,13 @@ class _Rows:
     """The rows with their effects: inputs as shown, what is known of their scores, and what to tell of them all.
 
     known: all numbers of the table that a derivation may take. computed: (k,) rows computed from raw numbers.
-    changes: (k,) rows whose means and SDs are those of changes; rests: those that rest on the assumed correlation.
+    rests: (k,) rows that rest on the assumed correlation.
     """
 
     draft: Draft
     inputs: dict[str, Floats]
     known: Mapping[str, Floats]
     computed: Bools
-    changes: Bools
     rests: Bools
     scores: Standardised
     notes: tuple[str, ...]
@@ -165,15 +165,13 @@ def _rows(trials: Trials, ask: _Ask, r: float | None) -> _Rows:
     inputs |= {role: np.where(computed, draft.used[role], inputs.get(role, np.nan)) for role in draft.used}
     _turn(draft, flip, computed, key)
     told = turn(draft, ask.direction, computed, key, trials)
-    changes = _changes(draft)
-    scores = standardised(trials, ~draft.open(), computed, changes, key, ask.choices.mixed_scores)
+    scores = standardised(trials, ~draft.open(), computed, _changes(draft), key, ask.choices.mixed_scores)
     rests &= computed
     return _Rows(
         draft,
         inputs,
         known,
         computed,
-        changes,
         rests,
         scores,
         (*told, *scores.notes, *unused(trials, ask.choices.instruments)),

@@ -141,9 +141,11 @@ def _why(facts: Measure) -> str:
         return f"a ready-made {facts.key} of events does not tell that of non-events"
     if facts.key == "GEN":
         return "what kind of effect they bring is not known"
+    if facts.key in {"HR", "HD"}:
+        return "the hazard of an event does not tell that of its absence"
     if "time_1" in roles or "time" in roles:
         return f"a rate of non-events does not exist, so {facts.key} has no other side"
-    if {"events", "mean", "sd"} & roles and "mean_2" not in roles:
+    if {"events", "mean", "sd"} & roles:
         return f"{facts.key} is a level of one group, not a comparison that could change its sign"
     return f"{facts.key} depends on where the scale starts: it does not follow from that of the reversed scale"
 

@@ -10,7 +10,7 @@ from metaback.effects.direction import listed
 from metaback.effects.instruments import needed
 from metaback.effects.routes import Bools
 from metaback.errors import Problem
-from metaback.stats.measures import about
+from metaback.stats.measures import about, raw_roles
 
 FINAL, CHANGE, ANCOVA = "final", "change", "ancova"
 SPELLINGS = {
@@ -92,7 +92,8 @@ def _depends(key: str) -> bool:
 
 def _types(trials: Trials, computed: Bools, changes: Bools, key: str) -> tuple[list[str], list[Problem]]:
     """Return the score type of each row, with the cells that are not understood or contradict the numbers."""
-    means = about(key).kind == "means"
+    adjusted = "mean_adj_1" in raw_roles(key)
+    own = ANCOVA if adjusted else FINAL if about(key).kind == "means" else ""
     types: list[str] = []
     problems: list[Problem] = []
     for i, text in enumerate(trials.texts("score_type")):
@@ -104,7 +105,7 @@ def _types(trials: Trials, computed: Bools, changes: Bools, key: str) -> tuple[l
             rule = "the effect of this row was computed from mean changes"
             fix = "Write 'change', or give the means and SDs that belong to it"
             problems.append(Problem(rule, fix, trials.roles["score_type"], trials.rows[i], text))
-        usual = CHANGE if changes[i] or about(key).kind == "changes" else FINAL if means else ""
+        usual = CHANGE if changes[i] or about(key).kind == "changes" else own
         types.append(word or (usual if computed[i] else ""))
     return types, problems
 

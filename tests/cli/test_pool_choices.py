@@ -1,0 +1,87 @@
+"""What the command is told of effects: conventions, assumed correlations, instruments, direction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import metaback as mb
+from metaback.cli import main
+
+MEANS = "study,instrument,n_1,mean_1,sd_1,n_2,mean_2,sd_2\n"
+TABLE = MEANS + "A,VAS,20,51,20,21,60,22\nB,NRS,30,5.5,1.9,28,6.9,2.1\nC,VAS,15,60,25,16,71,23\n"
+PAIRED = "study,n,mean_1,sd_1,mean_2,sd_2,r\nA,20,5.1,2,4,2.2,\nB,30,5.5,1.9,4.9,2.1,0.6\nC,15,6,2.5,4.1,2.3,\n"
+FACTS = {"VAS": {"low": 0, "high": 100, "higher_is_better": False}, "NRS": {"low": 0, "high": 10}}
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command in a folder with two tables; return exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("means.csv", TABLE), ("paired.csv", PAIRED), ("facts.json", json.dumps(FACTS))):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    def call(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main(["pool", *words])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return int(left.value.code or 0), said.out, said.err
+
+    return call
+
+
+def results(run: Run, *words: str) -> dict[str, object]:
+    """Return the only comparison as JSON."""
+    code, out, err = run(*words, "--format", "json")
+    assert (code, err) == (0, "")
+    return json.loads(out)["comparisons"][0]
+
+
+def test_an_assumed_correlation_and_its_grid(run: Run, tmp_path: Path) -> None:
+    found = results(run, "paired.csv", "--measure", "SMCC", "--r", "0.5", "--r-grid", "0.3,0.7")
+    call = mb.pool(tmp_path / "paired.csv", measure="SMCC", r=0.5, r_grid=(0.3, 0.7))
+    assert found["assumed_r"] == call.to_dict()["assumed_r"]
+    assert [row["r"] for row in found["assumed_r"]["grid"]] == [0.3, 0.5, 0.7]  # type: ignore[index]
+    code, _, err = run("paired.csv", "--measure", "SMCC", "--r-grid", "0.3;0.7")
+    assert code == 2
+    assert "0.3,0.5,0.7" in err
+
+
+def test_a_convention_by_name(run: Run) -> None:
+    found = results(run, "means.csv", "--measure", "SMD", "--option", "vtype=LS")
+    assert found["measure_options"]["vtype"] == "LS"  # type: ignore[index]
+    code, _, err = run("means.csv", "--option", "vtype")
+    assert (code, "vtype=LS" in err) == (2, True)
+    code, _, err = run("means.csv", "--measure", "SMD", "--option", "vtype=XX")
+    assert code != 0
+    assert "vtype='XX' is not known" in err
+
+
+def test_instruments_come_from_a_file(run: Run, tmp_path: Path) -> None:
+    found = results(run, "means.csv", "--measure", "POMP", "--instruments", "facts.json")
+    call = mb.pool(tmp_path / "means.csv", measure="POMP", instruments=FACTS)
+    assert found["overall"] == call.to_dict()["overall"]
+    (tmp_path / "bad.json").write_text("{", encoding="utf-8")
+    code, _, err = run("means.csv", "--instruments", "bad.json")
+    assert code != 0
+    assert "is not JSON" in err
+    assert run("means.csv", "--instruments", "none.json")[0] != 0
+
+
+def test_the_direction_and_the_reason_for_mixing(run: Run, tmp_path: Path) -> None:
+    frame = pd.read_csv(tmp_path / "means.csv").assign(higher_is_better=[True, False, False])
+    frame.assign(score_type=["change", "", ""]).to_csv(tmp_path / "both.csv", index=False)
+    code, _, err = run("both.csv", "--measure", "SMD")
+    assert code != 0
+    assert "mixed_scores=" in err
+    found = results(run, "both.csv", "--measure", "SMD", "--mixed-scores", "r is 0.5", "--higher-is-better")
+    assert found["higher_is_better"] is True
+    assert any("r is 0.5" in note for note in found["notes"])  # type: ignore[attr-defined]
+    corrections = [study["correction"] for study in found["studies"]]  # type: ignore[index,attr-defined]
+    assert corrections == [None, "turned, so that higher is better", "turned, so that higher is better"]
