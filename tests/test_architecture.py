@@ -36,6 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("plots", "report"),  # L6
     ("bundle",),  # L7
     ("result",),
+    ("regression",),
     ("cli",),
     (PACKAGE,),  # the public names, on top of all
     ("__main__",),  # `python -m metaback`
@@ -55,6 +56,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "report": frozenset({"numpy", "pandas", "jinja2", "markupsafe", "docx", "typst"}),
     "bundle": frozenset({"numpy", "pandas"}),
     "result": frozenset({"numpy", "pandas"}),
+    "regression": frozenset({"numpy", "pandas"}),
     "cli": frozenset({"click", "rich"}),
     **dict.fromkeys(("status", "numbers", "errors", "registry", PACKAGE, "__main__"), frozenset[str]()),
 }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from metaback.errors import DataError, EstimationError, FileError, MetabackError, OptionError
     from metaback.models.fitted import Estimate
     from metaback.models.specs import PoolSpec
+    from metaback.regression import Regression, regress
     from metaback.result import Result, Results, pool, pool_table
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "MetabackError",
     "OptionError",
     "PoolSpec",
+    "Regression",
     "Result",
     "Results",
     "Trials",
@@ -39,6 +41,7 @@ __all__ = [
     "pool",
     "pool_table",
     "read_trials",
+    "regress",
 ]
 
 _HOMES = {
@@ -51,6 +54,7 @@ _HOMES = {
     "metaback.errors": ("DataError", "EstimationError", "FileError", "MetabackError", "OptionError"),
     "metaback.models.fitted": ("Estimate",),
     "metaback.models.specs": ("PoolSpec",),
+    "metaback.regression": ("Regression", "regress"),
     "metaback.result": ("Result", "Results", "pool", "pool_table"),
 }
 

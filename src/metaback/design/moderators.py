@@ -1,0 +1,110 @@
+"""Columns of the table as moderators: numbers or factors, each cell checked, nothing guessed in silence."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaback.errors import Problem
+from metaback.numbers import parse_number
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+SHOWN = 5  # cells of one column that an error lists
+
+_LIKE_A_NUMBER = re.compile(r"[<>~≈=≤≥]*\s*[-+\u2212]?[0-9][0-9.,'\s]*%?")
+
+
+@dataclass(frozen=True, slots=True)
+class Moderator:
+    """One column as a formula uses it: `numbers` (nan where blank), or texts ("" where blank) of a factor.
+
+    levels: of a factor, sorted (numbers by size), those of the rows in use; empty for numbers.
+    """
+
+    name: str
+    numbers: Floats | None
+    texts: tuple[str, ...]
+    levels: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> Bools:
+        """Tell which rows have no value."""
+        if self.numbers is not None:
+            return ~np.isfinite(self.numbers)
+        return np.array([not text for text in self.texts], dtype=bool)
+
+
+def cell_text(value: Any) -> str:
+    """Write a cell as a label: whole numbers without a point, "" for what is missing."""
+    if value is None:
+        return ""
+    plain: Any = value.item() if hasattr(value, "item") else value  # a number of numpy as one of Python
+    if isinstance(plain, bool):
+        return str(plain).lower()
+    if isinstance(plain, int | float):
+        return "" if math.isnan(plain) else f"{float(plain):.12g}"
+    text = str(plain).strip()
+    return "" if text in ("<NA>", "NaT", "nan") else text
+
+
+def moderator(
+    name: str, values: NDArray[Any], rows: Sequence[str], *, factor: bool
+) -> tuple[Moderator, tuple[Problem, ...]]:
+    """Read one column, (k,) of any type, as numbers or as a factor, with the problems of its cells.
+
+    A column whose cells are all plain numbers is numeric; one of words is a factor; `factor` (the column stands in
+    `C()`) makes a factor of both. A column that mixes numbers, or what looks like them ("1,5", "<3", "20%"), with
+    other text is a problem: as a factor it would silently get one coefficient per spelling.
+
+    >>> column, problems = moderator("weeks", np.array(["8", "", "12"], dtype=object), ("2", "3", "4"), factor=False)
+    >>> column.numbers
+    array([ 8., nan, 12.])
+    """
+    texts = tuple(cell_text(value) for value in values)
+    parsed = [parse_number(text) if text else math.nan for text in texts]
+    numeric = all(number is not None for number in parsed) and any(texts)
+    flags = {text for text in texts if text} <= {"true", "false"} and any(texts)
+    if factor:
+        return Moderator(name, None, texts), ()
+    if numeric:
+        numbers = np.array([math.nan if number is None else number for number in parsed])
+        plain = values.astype(float) if values.dtype.kind in "fiu" else numbers
+        return Moderator(name, plain, texts), ()
+    if flags and values.dtype.kind == "b":
+        return Moderator(name, values.astype(float), texts), ()
+    odd = _odd_cells(name, texts, parsed, rows)
+    return Moderator(name, None, texts), odd
+
+
+def _odd_cells(
+    name: str, texts: tuple[str, ...], parsed: list[float | None], rows: Sequence[str]
+) -> tuple[Problem, ...]:
+    """List the cells that keep a column from being numbers, where some of it is or looks like numbers."""
+    plain = [bool(text) and number is not None for text, number in zip(texts, parsed, strict=True)]
+    like = [bool(text) and bool(_LIKE_A_NUMBER.fullmatch(text)) for text in texts]
+    if not any(plain) and not any(like):
+        return ()
+    odd = [i for i, text in enumerate(texts) if text and not plain[i]]
+    fix = f"Write plain numbers with a decimal point, leave the cell blank, or use C({name}) to have a level of each"
+    rule = "is text in a column of numbers" if any(plain) else "looks like a number and is none"
+    return tuple(Problem(rule, fix, name, rows[i], texts[i]) for i in odd[:SHOWN])
+
+
+def levels_of(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the distinct values of a factor, sorted: by size where all are numbers, else by the alphabet.
+
+    >>> levels_of(["12", "8", "8"])
+    ('8', '12')
+    """
+    known = sorted({text for text in texts if text})
+    numbers = {text: parse_number(text) for text in known}
+    if all(number is not None for number in numbers.values()):
+        return tuple(sorted(known, key=lambda text: numbers[text] or 0.0))
+    return tuple(known)

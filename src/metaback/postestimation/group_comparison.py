@@ -1,0 +1,153 @@
+"""Do subgroups differ? Their means under one model, the test of it, and every pair adjusted for their number."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaback.effects.effect_sizes import NOT_STATED, EffectSizes
+from metaback.errors import EstimationError, OptionError
+from metaback.models.fitted import Estimate
+from metaback.models.pool import fit_groups
+from metaback.models.regression import COEFFICIENT_RULES
+from metaback.models.specs import PoolSpec
+from metaback.models.univariate import fit_univariate
+from metaback.postestimation.regression import JointTest
+from metaback.postestimation.subgroups import group_masks
+from metaback.stats.inference import quantile, two_sided_p
+from metaback.stats.measures import about
+from metaback.stats.multiplicity import adjusted
+from metaback.stats.regression import contrast_q, joint_p
+from metaback.status import Status
+
+Floats = NDArray[np.float64]
+KINDS = ("separate", "common")
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMean:
+    """Mean of one subgroup: its level, estimate, number of effects and tau2."""
+
+    level: str
+    estimate: Estimate
+    k: int
+    tau2: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairDifference:
+    """Mean of `second` minus mean of `first`, with its p value adjusted for the number of pairs."""
+
+    first: str
+    second: str
+    estimate: Estimate
+    p_adjusted: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupComparison:
+    """Subgroups under one stated model.
+
+    name: the column; tau2: "separate" or "common"; test: that all means are equal; adjust: how pairs are adjusted.
+    """
+
+    name: str
+    tau2: str
+    means: tuple[GroupMean, ...]
+    test: JointTest
+    pairs: tuple[PairDifference, ...]
+    adjust: str
+
+
+def compare_groups(
+    effects: EffectSizes, spec: PoolSpec, *, tau2: str = "separate", adjust: str = "holm"
+) -> GroupComparison:
+    """Compare the means of the stated subgroups of `effects.by`.
+
+    tau2="common": one tau2 for all groups, a meta-regression on the groups; means, differences and their test follow
+    the interval rule of the spec, with F on (groups - 1, k - groups) df under a t rule.
+    tau2="separate": each group has its own tau2; differences and their test use the models' standard errors with the
+    normal and the chi-square distribution, because the groups' own t distributions have no common df.
+
+    adjust: key of `ADJUSTMENTS`. Raises `OptionError` for an unknown word, `EstimationError` for fewer than two
+    groups, or as many groups as effects where tau2 is common. Source: Borenstein & Higgins 2013.
+    """
+    if tau2 not in KINDS:
+        raise OptionError.unknown("tau2", tau2, KINDS)
+    if effects.by is None or effects.by_name is None:
+        raise OptionError("the effects have no subgroups; name their column with by=")
+    levels, masks = group_masks(effects)
+    stated = np.array([level != NOT_STATED for level in levels], dtype=bool)
+    levels, masks = tuple(level for level in levels if level != NOT_STATED), masks[stated] & effects.estimable
+    if len(levels) < 2:
+        raise EstimationError(f"{effects.source}: a comparison needs two subgroups of {effects.by_name} with effects")
+    fit = _separate if tau2 == "separate" else _common
+    beta, cov, df, found = fit(effects, spec, masks)
+    scale = about(effects.measure).scale
+
+    def estimate(weights: Floats, df: float) -> Estimate:
+        return _estimate(float(weights @ beta), math.sqrt(weights @ cov @ weights), df, spec.level, scale)
+
+    unit = np.eye(len(levels))
+    means = tuple(
+        GroupMean(level, estimate(unit[i], df[i]), int(masks[i].sum()), found[i]) for i, level in enumerate(levels)
+    )
+    cov_test, df_test = (cov, float(df[0])) if tau2 == "common" else (_model_cov(effects, masks, found), math.inf)
+    cov = cov_test
+    chosen = list(combinations(range(len(levels)), 2))
+    differences = [estimate(unit[j] - unit[i], df_test) for i, j in chosen]
+    p = adjusted(np.array([d.p_value for d in differences]), adjust)
+    pairs = tuple(
+        PairDifference(levels[i], levels[j], d, float(a)) for (i, j), d, a in zip(chosen, differences, p, strict=True)
+    )
+    return GroupComparison(effects.by_name, tau2, means, _test(levels, beta, cov, df_test), pairs, adjust)
+
+
+def _estimate(point: float, se: float, df: float, level: float, scale: str) -> Estimate:
+    """Return a mean or a difference with its interval and test."""
+    half = float(quantile(level, np.array([df]))[0]) * se
+    statistic = point / se if se > 0 else math.nan
+    p = float(two_sided_p(np.array([statistic]), np.array([df]))[0])
+    return Estimate(point, point - half, point + half, se, level, scale, statistic, df, p)
+
+
+def _test(levels: tuple[str, ...], beta: Floats, cov: Floats, df: float) -> JointTest:
+    """Test whether all means are equal."""
+    L = np.eye(len(levels))[1:] - np.eye(len(levels))[0]
+    r = len(L)
+    try:
+        q = contrast_q(L @ beta, L @ cov @ L.T)
+    except np.linalg.LinAlgError:
+        return JointTest(levels, math.nan, r, df, math.nan)
+    statistic = q if math.isinf(df) else q / r
+    return JointTest(levels, statistic, r, df, float(joint_p(statistic, r, df)))
+
+
+def _separate(effects: EffectSizes, spec: PoolSpec, masks: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats, Floats]:
+    """Pool every group by itself."""
+    fit = fit_groups(effects, spec, masks).fit
+    return fit.beta[:, 0], np.diag(fit.cov[:, 0, 0]), fit.df, fit.theta[:, 0]
+
+
+def _model_cov(effects: EffectSizes, masks: NDArray[np.bool_], tau2: Floats) -> Floats:
+    """Return the diagonal covariance of separate means that the models state, whatever rule makes the intervals."""
+    v = np.where(effects.estimable, effects.vi, 1.0)
+    return np.diag(1 / np.where(masks, 1 / (v + tau2[:, None]), 0.0).sum(axis=1))
+
+
+def _common(effects: EffectSizes, spec: PoolSpec, masks: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats, Floats]:
+    """Fit one mean per group with one tau2."""
+    if spec.ci not in COEFFICIENT_RULES:
+        raise OptionError.unknown("ci", spec.ci, COEFFICIENT_RULES)
+    used = masks.any(axis=0)
+    X = masks[:, used].T.astype(float)
+    fit = fit_univariate(effects.yi[used], effects.vi[used], np.ones(int(used.sum()), dtype=bool), spec, X)
+    status = Status(int(fit.status))
+    if not status.ok:
+        raise EstimationError(f"{effects.source}: {status.sentence}")
+    g = len(masks)
+    return fit.beta, fit.cov, np.full(g, float(fit.df)), np.full(g, float(fit.theta[..., 0]))

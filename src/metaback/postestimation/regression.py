@@ -1,0 +1,280 @@
+"""All that is said about a meta-regression: coefficients, tests, heterogeneity, collinearity, predictions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from metaback.design.formula import average_rows, new_rows, observed
+from metaback.effects.effect_sizes import EffectSizes
+from metaback.models.fitted import Estimate
+from metaback.models.regression import FittedRegression, RegressionSpec, fit_regression
+from metaback.postestimation.scales import way_back
+from metaback.postestimation.summary import Heterogeneity
+from metaback.stats.heterogeneity import cochran_q, h2_from_tau2, i2_from_q, i2_from_tau2, typical_variance
+from metaback.stats.inference import PREDICTION_RULES, quantile, two_sided_p
+from metaback.stats.measures import about
+from metaback.stats.regression import gvif, in_basis, joint_p, r_squared, subset_q
+from metaback.stats.tau2_interval import q_profile
+from metaback.stats.transforms import back
+from metaback.stats.wls import Problems, coefficients, prepare
+
+Floats = NDArray[np.float64]
+STUDIES_PER_MODERATOR = 10  # Deeks et al. 2024, Cochrane Handbook, section 10.11.5.1
+STABLE_R2 = 40  # below this number of studies R2 is often far off (Lopez-Lopez et al. 2014)
+
+
+@dataclass(frozen=True, slots=True)
+class JointTest:
+    """A test of several coefficients at once: F on (df, df_residual), chi-square where df_residual is inf.
+
+    terms: names of what is tested. statistic: nan where it does not exist.
+    """
+
+    terms: tuple[str, ...]
+    statistic: float
+    df: int
+    df_residual: float
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class TermSummary:
+    """One term of the formula: the test of its columns together, and how collinear it is.
+
+    gvif: generalised variance inflation factor, None where the model has no other term; gsif: its 1 / (2 df) power,
+    which compares terms of different size.
+    """
+
+    name: str
+    test: JointTest
+    gvif: float | None
+    gsif: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegressionAnalysis:
+    """Everything said about one meta-regression.
+
+    coefficients: by name, on the analysis scale; moderators: the test of all of them, None for the intercept alone;
+    terms: one by one. heterogeneity: the residual one; r2: percent of tau2 explained, None where it does not exist.
+    k, p: rows in use and coefficients; left_out: (study, row, reason) of the rest; notes: what a reader must know.
+    """
+
+    fitted: FittedRegression
+    coefficients: Mapping[str, Estimate]
+    moderators: JointTest | None
+    terms: tuple[TermSummary, ...]
+    heterogeneity: Heterogeneity
+    r2: float | None
+    k: int
+    p: int
+    left_out: tuple[tuple[str, str, str], ...]
+    notes: tuple[str, ...]
+
+
+def analyse_regression(effects: EffectSizes, spec: RegressionSpec) -> RegressionAnalysis:
+    """Fit a meta-regression and say all that is said about it."""
+    fitted = fit_regression(effects, spec)
+    design = fitted.design
+    k, p = design.X.shape
+    spread = residual_heterogeneity(fitted)
+    explains = spec.pool.model == "random" and isinstance(spec.pool.tau2, str) and design.intercept and p > 1
+    r2 = r_squared(float(fitted.fit.theta[0]), fitted.null_tau2) if explains else None
+    tested = [j for term in design.terms for j in term.columns]
+    moderators = joint_test(fitted, tested, tuple(term.name for term in design.terms)) if tested else None
+    left_out = tuple(
+        (label, row, why or gap)
+        for label, row, why, gap in zip(effects.labels, effects.rows, effects.reasons, design.reasons, strict=True)
+        if why or gap
+    )
+    return RegressionAnalysis(
+        fitted=fitted,
+        coefficients={name: linear_estimate(fitted, np.eye(p)[j]) for j, name in enumerate(design.design.columns)},
+        moderators=moderators,
+        terms=_terms(fitted),
+        heterogeneity=spread,
+        r2=r2,
+        k=k,
+        p=p,
+        left_out=left_out,
+        notes=_notes(fitted, spread, r2, left_out),
+    )
+
+
+def data_of(fitted: FittedRegression) -> tuple[Floats, Floats, Floats]:
+    """Return effects, variances and the orthonormal basis of X of the rows in use."""
+    used = fitted.design.used
+    return fitted.effects.yi[used], fitted.effects.vi[used], fitted.basis.Q
+
+
+def _problems(fitted: FittedRegression) -> Problems:
+    """Return the rows in use as a batch of one problem."""
+    y, v, X = data_of(fitted)
+    return prepare(y[None], v[None], np.ones((1, y.size), dtype=bool), X[None])
+
+
+def variance_factor(fitted: FittedRegression) -> float:
+    """Return the factor by which the interval rule has multiplied the model's covariance (1 for Wald)."""
+    plain = coefficients(_problems(fitted), fitted.fit.theta[..., 0].reshape(1)).cov[0]
+    return float(fitted.inner.cov[0, 0] / plain[0, 0])
+
+
+def joint_test(fitted: FittedRegression, columns: list[int], terms: tuple[str, ...]) -> JointTest:
+    """Test whether some coefficients are all 0: F with k - p df under a t rule, else chi-square."""
+    used = fitted.design.used
+    y, v = fitted.effects.yi[used], fitted.effects.vi[used]
+    found = float(subset_q(y[None], v[None], fitted.design.X, fitted.fit.theta[..., 0].reshape(1), columns)[0])
+    factor, df_residual, r = variance_factor(fitted), float(fitted.fit.df), len(columns)
+    if not factor > 0:
+        return JointTest(terms, math.nan, r, df_residual, math.nan)
+    statistic = found / factor if math.isinf(df_residual) else found / factor / r
+    return JointTest(terms, statistic, r, df_residual, float(joint_p(statistic, r, df_residual)))
+
+
+def linear_estimate(fitted: FittedRegression, weights: Floats, value: float = 0.0) -> Estimate:
+    """Return weights'beta - value with its interval and test, on the analysis scale."""
+    fit, level = fitted.inner, fitted.spec.pool.level
+    weights = in_basis(fitted.basis, weights)
+    point = float(weights @ fit.beta) - value
+    se = math.sqrt(max(0.0, float(weights @ fit.cov @ weights)))
+    df = np.array([float(fit.df)])
+    half = float(quantile(level, df)[0]) * se
+    statistic = point / se if se > 0 else math.nan
+    p = float(two_sided_p(np.array([statistic]), df)[0])
+    scale = about(fitted.effects.measure).scale
+    return Estimate(point, point - half, point + half, se, level, scale, statistic, float(df[0]), p)
+
+
+def _terms(fitted: FittedRegression) -> tuple[TermSummary, ...]:
+    """Test each term and tell how collinear it is."""
+    design = fitted.design
+    others = [j for j, name in enumerate(design.design.columns) if name != "Intercept"]
+    inflation = gvif(fitted.fit.cov, [term.columns for term in design.terms], others) if design.intercept else None
+    single = len(design.terms) < 2
+    found: list[TermSummary] = []
+    for i, term in enumerate(design.terms):
+        test = joint_test(fitted, list(term.columns), (term.name,))
+        value = None if inflation is None or single or not math.isfinite(inflation[i]) else float(inflation[i])
+        found.append(TermSummary(term.name, test, value, None if value is None else value ** (0.5 / test.df)))
+    return tuple(found)
+
+
+def residual_heterogeneity(fitted: FittedRegression) -> Heterogeneity:
+    """Return what the moderators leave unexplained: QE with its test, tau2 with its Q-profile interval, I2 and H2."""
+    problems = _problems(fitted)
+    random = fitted.spec.pool.model == "random"
+    tau2 = fitted.fit.theta[..., 0].reshape(1)
+    (q,), (p,) = cochran_q(problems)
+    low, high = q_profile(problems, fitted.spec.pool.level)
+    typical = typical_variance(problems)
+
+    def when(values: Floats) -> float | None:
+        value = float(values[0])
+        return value if random and math.isfinite(value) else None
+
+    return Heterogeneity(
+        q=float(q),
+        q_df=int(problems.m[0]),
+        q_p=float(p) if math.isfinite(p) else None,
+        tau2=when(tau2),
+        tau2_low=when(low),
+        tau2_high=when(high),
+        i2_q=float(i2_from_q(np.array([q]), problems.m)[0]),
+        i2_tau2=when(i2_from_tau2(tau2, typical)),
+        i2_low=when(i2_from_tau2(low, typical)),
+        i2_high=when(i2_from_tau2(high, typical)),
+        h2=when(h2_from_tau2(tau2, typical)),
+    )
+
+
+def _notes(
+    fitted: FittedRegression, spread: Heterogeneity, r2: float | None, left_out: tuple[tuple[str, str, str], ...]
+) -> tuple[str, ...]:
+    """Say what a reader must know, the most serious first."""
+    k, p = fitted.design.X.shape
+    notes: list[str] = []
+    moderators = p - int(fitted.design.intercept)
+    if moderators and k < STUDIES_PER_MODERATOR * moderators:
+        word = "coefficient" if moderators == 1 else "coefficients"
+        notes.append(
+            f"{k} effects for {moderators} {word} of moderators: fewer than {STUDIES_PER_MODERATOR} each, so the model "
+            "may fit these studies and no others."
+        )
+    if left_out:
+        were = "1 row is" if len(left_out) == 1 else f"{len(left_out)} rows are"
+        notes.append(f"{were} left out for want of an effect or a moderator:")
+        notes += [f"{label} ({row}): {reason}." for label, row, reason in left_out]
+    if spread.tau2 is not None and spread.tau2_low is None:
+        notes.append(
+            "The Q-profile interval of τ² is empty: the residuals agree more closely than chance would have it."
+        )
+    if r2 is not None and k < STABLE_R2:
+        notes.append(f"R² is a ratio of two estimates of τ² from {k} effects and may be far off.")
+    clusters = fitted.effects.clusters[fitted.design.used]
+    if len(set(clusters.tolist())) < clusters.size:
+        notes.append(
+            "Some studies enter more than once and are taken as independent, which can make intervals too narrow."
+        )
+    return tuple(notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model expects at one setting of the moderators: the mean, and where a new setting's true effect lies.
+
+    interval: None for equal effects, and where the spec has no prediction interval.
+    """
+
+    mean: Estimate
+    interval: Estimate | None
+
+
+def predict_rows(fitted: FittedRegression, X: Floats) -> tuple[Prediction, ...]:
+    """Return the prediction at each row of X (rows, p).
+
+    The mean is x'beta with its confidence interval; the prediction interval is
+    x'beta -+ quantile x sqrt(tau2 + x'Vx), with k - p df for "t(k-1)" and k - p - 1 for "t(k-2)".
+    """
+    pool = fitted.spec.pool
+    m = float(fitted.design.X.shape[0] - fitted.design.X.shape[1])
+    df = np.array([math.nan])
+    if pool.pi != "none" and pool.model == "random":
+        df = PREDICTION_RULES[pool.pi].function(np.array([m + 1]))
+    wide = float(quantile(pool.level, df)[0])
+    tau2 = float(fitted.fit.theta[..., 0])
+    way = way_back(fitted.effects)
+    way = "identity" if back(way).size else way  # a setting of the moderators has no number of people
+    found: list[Prediction] = []
+    for weights in X:
+        mean = replace(linear_estimate(fitted, weights), back=way)
+        se = math.sqrt(tau2 + mean.se**2)
+        low, high = mean.point - wide * se, mean.point + wide * se
+        interval = Estimate(mean.point, low, high, se, pool.level, mean.scale, df=float(df[0]), back=mean.back)
+        found.append(Prediction(mean, interval if math.isfinite(wide) else None))
+    return tuple(found)
+
+
+def predict_frame(fitted: FittedRegression, frame: pd.DataFrame) -> tuple[Prediction, ...]:
+    """Return the prediction for each row of a frame with the moderators as columns."""
+    return predict_rows(fitted, new_rows(fitted.design, frame))
+
+
+def fitted_values(fitted: FittedRegression) -> tuple[Prediction, ...]:
+    """Return the prediction at each row in use."""
+    return predict_rows(fitted, fitted.design.X)
+
+
+def adjusted_means(fitted: FittedRegression, factor: str) -> dict[str, Prediction]:
+    """Return, per level of a factor, what the model expects if every row in use had that level.
+
+    The other moderators stay as they are in the rows, each row counting once.
+    """
+    rows = average_rows(fitted.design, factor, observed(fitted.design))
+    found = predict_rows(fitted, np.array(list(rows.values())))
+    return dict(zip(rows, found, strict=True))

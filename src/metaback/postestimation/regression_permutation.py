@@ -1,0 +1,89 @@
+"""Permutation test of moderators: how often shuffled studies show a link as strong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaback.errors import OptionError
+from metaback.models.regression import FittedRegression, fit_orders
+from metaback.postestimation.regression import data_of
+from metaback.stats.orders import all_orders, count_orders, random_orders
+from metaback.stats.regression import in_basis, subset_q
+from metaback.stats.wls import coefficients, prepare
+
+Floats = NDArray[np.float64]
+EXACT = 50_000  # orders up to which all of them are tried: up to eight studies with distinct moderators
+SAME = 1e-8  # statistics closer than this share are the same arrangement, computed in another order
+SMALLEST, MOST = 100, 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PermutationTest:
+    """Permutation p values.
+
+    p_values: by coefficient, two-sided; p_moderators: of all moderators together, nan for the intercept alone.
+    n: orders tried; exact: whether these are all; seed: None for an exact test. failed: orders whose fit failed,
+    which count as evidence against an effect.
+    """
+
+    p_values: Mapping[str, float]
+    p_moderators: float
+    n: int
+    exact: bool
+    seed: int | None
+    failed: int
+
+
+def permutation_test(fitted: FittedRegression, *, n: int = 5000, seed: int = 1) -> PermutationTest:
+    """Test the moderators by refitting the model to shuffled studies, in one batch call.
+
+    Effects move together with their variances while the moderators stay. Two-sided p values are the share of orders
+    whose statistic is at least as large in size as the observed one. All distinct orders are tried where there are at
+    most 50,000, else n random ones with the observed one among them: p = (1 + count) / (1 + n).
+
+    Raises `OptionError` where there is nothing to permute: a model of the intercept alone. Source: Follmann &
+    Proschan 1999; Higgins & Thompson 2004. Same as `metafor::permutest(exact=TRUE)` where it is exact.
+    """
+    design = fitted.design
+    if not design.terms:
+        raise OptionError("a permutation test needs moderators; the model has the intercept alone")
+    if not SMALLEST <= n <= MOST:
+        raise OptionError(f"n={n} is outside {SMALLEST} to {MOST}")
+    X = design.X
+    labels = np.unique(X, axis=0, return_inverse=True)[1].reshape(-1).astype(np.intp)
+    exact = count_orders(labels) <= EXACT
+    orders = all_orders(labels) if exact else random_orders(len(X), n, np.random.default_rng(seed))
+    itself = np.arange(len(X), dtype=np.intp)[None]
+    z, q = _statistics(fitted, np.concatenate((itself, orders)))
+    failed = ~np.isfinite(q[1:])
+    above = np.where(np.isfinite(z[1:]), np.abs(z[1:]), np.inf) >= np.abs(z[0]) * (1 - SAME)
+    joint = np.where(failed, np.inf, q[1:]) >= q[0] * (1 - SAME)
+    more = 0 if exact else 1
+    p = (above.sum(axis=0) + more) / (len(orders) + more)
+    return PermutationTest(
+        p_values=dict(zip(design.design.columns, p.tolist(), strict=True)),
+        p_moderators=float((joint.sum() + more) / (len(orders) + more)),
+        n=len(orders),
+        exact=exact,
+        seed=None if exact else seed,
+        failed=int(failed.sum()),
+    )
+
+
+def _statistics(fitted: FittedRegression, orders: NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """Return the statistic of each coefficient (n, p) and that of all moderators (n,) for each order."""
+    fit = fit_orders(fitted, orders)
+    y, v, Q = data_of(fitted)
+    y, v = y[orders], v[orders]
+    tau2 = np.where(np.isfinite(fit.theta[:, 0]), fit.theta[:, 0], 0.0)
+    tested = [j for term in fitted.design.terms for j in term.columns]
+    batch = prepare(y, v, np.ones(y.shape, dtype=bool), np.broadcast_to(Q, (*y.shape, Q.shape[1])))
+    plain = in_basis(fitted.basis, np.eye(Q.shape[1])[-1])
+    factor = fit.cov[:, -1, -1] / (plain @ coefficients(batch, tau2).cov @ plain)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z = fit.beta / np.sqrt(np.diagonal(fit.cov, axis1=-2, axis2=-1))
+        return z, subset_q(y, v, fitted.design.X, tau2, tested) / factor

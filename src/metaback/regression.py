@@ -1,0 +1,231 @@
+"""The verb `regress` and the result that it returns: a table of contents over the layers below."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from metaback.data.trials import Trials
+from metaback.effects.compute import effect_sizes
+from metaback.effects.effect_sizes import EffectSizes
+from metaback.models.fitted import Estimate
+from metaback.models.regression import RegressionSpec, resolve_regression
+from metaback.models.specs import chosen
+from metaback.postestimation.regression import (
+    JointTest,
+    RegressionAnalysis,
+    adjusted_means,
+    analyse_regression,
+    fitted_values,
+    predict_frame,
+)
+from metaback.postestimation.regression_contrasts import contrasts
+from metaback.postestimation.regression_permutation import PermutationTest, permutation_test
+from metaback.postestimation.summary import Heterogeneity
+from metaback.report.regression_methods import regression_methods
+from metaback.report.regression_tables import (
+    coefficients_frame,
+    contrasts_frame,
+    predictions_frame,
+    regression_record,
+    terms_frame,
+)
+from metaback.report.regression_text import regression_card, regression_text
+from metaback.result import checked_trials
+
+
+@dataclass(frozen=True, repr=False)
+class Regression:
+    """One meta-regression: its numbers, tables, tests and predictions. Frozen; `update` makes another one.
+
+    >>> import metaback as mb
+    >>> pain = mb.load_dataset("backpain").query("outcome == 'pain'")
+    >>> fit = mb.regress(pain, "~ weeks")
+    >>> fit.k, list(fit.coefficients)
+    (19, ['Intercept', 'weeks'])
+    """
+
+    analysis: RegressionAnalysis
+
+    @property
+    def spec(self) -> RegressionSpec:
+        """Return the resolved request."""
+        return self.analysis.fitted.spec
+
+    @property
+    def effects(self) -> EffectSizes:
+        """Return the effects that were regressed, left-out rows included."""
+        return self.analysis.fitted.effects
+
+    @property
+    def coefficients(self) -> dict[str, Estimate]:
+        """Return the coefficients by name, on the analysis scale."""
+        return dict(self.analysis.coefficients)
+
+    @property
+    def cov(self) -> NDArray[np.float64]:
+        """Return the covariance of the coefficients (p, p) under the interval rule, a copy."""
+        return self.analysis.fitted.fit.cov.copy()
+
+    @property
+    def moderators(self) -> JointTest | None:
+        """Return the test of all moderators together, None for the intercept alone."""
+        return self.analysis.moderators
+
+    @property
+    def heterogeneity(self) -> Heterogeneity:
+        """Return the residual heterogeneity: QE, tau2 and I2 with their intervals, H2."""
+        return self.analysis.heterogeneity
+
+    @property
+    def tau2(self) -> float | None:
+        """Return the residual between-study variance, None for equal effects."""
+        return self.heterogeneity.tau2
+
+    @property
+    def r2(self) -> float | None:
+        """Return the percentage of tau2 that the moderators explain, None where there is none to explain."""
+        return self.analysis.r2
+
+    @property
+    def k(self) -> int:
+        """Return the number of effects in use."""
+        return self.analysis.k
+
+    @property
+    def left_out(self) -> tuple[tuple[str, str, str], ...]:
+        """Return (study, row, reason) of every row that is not in use."""
+        return self.analysis.left_out
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader must know about this result."""
+        return self.analysis.notes
+
+    def to_frame(self, *, transform: str | None = None) -> pd.DataFrame:
+        """Return one tidy row per coefficient; transform="natural" turns those of a log scale into ratios."""
+        return coefficients_frame(self.analysis, transform=transform)
+
+    def terms(self) -> pd.DataFrame:
+        """Return one row per term: the test of its columns together, and its variance inflation factor."""
+        return terms_frame(self.analysis)
+
+    def contrast(self, *hypotheses: Any, adjust: str = "none") -> pd.DataFrame:
+        """Return one tidy row per linear combination of the coefficients.
+
+        hypotheses: words such as "stratum[T.b] - stratum[T.c] = 0", or one matrix of weights (r, p). adjust: "none",
+        "holm", "hochberg", "bonferroni", "fdr_bh" or "fdr_by", over the hypotheses of this call.
+
+        >>> import metaback as mb
+        >>> fit = mb.regress(mb.load_dataset("backpain").query("outcome == 'pain'"), "~ weeks")
+        >>> list(fit.contrast("8 * weeks + Intercept")["term"])
+        ['8 * weeks + Intercept']
+        """
+        return contrasts_frame(contrasts(self.analysis.fitted, _several(hypotheses), adjust=adjust))
+
+    def joint_test(self, *hypotheses: Any) -> JointTest | None:
+        """Test several linear combinations together (F, or chi-square under "Wald"); None if they are dependent."""
+        return contrasts(self.analysis.fitted, _several(hypotheses)).joint
+
+    def predict(self, frame: pd.DataFrame, *, transform: str | None = None) -> pd.DataFrame:
+        """Return the expected effect, its interval and the prediction interval for each row of new moderators.
+
+        frame: the moderators by name; it is not changed. transform="natural" carries everything back to the natural
+        scale.
+        """
+        found = predict_frame(self.analysis.fitted, frame)
+        names = [column.name for column in self.analysis.fitted.design.moderators]
+        return predictions_frame(found, {name: frame[name] for name in names}, transform=transform)
+
+    def fitted_values(self, *, transform: str | None = None) -> pd.DataFrame:
+        """Return the prediction at each row in use, with its study and observed effect."""
+        fitted = self.analysis.fitted
+        used = np.flatnonzero(fitted.design.used)
+        labels = {
+            "study": [fitted.effects.labels[i] for i in used],
+            "row": [fitted.effects.rows[i] for i in used],
+            "yi": fitted.effects.yi[used],
+        }
+        return predictions_frame(fitted_values(fitted), labels, transform=transform)
+
+    def adjusted_means(self, factor: str, *, transform: str | None = None) -> pd.DataFrame:
+        """Return, per level of a factor, what the model expects if every row in use had that level."""
+        found = adjusted_means(self.analysis.fitted, factor)
+        return predictions_frame(found.values(), {factor: found.keys()}, transform=transform)
+
+    def permutation_test(self, *, n: int = 5000, rng: int = 1) -> PermutationTest:
+        """Test the moderators by shuffling studies: exact up to 50,000 orders, else n random ones from seed `rng`."""
+        return permutation_test(self.analysis.fitted, n=n, seed=rng)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain JSON values."""
+        return regression_record(self.analysis)
+
+    def methods_text(self) -> str:
+        """Return the methods paragraph of this analysis."""
+        return regression_methods(self.analysis)[0]
+
+    def update(self, formula: str | None = None, **choices: Any) -> Regression:
+        """Fit the same effects again with another formula or other choices; what was chosen before stays."""
+        kept = {**chosen(self.spec.pool), **choices}
+        return Regression(analyse_regression(self.effects, resolve_regression(formula or self.spec.formula, **kept)))
+
+    def __repr__(self) -> str:
+        """Return about 20 lines of text."""
+        return regression_text(self.analysis)
+
+    def _repr_html_(self) -> str:
+        """Return a compact card for notebooks."""
+        return regression_card(self.analysis)
+
+
+def _several(hypotheses: tuple[Any, ...]) -> Any:
+    """Return words as a list and one matrix as itself."""
+    return hypotheses[0] if len(hypotheses) == 1 else list(hypotheses)
+
+
+def regress(
+    data: EffectSizes | Trials | pd.DataFrame | str | Path,
+    formula: str,
+    *,
+    measure: str | None = None,
+    preset: str = "cochrane",
+    model: str | None = None,
+    tau2: str | float | None = None,
+    ci: str | None = None,
+    pi: str | None = None,
+    level: float | None = None,
+    effect: str | None = None,
+    se: str | None = None,
+    study: str | None = None,
+) -> Regression:
+    """Regress effects on moderators: y_i = x_i'beta + u_i + e_i with u_i ~ N(0, tau2) and e_i ~ N(0, v_i).
+
+    data, measure, preset, model, tau2, pi, level, effect, se, study: as in `pool`. ci: "Wald", "Wald-t", "HKSJ" or
+    "HKSJ-wider", for every coefficient, with k - p degrees of freedom.
+    formula: the right side in terms of columns, e.g. "~ weeks + C(stratum)": numbers enter as they are, words as
+    factors compared with their first level, `C(x)` makes a factor of numbers; `a:b`, `a * b`, `bs(x, df=4)`,
+    `cr(x, df=3, constraints='center')`, `poly(x, 2)`, `I(x**2)`, `log(x)`, `- 1` for no intercept; names that are
+    not plain words stand in backticks.
+
+    Rows without an effect or a moderator are left out and named. Raises `OptionError` for a formula that cannot be
+    read and for unknown columns, `DataError` for a bad table, a factor with one level, columns that repeat each
+    other, and no more rows than coefficients.
+
+    >>> import metaback as mb
+    >>> fit = regress(mb.load_dataset("backpain").query("outcome == 'pain'"), "~ weeks", preset="metafor")
+    >>> fit.moderators.df, len(fit.left_out)
+    (1, 4)
+    """
+    spec = resolve_regression(formula, preset, model=model, tau2=tau2, ci=ci, pi=pi, level=level)
+    if isinstance(data, EffectSizes):
+        effects = data
+    else:
+        trials = data if isinstance(data, Trials) else checked_trials(data, effect, se, study)
+        effects = effect_sizes(trials, measure=measure, preset=preset)
+    return Regression(analyse_regression(effects, spec))
