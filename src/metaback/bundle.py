@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from metaback.data.trials import Source
-from metaback.models.specs import PoolSpec
+from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.plots.forest import draw_forest, forest_data
 from metaback.plots.save import XML_DECLARATION, figure_bytes, svg_text
 from metaback.postestimation.summary import Analysis
@@ -93,5 +93,5 @@ def _forest(analysis: Analysis, number: int, files: dict[str, bytes | str]) -> F
 def _provenance(source: Source, spec: PoolSpec, command: Sequence[str] | None) -> dict[str, object]:
     """Describe input, options and versions."""
     described = InputFile(source.name, source.sha256, source.rows, source.roles, source.notes)
-    idle = {"tau2", "pi"} if spec.model == "equal" else set[str]()
+    idle = set[str]() if estimates_tau2(spec) else {"tau2", "pi"}
     return provenance(described, command=command, options=spec.model_dump(mode="json", exclude=idle))

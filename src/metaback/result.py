@@ -215,7 +215,8 @@ def pool(
     measure: str | None = None,
     preset: str = "cochrane",
     model: str | None = None,
-    tau2: str | None = None,
+    tau2: str | float | None = None,
+    weights: str | None = None,
     ci: str | None = None,
     pi: str | None = None,
     level: float | None = None,
@@ -230,8 +231,10 @@ def pool(
     data: effect sizes, checked trials, or a data frame or file (which is checked first and not changed).
     measure: key of the measure, e.g. "SMD", "MD", "RR", "OR", "RD"; None takes the one that the rows name.
     preset: "cochrane" (REML; wider of Hartung-Knapp-Sidik-Jonkman and Wald; prediction interval with k - 1 df),
-    "revman5" (DerSimonian-Laird, Wald) or "metafor" (REML, Wald). The next five override it.
-    model: "random" or "equal". tau2: "DL", "PM", "REML". ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider".
+    "revman5" (DerSimonian-Laird, Wald) or "metafor" (REML, Wald). The next six override it.
+    model: "random", "equal", "fixed" (as equal, in words that allow effects to differ) or "IVhet". tau2: "REML", "DL",
+    "PM", "ML" ... (an unknown word lists them all), or its value, e.g. 0.04. weights: column of your own weights.
+    ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider".
     pi: "none", "z", "t(k-1)", "t(k-2)". level: in (0, 1).
     by: column of subgroups, each pooled with its own tau2. effect, se, study: columns of a frame that hold effects on
     the analysis scale (log for ratios), their standard errors and the labels of the studies (numbered without).
@@ -247,7 +250,7 @@ def pool(
     >>> round(res.estimate.point, 4), round(res.heterogeneity.q, 4)
     (0.2542, 2.5204)
     """
-    spec = resolve_spec(preset, model=model, tau2=tau2, ci=ci, pi=pi, level=level)
+    spec = resolve_spec(preset, model=model, tau2=tau2, weights=weights, ci=ci, pi=pi, level=level)
     said = effect_choices(**choices).words()
     if isinstance(data, EffectSizes):
         _refuse_late(said)
@@ -289,7 +292,8 @@ def pool_table(
     measure: str | None = None,
     preset: str = "cochrane",
     model: str | None = None,
-    tau2: str | None = None,
+    tau2: str | float | None = None,
+    weights: str | None = None,
     ci: str | None = None,
     pi: str | None = None,
     level: float | None = None,
@@ -306,7 +310,7 @@ def pool_table(
     [9, 2, 8, 4]
     """
     trials = data if isinstance(data, Trials) else read_trials(data)
-    spec = resolve_spec(preset, model=model, tau2=tau2, ci=ci, pi=pi, level=level)
+    spec = resolve_spec(preset, model=model, tau2=tau2, weights=weights, ci=ci, pi=pi, level=level)
     table = analyse_table(trials, spec, Request(outcome, compare, by, measure, effect_choices(**choices)))
     items = tuple(Result(analysis, trials.source) for analysis in table.analyses)
     return Results(items, table.unpooled, trials.source, spec)

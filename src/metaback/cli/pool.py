@@ -72,6 +72,17 @@ class Numbers(click.ParamType[tuple[float, ...]]):
             self.fail(f"{value!r} is not a list of numbers; write it as 0.3,0.5,0.7", param, ctx)
 
 
+class WordOrNumber(click.Choice[str]):
+    """A word of a vocabulary, or a number in its place."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Let numbers pass; the request checks their range."""
+        try:
+            return float(value)
+        except ValueError:
+            return super().convert(value, param, ctx)
+
+
 def _choice(words: Any) -> click.Choice[str]:
     """Offer the words of a Literal type."""
     return click.Choice([str(word) for word in get_args(words)])
@@ -104,8 +115,11 @@ def _choice(words: Any) -> click.Choice[str]:
 @click.option(
     "--preset", type=click.Choice(list(PRESETS)), default="cochrane", show_default=True, help="Methods to start from."
 )
-@click.option("--model", type=_choice(Model), help="Random or equal effects.")
-@click.option("--tau2", type=_choice(Tau2), help="Estimator of the between-study variance.")
+@click.option("--model", type=_choice(Model), help="Random, equal or fixed effects, or IVhet.")
+@click.option(
+    "--tau2", type=WordOrNumber(get_args(Tau2)), help="Estimator of the between-study variance, or its value."
+)
+@click.option("--weights", metavar="COLUMN", help="Column of weights of your own for the mean.")
 @click.option("--ci", type=_choice(MeanInterval), help="Interval of the mean.")
 @click.option("--pi", type=_choice(PredictionInterval), help="Prediction interval.")
 @click.option("--level", type=float, help="Confidence level, e.g. 0.95.")
@@ -142,7 +156,8 @@ def command(table: Path, **options: Any) -> None:
       metaback pool data/trials.csv --outcome pain --compare posterior_chain:general_exercise --by stratum
       metaback pool data/trials.csv --outcome pain --measure SMD --tau2 PM --ci HKSJ --format json
     """
-    spec = resolve_spec(options["preset"], **{name: options[name] for name in ("model", "tau2", "ci", "pi", "level")})
+    words = ("model", "tau2", "weights", "ci", "pi", "level")
+    spec = resolve_spec(options["preset"], **{name: options[name] for name in words})
     trials = read_trials(table)
     request = Request(options["outcome"], options["compare"], options["by"], options["measure"], _choices(options))
     with _progress(options["quiet"]) as tell:

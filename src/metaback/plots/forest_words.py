@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from metaback import numbers
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
-from metaback.models.specs import PoolSpec
+from metaback.models.specs import PoolSpec, estimates_tau2, tau2_label
 from metaback.postestimation.summary import Analysis, Heterogeneity, SubgroupTest
 from metaback.postestimation.words import (
     MODELS,
@@ -29,6 +29,7 @@ from metaback.postestimation.words import (
     percent_cell,
     plural,
     point_text,
+    scale_name,
     sentence_case,
 )
 from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES, mean_words
@@ -69,9 +70,10 @@ def _suffix(label: str, count: int, taken: set[str]) -> Callable[[int], str]:
     return letter if year and not any(label + letter(i) in taken for i in range(count)) else number
 
 
-def axis_title(measure: str, scale: str) -> str:
-    """Return the title of the axis."""
-    return sentence_case(measure_name(measure)) + (" (log scale)" if scale == "log" else "")
+def axis_title(effects: EffectSizes, way: str) -> str:
+    """Return the title of the axis, with the scale on which it is drawn where its ticks are not evenly spaced."""
+    scale = scale_name(way)
+    return sentence_case(measure_name(effects)) + (f" ({scale})" if scale else "")
 
 
 def favours_words(effects: EffectSizes) -> tuple[str, str] | None:
@@ -89,7 +91,7 @@ def total_label(spec: PoolSpec, mean: Estimate, k: int) -> str:
         return "One study, not pooled"
     guarded = mean_words(spec.ci).guards
     name = (guarded if math.isfinite(mean.df) else "Wald") if guarded else spec.ci
-    parts = [MODELS[spec.model], *([spec.tau2] if spec.model == "random" else []), mean_words(name).short]
+    parts = [MODELS[spec.model], *([tau2_label(spec)] if estimates_tau2(spec) else []), mean_words(name).short]
     return f"Total ({', '.join(parts)})"
 
 
@@ -141,14 +143,14 @@ def footnotes(analysis: Analysis, labels: tuple[str, ...]) -> tuple[str, ...]:
 def _methods_note(analysis: Analysis) -> str:
     spec, effects = analysis.fitted.spec, analysis.fitted.effects
     parts = [f"{sentence_case(MODELS[spec.model]).replace(' ', '-')} model"]
-    if spec.model == "random":
-        parts.append(f"τ² by {spec.tau2}")
+    if estimates_tau2(spec):
+        parts.append(f"τ² {'by ' if isinstance(spec.tau2, str) else '= '}{tau2_label(spec)}")
     parts.append(f"{percent(spec.level)} CI: {MEAN_RULES[spec.ci].title}")
     if analysis.overall.prediction is not None:
         parts.append(f"prediction interval: {PREDICTION_RULES[spec.pi].title}")
     if from_raw_numbers(effects):
         chosen = choices_of(effects.measure, effects.options)
-        parts += [f"{measure_short(effects.measure)}: {choice.note}" for choice in chosen if choice.note]
+        parts += [f"{measure_short(effects)}: {choice.note}" for choice in chosen if choice.note]
     return "; ".join(parts) + "."
 
 
@@ -175,9 +177,7 @@ def alt_text(analysis: Analysis, digits: int) -> str:
     overall, effects, spec = analysis.overall, analysis.fitted.effects, analysis.fitted.spec
     mean, names = overall.mean, comparison(effects)
     sentences = [f"Forest plot{f' of {names.known}' if names.known else ''}, {counts(overall, JOINT)}"]
-    sentences.append(
-        f"{sentence_case(measure_name(effects.measure))}, pooled ({MODELS[spec.model]}): {_spoken(mean, digits)}"
-    )
+    sentences.append(f"{sentence_case(measure_name(effects))}, pooled ({MODELS[spec.model]}): {_spoken(mean, digits)}")
     if overall.prediction is not None:
         limits = limits_cell(overall.prediction, digits)
         sentences.append(f"{percent(overall.prediction.level)} prediction interval {limits}")

@@ -10,15 +10,27 @@ from numpy.typing import NDArray
 
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate, Fit, Fitted
-from metaback.models.specs import PoolSpec
+from metaback.models.pool import own_weights
+from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.postestimation.notes import PoolFacts, pool_notes
+from metaback.postestimation.scales import shown_pool
 from metaback.postestimation.summary import Heterogeneity, PoolSummary
 from metaback.stats.heterogeneity import cochran_q, h2_from_tau2, i2_from_q, i2_from_tau2, typical_variance
-from metaback.stats.inference import PREDICTION_RULES, prediction_limits, quantile, two_sided_p
-from metaback.stats.measures import about
+from metaback.stats.inference import (
+    PREDICTION_RULES,
+    IntervalRequest,
+    Limits,
+    apply_whole,
+    prediction_limits,
+    quantile,
+    two_sided_p,
+    whole_prediction,
+    whole_rule,
+)
+from metaback.stats.measures import about, raw_roles
 from metaback.stats.measures.family import has_null
 from metaback.stats.tau2 import TAU2_ESTIMATORS
-from metaback.stats.tau2_interval import q_profile
+from metaback.stats.tau2_interval import TAU2_INTERVALS
 from metaback.stats.wls import Floats, Problems, coefficients, prepare, shares
 
 PREDICTION_FROM = 3  # a prediction interval needs three studies: with two, tau2 is hardly known at all
@@ -32,11 +44,14 @@ class _Spread:
     p: Floats
     low: Floats
     high: Floats
+    pieces: NDArray[np.int64]
     i2_q: Floats
     i2_tau2: Floats
     i2_low: Floats
     i2_high: Floats
     h2: Floats
+    h2_low: Floats
+    h2_high: Floats
 
 
 def summarise(fitted: Fitted, masks: NDArray[np.bool_]) -> tuple[PoolSummary, ...]:
@@ -45,15 +60,16 @@ def summarise(fitted: Fitted, masks: NDArray[np.bool_]) -> tuple[PoolSummary, ..
     masks = masks & effects.estimable
     n = masks.shape[0]
     problems = prepare(np.broadcast_to(effects.yi, masks.shape), np.broadcast_to(effects.vi, masks.shape), masks)
-    spread = _spread(problems, fit.theta[:, 0], spec.level)
-    prediction = _predictions(fit, spec, problems)
-    weights = 100 * shares(np.broadcast_to(effects.vi, masks.shape), masks, fit.theta[:, 0])
+    spread = _spread(problems, fit.theta[:, 0], spec)
+    means, prediction = _means(fit, spec, problems), _predictions(fit, spec, problems)
+    own = own_weights(effects, spec)
+    weights = 100 * shares(np.broadcast_to(effects.vi, masks.shape), masks, means.tau2, own)
     scale, tested = about(effects.measure).scale, has_null(effects.measure)
     facts = _facts(problems, fit, spec, spread)
-    return tuple(
+    pools = (
         PoolSummary(
-            mean=_mean(fit, spec, i, scale, tested=tested),
-            prediction=_prediction(fit, prediction, spec, i, scale),
+            mean=_mean(means, spec, i, scale, tested=tested),
+            prediction=_prediction(prediction, spec, i, scale),
             heterogeneity=_heterogeneity(spread, fit, spec, i, int(problems.m[i])),
             weights=np.where(masks[i], weights[i], np.nan),
             k=int(masks[i].sum()),
@@ -63,22 +79,50 @@ def summarise(fitted: Fitted, masks: NDArray[np.bool_]) -> tuple[PoolSummary, ..
         )
         for i in range(n)
     )
+    return tuple(shown_pool(pool, effects, mask) for pool, mask in zip(pools, masks, strict=True))
 
 
-def _spread(problems: Problems, tau2: Floats, level: float) -> _Spread:
+def _spread(problems: Problems, tau2: Floats, spec: PoolSpec) -> _Spread:
     """Evaluate the heterogeneity of a batch."""
     q, p = cochran_q(problems)
-    low, high = q_profile(problems, level)
+    limits = TAU2_INTERVALS[spec.tau2_ci].function(problems, tau2, spec.level)
+    low, high = limits.lower, limits.upper
     typical = typical_variance(problems)
     i2_tau2, i2_low, i2_high = (i2_from_tau2(value, typical) for value in (tau2, low, high))
-    return _Spread(q, p, low, high, i2_from_q(q, problems.m), i2_tau2, i2_low, i2_high, h2_from_tau2(tau2, typical))
+    h2, h2_low, h2_high = (h2_from_tau2(value, typical) for value in (tau2, low, high))
+    from_q = i2_from_q(q, problems.m)
+    return _Spread(q, p, low, high, limits.pieces, from_q, i2_tau2, i2_low, i2_high, h2, h2_low, h2_high)
+
+
+def request_of(spec: PoolSpec) -> IntervalRequest:
+    """Return what the interval rules must know of a spec; a given tau2 is given in every sample too."""
+    chosen = spec.tau2
+
+    def estimate(problems: Problems) -> Floats:
+        if isinstance(chosen, str):
+            return TAU2_ESTIMATORS[chosen].function(problems).value
+        return np.full(problems.n, float(chosen))
+
+    return IntervalRequest(spec.level, estimate, spec.rng, spec.draws)
+
+
+def _means(fit: Fit, spec: PoolSpec, problems: Problems) -> Limits:
+    """Return the means with their intervals and tests: from the fit, or from a rule that needs the data."""
+    rule, tau2 = whole_rule(spec.ci), fit.theta[:, 0]
+    if rule is not None:
+        return apply_whole(rule, problems, tau2, request_of(spec))
+    point, se = fit.beta[:, 0], np.sqrt(fit.cov[:, 0, 0])
+    half = quantile(spec.level, fit.df) * se
+    statistic = np.where(se > 0, point / np.where(se > 0, se, 1.0), np.nan)
+    return Limits(point, se, fit.df, point - half, point + half, statistic, two_sided_p(statistic, fit.df), tau2)
 
 
 def participants(effects: EffectSizes, mask: NDArray[np.bool_]) -> int | None:
-    """Add up both arms of the pooled rows, or return None where a row does not state them."""
-    if not mask.any() or not {"n_1", "n_2"} <= set(effects.inputs):
+    """Add up both arms, or the one group, of the pooled rows; return None where a row does not state them."""
+    roles = ("n",) if "n" in raw_roles(effects.measure) else ("n_1", "n_2")
+    if not mask.any() or not set(roles) <= set(effects.inputs):
         return None
-    total = (effects.inputs["n_1"] + effects.inputs["n_2"])[mask].sum()
+    total = sum(float(effects.inputs[role][mask].sum()) for role in roles)
     return int(total) if math.isfinite(total) else None
 
 
@@ -87,39 +131,51 @@ def _known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _mean(fit: Fit, spec: PoolSpec, i: int, scale: str, *, tested: bool) -> Estimate:
+def _mean(means: Limits, spec: PoolSpec, i: int, scale: str, *, tested: bool) -> Estimate:
     """Return the pooled mean of pool i with its interval, and its test where 0 means no effect."""
-    point, se, df = float(fit.beta[i, 0]), math.sqrt(fit.cov[i, 0, 0]), fit.df[i : i + 1]
-    half = float(quantile(spec.level, df)[0]) * se
-    statistic = point / se if tested and se > 0 else math.nan
-    p = float(two_sided_p(np.array([statistic]), df)[0])
-    return Estimate(point, point - half, point + half, se, spec.level, scale, statistic, float(df[0]), p)
+    point, lower, upper, se, df, statistic, p = (
+        float(column[i])
+        for column in (means.point, means.lower, means.upper, means.se, means.df, means.statistic, means.p)
+    )
+    if not tested:
+        statistic = p = math.nan
+    return Estimate(point, lower, upper, se, spec.level, scale, statistic, df, p)
 
 
-def _predictions(fit: Fit, spec: PoolSpec, problems: Problems) -> tuple[Floats, Floats, Floats] | None:
-    """Return df and limits of the prediction intervals, or None where the spec has none."""
-    if spec.pi == "none" or spec.model == "equal":
+def _predictions(fit: Fit, spec: PoolSpec, problems: Problems) -> Limits | None:
+    """Return the prediction intervals, nan below three studies, or None where the spec has none."""
+    if spec.pi == "none" or not estimates_tau2(spec):
         return None
-    df = PREDICTION_RULES[spec.pi].function(problems.m + 1)
-    df = np.where(problems.m + 1 >= PREDICTION_FROM, df, np.nan)
-    with np.errstate(invalid="ignore"):
-        return df, *prediction_limits(fit.beta[:, 0], fit.cov[:, 0, 0], fit.theta[:, 0], df, spec.level)
+    rule, tau2, point = whole_prediction(spec.pi), fit.theta[:, 0], fit.beta[:, 0]
+    enough = problems.m + 1 >= PREDICTION_FROM
+    nothing = np.full(problems.n, np.nan)
+    if rule is None:
+        df = np.where(enough, PREDICTION_RULES[spec.pi].function(problems.m + 1), np.nan)
+        with np.errstate(invalid="ignore"):
+            low, high = prediction_limits(point, fit.cov[:, 0, 0], tau2, df, spec.level)
+        return Limits(point, np.sqrt(tau2 + fit.cov[:, 0, 0]), df, low, high, nothing, nothing, tau2)
+    found = Limits(*(nothing.copy() for _ in range(8)))
+    if enough.any():
+        part = apply_whole(rule, problems.take(np.flatnonzero(enough)), tau2[enough], request_of(spec))
+        for name in ("se", "df", "lower", "upper"):
+            getattr(found, name)[enough] = getattr(part, name)
+        found.point[enough] = part.point
+    return found
 
 
-def _prediction(
-    fit: Fit, limits: tuple[Floats, Floats, Floats] | None, spec: PoolSpec, i: int, scale: str
-) -> Estimate | None:
+def _prediction(found: Limits | None, spec: PoolSpec, i: int, scale: str) -> Estimate | None:
     """Return the prediction interval of pool i, None where it is not asked for or not estimable."""
-    if limits is None or not math.isfinite(limits[1][i]):
+    if found is None or not math.isfinite(found.lower[i]):
         return None
-    se = math.sqrt(fit.theta[i, 0] + fit.cov[i, 0, 0])
-    df, low, high = (float(a[i]) for a in limits)
-    return Estimate(float(fit.beta[i, 0]), low, high, se, spec.level, scale, df=df)
+    point, low, high, se, df = (
+        float(column[i]) for column in (found.point, found.lower, found.upper, found.se, found.df)
+    )
+    return Estimate(point, low, high, se, spec.level, scale, df=df)
 
 
 def _heterogeneity(spread: _Spread, fit: Fit, spec: PoolSpec, i: int, m: int) -> Heterogeneity:
     """Return the heterogeneity record of pool i."""
-    random = spec.model == "random" and m > 0
+    random = estimates_tau2(spec) and m > 0
 
     def when(condition: bool, values: Floats) -> float | None:
         return _known(float(values[i])) if condition else None
@@ -136,6 +192,11 @@ def _heterogeneity(spread: _Spread, fit: Fit, spec: PoolSpec, i: int, m: int) ->
         i2_low=when(random, spread.i2_low),
         i2_high=when(random, spread.i2_high),
         h2=when(random, spread.h2),
+        h2_low=when(random, spread.h2_low),
+        h2_high=when(random, spread.h2_high),
+        tau=when(random, np.sqrt(fit.theta[:, 0])),
+        tau_low=when(random, np.sqrt(spread.low)),
+        tau_high=when(random, np.sqrt(spread.high)),
     )
 
 
@@ -148,7 +209,6 @@ def _facts(problems: Problems, fit: Fit, spec: PoolSpec, spread: _Spread) -> lis
     ratio = np.where(problems.m > 0, student * np.sqrt(q1) / normal, np.nan)
     finite = np.where(np.isinf(problems.v), 0.0, problems.v)
     spans = finite.max(axis=0) / problems.v_min
-    found = TAU2_ESTIMATORS["REML"].function(problems) if spec.tau2 == "REML" else None
     return [
         PoolFacts(
             k=int(problems.m[i]) + 1,
@@ -158,8 +218,9 @@ def _facts(problems: Problems, fit: Fit, spec: PoolSpec, spread: _Spread) -> lis
             hksj_share=float(ratio[i]),
             hksj_q=float(q1[i]),
             variance_ratio=float(spans[i]),
-            rival=float(found.rival[i]) if found else math.nan,
-            gap=float(found.gap[i]) if found else math.inf,
+            pieces=int(spread.pieces[i]),
+            rival=float(fit.rival[i]),
+            gap=float(fit.gap[i]),
         )
         for i in range(tau2.size)
     ]

@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.routes import ROUTES
-from metaback.models.fitted import Estimate
-from metaback.models.specs import PoolSpec
+from metaback.models.fitted import Estimate, to_natural
+from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.numbers import ABSENT, df_text, estimate_text, fixed, humanise, p_phrase
+from metaback.postestimation.scales import natural_way, row_sizes, way_back
 from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary
 from metaback.stats.measures import about
 from metaback.stats.transforms import back
 
-MODELS = {"random": "random effects", "equal": "equal effects"}
+MODELS = {
+    "random": "random effects",
+    "equal": "equal effects",
+    "fixed": "fixed effects",
+    "IVhet": "inverse variance heterogeneity",
+}
 NOT_ESTIMABLE = "not estimable"
-LOG_LIMIT = 709.0  # the exponential of more than this is beyond what a number can hold
+SCALE_NAMES = {
+    "exp": "log scale",
+    "exp_share": "log scale",
+    "expit": "logit scale",
+    "ndtr": "probit scale",
+    "sin2": "arcsine scale",
+    "freeman_tukey_proportion": "double arcsine scale",
+    "square": "square root scale",
+    "freeman_tukey_rate": "double square root scale",
+    "tanh": "scale of Fisher's z",
+    "tanh2": "scale of Fisher's z",
+    "hakstian_whalen": "cube root scale",
+    "hakstian_whalen_1976": "cube root scale",
+    "bonett": "log scale of 1 − α",
+    "bonett_2002": "log scale of 1 − α",
+}
 
 
 # ---------------------------------------------------------------- names
@@ -74,27 +95,32 @@ def sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:] if first.islower() else text
 
 
-def measure_name(key: str) -> str:
-    """Return the name of a measure in running text, with its scale where numbers are shown on a transformed one."""
-    facts = about(key)
+def measure_name(of: str | EffectSizes) -> str:
+    """Return the name of a measure in running text, with its scale where effects cannot be shown on the natural one."""
+    facts = about(of if isinstance(of, str) else of.measure)
     name = facts.name if facts.name[:2].isupper() else facts.name[:1].lower() + facts.name[1:]
-    return f"{name}, shown as {back(facts.back).title}" if _transformed(key) else name
+    return f"{name}, shown as {back(facts.back).title}" if _stays_transformed(of) else name
 
 
-def measure_short(key: str) -> str:
-    """Return the head of a column of effects: the key itself where numbers are shown on a transformed scale."""
-    return key if _transformed(key) else about(key).short
+def measure_short(of: str | EffectSizes) -> str:
+    """Return the head of a column of effects: the key itself where they cannot be shown on the natural scale."""
+    facts = about(of if isinstance(of, str) else of.measure)
+    return facts.key if _stays_transformed(of) else facts.short
 
 
-def _transformed(key: str) -> bool:
-    """Tell whether effects are shown on an analysis scale that is neither natural nor logarithmic."""
-    facts = about(key)
-    return facts.scale != "log" and facts.back != "identity"
+def _stays_transformed(of: str | EffectSizes) -> bool:
+    """Tell whether the way back of a measure lacks the sizes that it needs."""
+    return isinstance(of, EffectSizes) and bool(back(natural_way(of.measure)).size) and way_back(of) == "identity"
+
+
+def scale_name(way: str) -> str:
+    """Name the scale on which effects are analysed and drawn: `log scale`, `logit scale`; "" for the natural one."""
+    return SCALE_NAMES.get(way, "")
 
 
 def from_raw_numbers(effects: EffectSizes) -> bool:
     """Tell whether any pooled effect was computed from raw numbers, by the formula of the measure."""
-    made = {route for route, pooled in zip(effects.obtained, effects.estimable, strict=True) if pooled}
+    made = {route.split(", ")[0] for route, ok in zip(effects.obtained, effects.estimable, strict=True) if ok}
     return not made.isdisjoint(ROUTES.values())
 
 
@@ -127,15 +153,12 @@ def percent_cell(value: float | None) -> str:
 
 def natural(value: float, scale: str) -> float:
     """Return a value of the analysis scale as a reader expects it; beyond what a number can hold it is infinite."""
-    if scale != "log":
-        return value
-    return math.exp(value) if value < LOG_LIMIT else math.inf
+    return to_natural(value, "exp" if scale == "log" else "identity")
 
 
 def natural_values(estimate: Estimate) -> tuple[float, float, float]:
     """Return point, lower and upper on the natural scale."""
-    scale = estimate.scale
-    return natural(estimate.point, scale), natural(estimate.lower, scale), natural(estimate.upper, scale)
+    return estimate.natural()
 
 
 def null_value(scale: str) -> float:
@@ -144,14 +167,18 @@ def null_value(scale: str) -> float:
 
 
 def effect_digits(mean: Estimate) -> int:
-    """Choose decimals so that the interval of the pooled effect shows its width: 2, more when narrow, 0 when vast."""
-    _, low, high = natural_values(mean)
+    """Choose decimals so that the interval of the pooled effect shows its width: 2, more when narrow, 0 when vast.
+
+    A share or a rate of one group near 0 has two significant digits.
+    """
+    point, low, high = natural_values(mean)
     width = high - low
     if not (math.isfinite(width) and width > 0):
         return 2
     if width >= 10_000:
         return 0
-    return min(15, max(2, 1 + math.ceil(-math.log10(width))))
+    small = 1 - math.floor(math.log10(point)) if mean.back and back(mean.way).image[0] == 0 and point > 0 else 2
+    return min(15, max(2, 1 + math.ceil(-math.log10(width)), min(small, 6)))
 
 
 def point_text(estimate: Estimate, digits: int) -> str:
@@ -173,16 +200,23 @@ def limits_cell(estimate: Estimate | None, digits: int, joint: str = " to ") -> 
 
 
 def study_estimates(analysis: Analysis) -> tuple[Estimate | None, ...]:
-    """Return the effect of each row with its normal interval at the level of the pool, None where it has none."""
-    effects, level, scale = analysis.fitted.effects, analysis.fitted.spec.level, analysis.overall.mean.scale
-    quantile = NormalDist().inv_cdf((1 + level) / 2)
-    rows = zip(effects.yi.tolist(), effects.vi.tolist(), effects.estimable.tolist(), strict=True)
-    return tuple(_normal(y, math.sqrt(v), quantile, level, scale) if pooled else None for y, v, pooled in rows)
+    """Return the effect of each row with its normal interval at the level of the pool, None where it has none.
+
+    A row comes back to the natural scale with its own size, where one is needed.
+    """
+    effects, mean = analysis.fitted.effects, analysis.overall.mean
+    quantile = NormalDist().inv_cdf((1 + analysis.fitted.spec.level) / 2)
+    like = replace(mean, level=analysis.fitted.spec.level)
+    sizes = row_sizes(effects) if mean.size is not None else None
+    sized = [None] * len(effects.labels) if sizes is None else sizes.tolist()
+    rows = zip(effects.yi.tolist(), effects.vi.tolist(), effects.estimable.tolist(), sized, strict=True)
+    return tuple(_normal(y, math.sqrt(v), quantile, like, n) if pooled else None for y, v, pooled, n in rows)
 
 
-def _normal(point: float, se: float, quantile: float, level: float, scale: str) -> Estimate:
-    """Return an effect with its Wald limits on the analysis scale."""
-    return Estimate(point, point - quantile * se, point + quantile * se, se, level, scale)
+def _normal(point: float, se: float, quantile: float, like: Estimate, size: float | None) -> Estimate:
+    """Return an effect with its Wald limits on the analysis scale, at the level and on the scale of another."""
+    lower, upper = point - quantile * se, point + quantile * se
+    return Estimate(point, lower, upper, se, like.level, like.scale, back=like.back, size=size)
 
 
 # ---------------------------------------------------------------- statistics
@@ -190,7 +224,7 @@ def _normal(point: float, se: float, quantile: float, level: float, scale: str) 
 
 def i2_from_q(spec: PoolSpec) -> bool:
     """Tell whether I2 is shown as it follows from Q; the definition from tau2 needs a tau2."""
-    return spec.i2 == "Q" or spec.model == "equal"
+    return spec.i2 == "Q" or not estimates_tau2(spec)
 
 
 def i2_shown(heterogeneity: Heterogeneity, spec: PoolSpec) -> float | None:
@@ -205,7 +239,7 @@ def i2_source(spec: PoolSpec) -> str:
 
 def asks_prediction(spec: PoolSpec) -> bool:
     """Tell whether the spec asks for a prediction interval; whether there is one depends on the data."""
-    return spec.model == "random" and spec.pi != "none"
+    return estimates_tau2(spec) and spec.pi != "none"
 
 
 def mean_test(mean: Estimate, *, brief: bool = False) -> str:

@@ -6,13 +6,18 @@ from importlib.metadata import PackageNotFoundError, version
 
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.presets import MEASURE_PRESETS
-from metaback.models.specs import PRESETS, PoolSpec
-from metaback.numbers import humanise
-from metaback.postestimation.words import from_raw_numbers, i2_from_q, percent
+from metaback.effects.standardisers import standardiser_words
+from metaback.models.specs import PRESETS, PoolSpec, estimates_tau2, tau2_label
+from metaback.numbers import humanise, significant
+from metaback.postestimation.scales import way_back
+from metaback.postestimation.words import from_raw_numbers, i2_from_q, percent, plural, scale_name
 from metaback.report.words import measure_words
+from metaback.stats.conversions import CONVERSIONS
 from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES, mean_words, prediction_text
 from metaback.stats.measures import MEASURES, about, choices_of
+from metaback.stats.measures.family import has_null
 from metaback.stats.tau2 import TAU2_ESTIMATORS
+from metaback.stats.transforms import back
 
 PREDICTION_KEYS = ("higgins2009", "riley2011")
 PRESET_WORDS = {
@@ -22,6 +27,12 @@ PRESET_WORDS = {
     ),
     "revman5": ("the inverse-variance methods of Review Manager 5", ("deeks2010",)),
     "metafor": ("the defaults of the R package metafor", ("viechtbauer2010",)),
+}
+MODEL_WORDS = {
+    "random": ("in a random-effects model", ("dersimonian1986",)),
+    "equal": ("in an equal-effects model (τ² = 0)", ()),
+    "fixed": ("to the average effect in these studies, which may differ (fixed-effects model)", ("rice2018",)),
+    "IVhet": ("in the inverse variance heterogeneity model, whose variance includes τ²", ("doi2015",)),
 }
 OPTION_WORDS = {
     "model": "model",
@@ -91,19 +102,72 @@ def _effect_sentences(effects: EffectSizes, cite: _Citations) -> list[str]:
     """Say how effects and variances were made, from what, and what was done to them."""
     used = dict.fromkeys(r for r, ok in zip(effects.obtained, effects.estimable, strict=True) if ok and r)
     raw = from_raw_numbers(effects)
-    name = f"the {measure_words(effects.measure)}" if effects.measure != "GEN" else "taken as given, with its variance"
+    name = f"the {measure_words(effects)}" if effects.measure != "GEN" else "taken as given, with its variance"
     sentences = [f"The effect of each study is {name}{_formula(effects, cite) if raw else ''}"]
     if used:
         sentences.append(f"Effects were obtained from: {'; '.join(used)}")
-    if any("CI" in route for route in used):
+    if any(route.startswith("printed effect with 95% CI") for route in used):
         sentences.append("The standard error of a printed effect is the width of its 95% interval divided by 2 × 1.96")
-    if about(effects.measure).scale == "log":
-        sentences.append("Ratios were analysed as natural logarithms and are shown back-transformed")
+    sentences += _derivation_sentences(effects, cite)
+    sentences += _scale_sentences(effects, cite)
     if raw:
         sentences += _convention_sentences(effects, cite)
+    sentences += _standardiser_sentences(effects) + _assumed_sentences(effects)
     if any(effects.corrections):
         sentences.append("Rows that were corrected or converted before pooling are marked in the table of studies")
     return sentences
+
+
+def _derivation_sentences(effects: EffectSizes, cite: _Citations) -> list[str]:
+    """Say how numbers were derived that a measure needs and a study did not report, each conversion once."""
+    pooled = (steps for steps, ok in zip(effects.steps, effects.estimable, strict=False) if ok)
+    entries = {step.conversion: CONVERSIONS[step.conversion] for steps in pooled for step in steps}
+    entries.pop("assumed", None)  # has a sentence of its own
+    if not entries:
+        return []
+    words = "; ".join(f"{e.title} ({e.facts['text']}){cite(*e.cite)}" for e in entries.values())
+    return [f"Numbers that a study did not report were derived from what it did report: {words}"]
+
+
+def _standardiser_sentences(effects: EffectSizes) -> list[str]:
+    """Say what effects were divided by, and in the user's words why two kinds of standardiser were pooled."""
+    sentences: list[str] = []
+    if effects.standardisers and about(effects.measure).standardiser:
+        words = standardiser_words(effects.standardisers, effects.estimable)
+        sentences.append(f"The standardiser of effects was {words}" if words else "No row states its standardiser")
+    if effects.mixed_scores:
+        reason = effects.mixed_scores.rstrip(".")
+        sentences.append(f"Effects of change scores and of final scores were pooled together: {reason}")
+    return sentences
+
+
+def _assumed_sentences(effects: EffectSizes) -> list[str]:
+    """Say which pre-post correlation was assumed, for how many effects, and under which others the pool was done."""
+    found = effects.grid
+    rests = int((found.rows & effects.estimable).sum()) if found else 0
+    if found is None or not rests:
+        return []
+    others = [f"{r:g}" for r in found.r.tolist() if r != found.assumed]
+    again = f"; the pool was repeated with r = {', '.join(others)}" if others else ""
+    sentence = (
+        f"A correlation of r = {found.assumed:g} between the measurements before and after was assumed for "
+        f"{plural(rests, 'effect')} where it was neither reported nor could be computed{again}"
+    )
+    return [sentence]
+
+
+def _scale_sentences(effects: EffectSizes, cite: _Citations) -> list[str]:
+    """Say on which scale effects were analysed where they are shown on another, and with which size they came back."""
+    way = way_back(effects)
+    if way in {"exp", "exp_share"}:
+        what = "Ratios" if has_null(effects.measure) else "Effects"
+        return [f"{what} were analysed as natural logarithms and are shown back-transformed"]
+    if not scale_name(way):
+        return []
+    facts = back(way)
+    by = "number of participants" if facts.size == "n" else "time at risk"
+    sized = f", pooled ones with the harmonic mean of the studies' {by}{cite('miller1978')}" if facts.size else ""
+    return [f"Effects were analysed on the {scale_name(way)} and are shown back-transformed{sized}"]
 
 
 def _formula(effects: EffectSizes, cite: _Citations) -> str:
@@ -123,16 +187,23 @@ def _convention_sentences(effects: EffectSizes, cite: _Citations) -> list[str]:
 def _model_sentences(spec: PoolSpec, cite: _Citations) -> list[str]:
     """Name model, weights, estimator of tau2 and the interval of the mean."""
     level = percent(spec.level)
-    if spec.model == "equal":
-        sentences = ["Effects were pooled with inverse-variance weights in an equal-effects model (τ² = 0)"]
-    else:
-        entry = TAU2_ESTIMATORS[spec.tau2]
-        sentences = [
-            f"Effects were pooled with inverse-variance weights in a random-effects model{cite('dersimonian1986')}",
-            f"The between-study variance τ² was estimated by the {entry.title} method ({spec.tau2}){cite(*entry.cite)}",
-            f"Its {level} confidence interval is the Q-profile interval{cite('viechtbauer2007')}",
-        ]
+    words, keys = MODEL_WORDS[spec.model]
+    weights = f"with the weights of the column {spec.weights}" if spec.weights else "with inverse-variance weights"
+    sentences = [f"Effects were pooled {weights} {words}{cite(*keys)}", *_tau2_sentences(spec, cite)]
     return [*sentences, f"Confidence intervals of pooled effects ({level}) {_mean_rule(spec.ci, cite)}"]
+
+
+def _tau2_sentences(spec: PoolSpec, cite: _Citations) -> list[str]:
+    """Say how tau2 was estimated, or that it was given."""
+    if not estimates_tau2(spec):
+        return []
+    if not isinstance(spec.tau2, str):
+        return [f"The between-study variance was not estimated but given: τ² = {significant(spec.tau2)}"]
+    entry = TAU2_ESTIMATORS[spec.tau2]
+    return [
+        f"The between-study variance τ² was estimated by the {entry.title} method ({spec.tau2}){cite(*entry.cite)}",
+        f"Its {percent(spec.level)} confidence interval is the Q-profile interval{cite('viechtbauer2007')}",
+    ]
 
 
 def _mean_rule(key: str, cite: _Citations) -> str:
@@ -169,7 +240,7 @@ def _subgroup_sentences(spec: PoolSpec, effects: EffectSizes, cite: _Citations) 
     """Name the subgroup analysis, and say how several effects of one study were treated."""
     sentences: list[str] = []
     if effects.by is not None:
-        own = ", each with its own τ²," if spec.model == "random" else ""
+        own = ", each with its own τ²," if estimates_tau2(spec) and isinstance(spec.tau2, str) else ""
         sentences.append(
             f"Subgroups by {humanise(effects.by_name or 'subgroup')} were pooled separately{own} and the difference "
             f"between their means was tested with Q and the Wald standard errors of the means{cite('borenstein2013')}"
@@ -187,12 +258,12 @@ def _subgroup_sentences(spec: PoolSpec, effects: EffectSizes, cite: _Citations) 
 def _software_sentence(spec: PoolSpec, effects: EffectSizes, cite: _Citations, software: str) -> str:
     """Name program, preset and what departs from it."""
     words, keys = PRESET_WORDS[spec.preset]
-    chosen: dict[str, object] = {**spec.model_dump(), **effects.options}
+    chosen: dict[str, object] = {**spec.model_dump(), "tau2": tau2_label(spec), **effects.options}
     conventions = about(effects.measure).conventions
     words_known = MEASURE_PRESETS[spec.preset].items()
     usual: dict[str, str] = {"model": "random", **PRESETS[spec.preset]}
     usual |= {name: word for name, word in words_known if name in conventions and word in conventions[name].choices}
-    if spec.model == "equal":
+    if not estimates_tau2(spec):
         usual = {name: value for name, value in usual.items() if name not in {"tau2", "pi", "i2"}} | {"ci": "Wald"}
     titles = OPTION_WORDS | {name: convention.title for name, convention in conventions.items()}
     changed = [

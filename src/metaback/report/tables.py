@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from metaback.effects.effect_sizes import EffectSizes
-from metaback.numbers import ABSENT, df_text, fixed, humanise, p_text, percent_weights
+from metaback.models.specs import estimates_tau2
+from metaback.numbers import ABSENT, MINUS, df_text, fixed, humanise, p_text, percent_weights, significant
 from metaback.postestimation.summary import Analysis, PoolSummary
 from metaback.postestimation.words import (
     NOT_ESTIMABLE,
@@ -21,6 +22,8 @@ from metaback.postestimation.words import (
     measure_short,
     percent,
     percent_cell,
+    plural,
+    scale_name,
     sentence_case,
     study_estimates,
 )
@@ -59,7 +62,7 @@ def study_table(analysis: Analysis, *, brief: bool = False) -> Table:
         columns.append(_Column(sentence_case(humanise(effects.by_name or "subgroup")), groups))
     if not brief:
         columns += _raw_columns(effects, comparison(analysis).arms)
-    columns.append(_Column(f"{measure_short(effects.measure)} [{level} CI]", _effect_cells(analysis), numeric=True))
+    columns.append(_Column(f"{measure_short(effects)} [{level} CI]", _effect_cells(analysis), numeric=True))
     if not brief:
         columns.append(_Column("Variance", tuple(column_decimals(effects.vi.tolist())), numeric=True))
     weights = tuple(fixed(w, 1) for w in percent_weights(analysis.overall.weights.tolist()))
@@ -70,8 +73,8 @@ def study_table(analysis: Analysis, *, brief: bool = False) -> Table:
     if any(remarks):
         columns.append(_Column("Corrected, or why not pooled", remarks))
     caption = (
-        f"Studies: {measure_words(effects.measure)} of each row with its {level} confidence "
-        f"interval (normal quantile){_log_remark(analysis)}; weights are those of the pool of all studies."
+        f"Studies: {measure_words(effects)} of each row with its {level} confidence "
+        f"interval (normal quantile){_scale_remark(analysis)}; weights are those of the pool of all studies."
     )
     return _shortened(_table(caption, columns, file="studies.csv"), CARD_ROWS if brief else PAGE_ROWS)
 
@@ -86,13 +89,13 @@ def pooled_table(analysis: Analysis) -> Table:
         _Column("Group", tuple(name for name, _ in rows)),
         *_size_columns([pool for _, pool in rows]),
         _Column(
-            f"{measure_short(analysis.fitted.effects.measure)} [{level} CI]",
+            f"{measure_short(analysis.fitted.effects)} [{level} CI]",
             tuple(estimate_cell(pool.mean, digits) for _, pool in rows),
             numeric=True,
         ),
-        _Column("P", tuple(p_text(pool.mean.p_value) for _, pool in rows), numeric=True),
+        *_p_columns([pool for _, pool in rows]),
     ]
-    if spec.model == "random":
+    if estimates_tau2(spec):
         columns.append(
             _Column(f"τ² [{level} CI]", tuple(tau2_cell(pool.heterogeneity) for _, pool in rows), numeric=True)
         )
@@ -103,8 +106,27 @@ def pooled_table(analysis: Analysis) -> Table:
     if asks_prediction(spec):
         cells = tuple(limits_cell(pool.prediction, digits) for _, pool in rows)
         columns.append(_Column(f"{level} prediction interval", cells, numeric=True))
-    caption = f"Pooled results{_log_remark(analysis)}; {_i2_definition(analysis)}."
+    caption = f"Pooled results{_scale_remark(analysis)}; {_i2_definition(analysis)}."
     return _table(caption, columns, file="pooled.csv", strong=(0,) if len(rows) > 1 else ())
+
+
+def assumed_table(analysis: Analysis) -> Table | None:
+    """Return one row per assumed pre-post correlation, that of the main result in bold; None without a grid."""
+    assumed = analysis.assumed
+    if assumed is None or not assumed.grid:
+        return None
+    level, digits = percent(analysis.fitted.spec.level), effect_digits(analysis.overall.mean)
+    means = [estimate_cell(mean, digits) if mean else NOT_ESTIMABLE for mean in assumed.means]
+    columns = [
+        _Column("Assumed r", tuple(f"{r:g}".replace("-", MINUS) for r in assumed.grid), numeric=True),
+        _Column(f"{measure_short(analysis.fitted.effects)} [{level} CI]", tuple(means), numeric=True),
+        _Column("P", tuple(p_text(mean.p_value) if mean else ABSENT for mean in assumed.means), numeric=True),
+        _Column("τ²", tuple(significant(value) for value in assumed.tau2), numeric=True),
+    ]
+    rests = plural(assumed.rows, "effect rests", "effects rest")
+    shown = ", back-transformed" if analysis.overall.mean.way != "identity" else ""
+    caption = f"Pooled effect over the assumed pre-post correlation r, on which {rests}{shown}."
+    return _table(caption, columns, strong=(assumed.grid.index(assumed.r),))
 
 
 def compact_table(analysis: Analysis) -> Table:
@@ -127,13 +149,13 @@ def overview_table(analyses: Sequence[Analysis]) -> Table:
     columns = [
         _Column("Comparison", tuple(f"{i}. {comparison(a).title}" for i, a in enumerate(analyses, 1))),
         *_size_columns([a.overall for a in analyses]),
-        _Column("Measure", tuple(measure_short(a.fitted.effects.measure) for a in analyses)),
+        _Column("Measure", tuple(measure_short(a.fitted.effects) for a in analyses)),
         _Column(
             f"Estimate [{level} CI]",
             tuple(estimate_cell(a.overall.mean, effect_digits(a.overall.mean)) for a in analyses),
             numeric=True,
         ),
-        _Column("P", tuple(p_text(a.overall.mean.p_value) for a in analyses), numeric=True),
+        *_p_columns([a.overall for a in analyses]),
         _Column(
             f"{level} prediction interval",
             tuple(limits_cell(a.overall.prediction, effect_digits(a.overall.mean)) for a in analyses),
@@ -178,6 +200,13 @@ def _size_columns(listed: Sequence[PoolSummary]) -> list[_Column]:
     return columns
 
 
+def _p_columns(listed: Sequence[PoolSummary]) -> list[_Column]:
+    """Return the P values of the tests of no effect, nothing where none was made, as for one-group measures."""
+    if not any(math.isfinite(pool.mean.p_value) for pool in listed):
+        return []
+    return [_Column("P", tuple(p_text(pool.mean.p_value) for pool in listed), numeric=True)]
+
+
 def _people(pool: PoolSummary) -> str:
     return ABSENT if pool.n is None else f"{pool.n:,}"
 
@@ -202,8 +231,12 @@ def _i2_definition(analysis: Analysis) -> str:
     return "I² from Q" if i2_from_q(analysis.fitted.spec) else "I² from τ²"
 
 
-def _log_remark(analysis: Analysis) -> str:
-    return ", back-transformed; variances are those of logarithms" if analysis.overall.mean.scale == "log" else ""
+def _scale_remark(analysis: Analysis) -> str:
+    way = analysis.overall.mean.way
+    if way in {"exp", "exp_share"}:
+        return ", back-transformed; variances are those of logarithms"
+    scale = scale_name(way)
+    return f", back-transformed; variances are those of the {scale}" if scale else ""
 
 
 def _effect_cells(analysis: Analysis) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ import math
 import re
 from collections.abc import Sequence
 
+from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
-from metaback.models.specs import PoolSpec
+from metaback.models.specs import PoolSpec, estimates_tau2, tau2_label
 from metaback.numbers import ABSENT, MINUS, fixed, significant
 from metaback.postestimation.summary import Analysis, Heterogeneity
 from metaback.postestimation.words import (
@@ -47,9 +48,9 @@ def anchor(text: str, number: int | None = None) -> str:
     return f"{words}-{number}" if number is not None else words
 
 
-def measure_words(key: str) -> str:
+def measure_words(of: str | EffectSizes) -> str:
     """Return the name of a measure with its abbreviation: `standardised mean difference (SMD)`."""
-    name, short = measure_name(key), measure_short(key)
+    name, short = measure_name(of), measure_short(of)
     return name if short.casefold() == name.casefold() else f"{name} ({short})"
 
 
@@ -110,7 +111,7 @@ def direction(analysis: Analysis) -> str:
 
 def model_words(spec: PoolSpec) -> str:
     """Name the model in a few words: `random effects (REML, HKSJ or wider)`."""
-    estimator = f"{spec.tau2}, " if spec.model == "random" else ""
+    estimator = f"{tau2_label(spec)}, " if estimates_tau2(spec) else ""
     return f"{MODELS[spec.model]} ({estimator}{mean_words(spec.ci).short})"
 
 

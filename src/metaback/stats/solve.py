@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metaback.stats.wls import Floats, Problems, moments
+from metaback.stats.wls import Floats, Problems, moments, sum_of_squares
 
 Index = NDArray[np.intp]
 Counts = NDArray[np.int64]
@@ -55,7 +55,7 @@ def solve_q(problems: Problems, target: Floats) -> Roots:
     x, n_iter = np.zeros(n), np.zeros(n, dtype=np.int64)
     active = np.arange(n)
     for _ in range(MAX_STEPS):
-        part = problems.take(active)
+        part = _taken(problems, active)
         at, goal = x[active], target[active]
         now = moments(part, at)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -132,10 +132,10 @@ def find_peaks(problems: Problems, *, restricted: bool = True) -> Peaks:
     certificate are halved. Above v_max - 2 v_min the ratio always falls, and above the unweighted sum of squares the
     score is negative (tr W > tr P), so the search region is bounded.
     """
-    total = _upper(problems)
+    total = sum_of_squares(problems)
     spread = (problems.m > 0) & (total > FLOOR * problems.v_min)
     live = np.flatnonzero(spread)
-    part = problems.take(live)
+    part = _taken(problems, live)
     v_max = np.where(np.isinf(part.v), 0.0, part.v).max(axis=0, initial=0.0)
     falls_from = np.maximum(v_max - 2 * part.v_min, 0.0)
     row, left, right = _mesh(part, total[live], restricted)
@@ -153,7 +153,7 @@ def find_peaks(problems: Problems, *, restricted: bool = True) -> Peaks:
         if not row.size:
             break
         c = part.v_min[row]
-        middle = _evaluate(part.take(row), np.sqrt((left.t + c) * (right.t + c)) - c, restricted)
+        middle = _evaluate(_taken(part, row), np.sqrt((left.t + c) * (right.t + c)) - c, restricted)
         row = np.concatenate((row, row))
         left, right = _join(left, middle), _join(middle, right)
     inner = _polish(part, *_gather(brackets), restricted)
@@ -167,10 +167,9 @@ def find_peaks(problems: Problems, *, restricted: bool = True) -> Peaks:
     return Peaks(rows[order], tau2[order], n_iter[order], converged[order])
 
 
-def _upper(problems: Problems) -> Floats:
-    """Return the unweighted residual sum of squares, above which the score is negative."""
-    ones = np.where(np.isinf(problems.v), np.inf, 1.0)
-    return moments(replace(problems, v=ones), np.zeros(problems.n)).q1
+def _taken(problems: Problems, index: Index) -> Problems:
+    """Select problems; a single one is not copied."""
+    return problems if problems.n == index.size == 1 else problems.take(index)
 
 
 def _mesh(part: Problems, upper: Floats, restricted: bool) -> tuple[Index, _Ends, _Ends]:
@@ -220,7 +219,7 @@ def _polish(part: Problems, row: Index, left: _Ends, right: _Ends, restricted: b
         if not active.size:
             break
         here = row[active]
-        now = _evaluate(part.take(here), x[active], restricted)
+        now = _evaluate(_taken(part, here), x[active], restricted)
         up = now.h > 0
         low[active] = np.where(up, now.t, low[active])
         high[active] = np.where(up, high[active], now.t)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+SMALL = 4096  # numbers below which a temporary array costs less than the set-up of einsum
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def _centred(X: Floats, known: Bools) -> tuple[Floats, NDArray[np.intp], Floats]
     first = X[:, 0, :]
     flat = ((first[:, None] == X) | ~known[..., None]).all(axis=1) & (first != 0)
     constant = np.where(flat.any(axis=1), flat.argmax(axis=1), -1)
-    column = np.arange(X.shape[-1])[None]
+    column: NDArray[np.intp] = np.arange(int(X.shape[-1]), dtype=np.intp)
     moved = np.not_equal(column, constant[:, None]) & (constant >= 0)[:, None]
     shift = np.where(moved, first, 0.0)
     return np.where(known[..., None], X - shift[:, None], 0.0), constant, shift
@@ -153,6 +154,8 @@ def moments(problems: Problems, tau2: Floats) -> Moments:
 
 def _dot(a: Floats, b: Floats) -> Floats:
     """Sum products over studies (no BLAS, so that the order of summation is fixed)."""
+    if a.size < SMALL:
+        return np.add.reduce(a * b, axis=0)
     return np.einsum("k...,k...->...", a, b)
 
 
@@ -173,6 +176,15 @@ def _moments_mean(problems: Problems, tau2: Floats) -> Moments:
     t1 = ((w0 + total) * sum1 - sum2) / total
     t2 = (w0 * sum1 / total) ** 2 + sum2 - 2 * sum3 / total + (2 * w0**2 + sum2) * sum2 / total**2
     return Moments(_dot(u, r), _dot(u, u), _dot(w * d, d), t1, t2, total, w0 * w0 + sum2)
+
+
+def sum_of_squares(problems: Problems) -> Floats:
+    """Return the unweighted residual sum of squares, (n,)."""
+    if problems.X is not None:
+        return moments(replace(problems, v=np.where(np.isinf(problems.v), np.inf, 1.0)), np.zeros(problems.n)).q1
+    r = problems.y - problems.y.sum(axis=0) / (problems.m + 1)
+    r[np.isinf(problems.v)] = 0.0
+    return _dot(r, r)
 
 
 def diagonal(problems: Problems, tau2: Floats) -> Floats:
@@ -214,7 +226,7 @@ def _moments_design(problems: Problems, tau2: Floats) -> Moments:
     u = root * e
     f, _ = _project(q, root * u)
     h = np.einsum("nkp,nkp->nk", q, q)
-    inner = np.einsum("nkp,nk,nkq->npq", q, w, q)
+    inner = q.swapaxes(-1, -2) @ (w[..., None] * q)
     t2 = (w * w * (1 - 2 * h)).sum(-1) + (inner * inner).sum((-1, -2))
     t1 = (w * (1 - h)).sum(-1)
     return Moments((e * e).sum(-1), (u * u).sum(-1), (f * f).sum(-1), t1, t2, w.sum(-1), (w * w).sum(-1))
@@ -252,8 +264,8 @@ def coefficients(problems: Problems, tau2: Floats) -> Coefficients:
 
 def _project(q: Floats, b: Floats) -> tuple[Floats, Floats]:
     """Return what is left of b (n, k) beside the columns of q (n, k, p), and its share of each column."""
-    inner: Floats = np.einsum("nkp,nk->np", q, b)
-    return b - np.einsum("nkp,np->nk", q, inner), inner
+    inner: Floats = (q.swapaxes(-1, -2) @ b[..., None])[..., 0]
+    return b - (q @ inner[..., None])[..., 0], inner
 
 
 def _unshifted(problems: Problems, beta: Floats, cov: Floats) -> tuple[Floats, Floats]:
