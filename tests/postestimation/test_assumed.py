@@ -118,9 +118,9 @@ def test_the_grid_is_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[int, ...]] = []
     plain = assumed.fit_univariate
 
-    def counted(y: Any, *rest: Any) -> Any:
+    def counted(y: Any, *rest: Any, **more: Any) -> Any:
         calls.append(y.shape)
-        return plain(y, *rest)
+        return plain(y, *rest, **more)
 
     monkeypatch.setattr(assumed, "fit_univariate", counted)
     assumed.assumed_r(effects("SMCC", r=0.5, r_grid=GRID), PoolSpec())
@@ -131,6 +131,14 @@ def test_a_batch_is_a_loop_over_correlations() -> None:
     res = mb.pool(table(), measure="SMCC", r=0.5, r_grid=GRID)
     for r, estimate in zip(res.r_grid["r"], res.r_grid["estimate"], strict=True):
         assert mb.pool(table(), measure="SMCC", r=r).estimate.point == pytest.approx(estimate, rel=1e-11)
+
+
+@pytest.mark.parametrize("choices", [{"model": "equal"}, {"model": "IVhet"}, {"weights": "n"}], ids=str)
+def test_every_model_has_its_grid(choices: dict[str, str]) -> None:
+    res = mb.pool(table(), measure="SMCC", r=0.5, r_grid=GRID, **choices)
+    again = mb.pool(table(), measure="SMCC", r=0.9, **choices)
+    last = res.r_grid.iloc[-1]
+    np.testing.assert_allclose((last["estimate"], last["se"]), (again.estimate.point, again.estimate.se), rtol=1e-11)
 
 
 def test_without_r_the_rows_stay_with_what_to_give() -> None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate, Fit
-from metaback.models.specs import PoolSpec
+from metaback.models.pool import own_weights
+from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.models.univariate import fit_univariate
 from metaback.stats.inference import quantile, two_sided_p
 from metaback.stats.measures import about
@@ -65,9 +66,10 @@ def assumed_r(effects: EffectSizes, spec: PoolSpec) -> AssumedR | None:
     rows = int((found.rows & effects.estimable).sum())
     if not found.r.size:
         return AssumedR(found.assumed, rows)
-    fit = fit_univariate(found.yi, found.vi, np.isfinite(found.yi) & (found.vi > 0), spec)
+    mask = np.isfinite(found.yi) & (found.vi > 0)
+    fit = fit_univariate(found.yi, found.vi, mask, spec, weights=own_weights(effects, spec))
     means = tuple(_mean(fit, i, effects, spec) for i in range(found.r.size))
-    known = spec.model not in {"equal", "fixed"}
+    known = estimates_tau2(spec)
     tau2 = tuple(float(fit.theta[i, 0]) if known and mean is not None else None for i, mean in enumerate(means))
     k = tuple(int(np.isfinite(row).sum()) for row in found.yi)
     return AssumedR(found.assumed, rows, tuple(found.r.tolist()), means, tau2, k)
