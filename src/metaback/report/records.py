@@ -11,6 +11,7 @@ from typing import Any
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.numbers import parse_number, written
+from metaback.postestimation.assumed import AssumedR
 from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary, Subgroups
 from metaback.postestimation.words import comparison, natural_values
 from metaback.report.words import well_formed
@@ -74,6 +75,8 @@ STUDY_COLUMNS = (
     "weight",
     "route",
     "correction",
+    "score_type",
+    "standardiser",
     "reason",
 )
 _FORMULA = re.compile("'*(?:\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
@@ -87,7 +90,8 @@ def results_record(
     """Return all results as plain JSON values in a fixed order; a number that does not exist is None.
 
     Estimates, variances and weights are on the analysis scale (logarithms for ratios); `natural` repeats pooled
-    effects as a reader expects them. Numbers are rounded to 12 significant digits.
+    effects as a reader expects them, with the `size` that a double arcsine or double square root came back with.
+    Numbers are rounded to 12 significant digits.
     """
     return {
         "schema": SCHEMA,
@@ -114,9 +118,29 @@ def analysis_record(analysis: Analysis) -> dict[str, Any]:
         "model": analysis.fitted.spec.model_dump(mode="json"),
         "overall": _pool_record(analysis.overall),
         "subgroups": _subgroups_record(analysis.subgroups),
+        **_assumed_record(analysis.assumed),
         "studies": _studies_record(analysis),
         "notes": list(dict.fromkeys(analysis.overall.notes)),
     }
+
+
+def _assumed_record(assumed: AssumedR | None) -> dict[str, Any]:
+    """Return the assumed pre-post correlation and the pools under others, nothing where none was assumed."""
+    if assumed is None:
+        return {}
+    return {"assumed_r": {"r": _number(assumed.r), "rows": assumed.rows, "grid": assumed_rows(assumed)}}
+
+
+def assumed_rows(assumed: AssumedR | None) -> list[dict[str, Cell]]:
+    """Return one row of plain values per correlation of the grid."""
+    if assumed is None:
+        return []
+    rows: list[dict[str, Cell]] = []
+    for r, mean, tau2, k in zip(assumed.grid, assumed.means, assumed.tau2, assumed.k, strict=True):
+        known = {} if mean is None else _estimate_record(mean)
+        kept = {name: value for name, value in known.items() if name not in {"distribution", "level", "natural"}}
+        rows.append({"r": _number(r), **kept, "tau2": _number(tau2), "k": k})
+    return rows
 
 
 def json_text(record: Mapping[str, Any]) -> str:
@@ -195,7 +219,7 @@ def _estimate_record(estimate: Estimate) -> dict[str, Any]:
         "ci_high": _number(estimate.upper),
         "level": _number(estimate.level),
         "scale": estimate.scale,
-        "natural": {"estimate": _number(point), "ci_low": _number(low), "ci_high": _number(high)},
+        "natural": {"estimate": _number(point), "ci_low": _number(low), "ci_high": _number(high), **_size(estimate)},
     }
 
 
@@ -210,8 +234,13 @@ def _prediction_record(prediction: Estimate | None) -> dict[str, Any] | None:
         "distribution": "normal" if math.isinf(prediction.df) else "t",
         "df": _number(prediction.df),
         "level": _number(prediction.level),
-        "natural": {"pi_low": _number(low), "pi_high": _number(high)},
+        "natural": {"pi_low": _number(low), "pi_high": _number(high), **_size(prediction)},
     }
+
+
+def _size(estimate: Estimate) -> dict[str, float | None]:
+    """Return the size with which an estimate came back to the natural scale, where the way back needs one."""
+    return {} if estimate.size is None else {"size": _number(estimate.size)}
 
 
 def _heterogeneity_record(found: Heterogeneity) -> dict[str, Any]:
@@ -287,6 +316,8 @@ def _study(effects: EffectSizes, weights: Sequence[float], i: int) -> dict[str, 
         "weight": _number(weights[i]),
         "route": effects.obtained[i],
         "correction": effects.corrections[i] or None,
+        "score_type": (effects.score_types[i] or None) if effects.score_types else None,
+        "standardiser": (effects.standardisers[i] or None) if effects.standardisers else None,
         "reason": effects.reasons[i] or None,
     }
 

@@ -17,12 +17,13 @@ from metaback.postestimation.words import (
     percent_cell,
     plural,
     point_text,
+    scale_name,
     sentence_case,
 )
 from metaback.report.bibliography import reference_list
 from metaback.report.document import Block, Document, Figure, Heading, Listing, Notes, Paragraph
 from metaback.report.methods import methods_keys, methods_sentences, methods_text
-from metaback.report.tables import overview_table, pooled_table, pools, study_table
+from metaback.report.tables import assumed_table, overview_table, pooled_table, pools, study_table
 from metaback.report.words import anchor, direction, tau2_texts
 from metaback.stats.measures.family import has_null
 
@@ -57,6 +58,7 @@ def section_blocks(
         Heading(3, "Pooled results", f"{anchor}-pooled"),
         pooled_table(analysis),
         Paragraph(heterogeneity_text(analysis)),
+        *_assumed_blocks(analysis),
         Heading(3, "Studies", f"{anchor}-studies"),
         study_table(analysis),
     ]
@@ -73,7 +75,7 @@ def answer(analysis: Analysis) -> str:
     if names.first and names.second:
         subject.append(f"{names.first} compared with {names.second}" if subject else f"{names.first} vs {names.second}")
     size = (
-        f"{measure_name(effects.measure)} {point_text(pool.mean, digits)} "
+        f"{measure_name(effects)} {point_text(pool.mean, digits)} "
         f"({percent(pool.mean.level)} CI {limits_cell(pool.mean, digits)}; {_evidence(pool)})"
     )
     ends = [words for words in (direction(analysis), CERTAINTY) if words]
@@ -96,6 +98,12 @@ def _limited(points: tuple[str, ...]) -> tuple[str, ...]:
     return (*points[: NOTES_SHOWN - 1], f"{len(points) - NOTES_SHOWN + 1:,} more notes: results.json has them all.")
 
 
+def _assumed_blocks(analysis: Analysis) -> list[Block]:
+    """Return the table of the pool under other pre-post correlations, nothing where none were asked for."""
+    table = assumed_table(analysis)
+    return [] if table is None else [table]
+
+
 def heterogeneity_text(analysis: Analysis) -> str:
     """Say how much the effects differ: Q, tau2, I2 under both definitions, prediction and subgroups."""
     pool, spec = analysis.overall, analysis.fitted.spec
@@ -106,7 +114,8 @@ def heterogeneity_text(analysis: Analysis) -> str:
     if found.tau2 is not None:
         point, ends = tau2_texts(found)
         limits = f" ({level} CI {' to '.join(ends)})" if ends else ""
-        unit = " on the log scale" if pool.mean.scale == "log" else ""
+        scale = scale_name(pool.mean.way)
+        unit = f" on the {scale}" if scale else ""
         sentences.append(f"the between-study variance τ² was {point}{limits}{unit}")
         sentences.append(_i2_sentence(pool, level))
     else:
