@@ -132,13 +132,13 @@ def test_very_long_tables_and_notes_are_cut_and_say_so(make_analysis: Make, make
     assert notes(analysis).points[-1] == "263 more notes: results.json has them all."
 
 
-def test_weights_add_up_to_a_hundred(make_analysis: Make) -> None:
+def test_equal_weights_print_equal(make_analysis: Make) -> None:
     analysis = make_analysis()
     thirds = replace(
         analysis, overall=replace(analysis.overall, weights=np.array([100 / 3, 100 / 3, 100 / 3, math.nan, math.nan]))
     )
     column = study_table(thirds).head.index("Weight (%)")
-    assert sorted(row[column] for row in study_table(thirds).rows)[:3] == ["33.3", "33.3", "33.4"]
+    assert sorted(row[column] for row in study_table(thirds).rows)[:3] == ["33.3", "33.3", "33.3"]
 
 
 def test_counts_are_shown_as_events_of_n(ratio: Analysis) -> None:

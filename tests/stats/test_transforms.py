@@ -25,7 +25,8 @@ DIGITS = 50
 BIBLIOGRAPHY = (Path(__file__).parents[2] / "references.bib").read_text(encoding="utf-8")
 # values of readers that each scale can tell apart in double precision
 READERS = {
-    "identity": (-1e6, 1e6), "exp": (1e-9, 1e9), "tanh": (-0.999, 0.999), "tanh2": (0.0, 0.999),
+    "identity": (-1e6, 1e6), "exp": (1e-9, 1e9), "exp_share": (1e-9, 1.0), "share": (0.0, 1.0),
+    "tanh": (-0.999, 0.999), "tanh2": (0.0, 0.999),
     "expit": (1e-9, 1 - 1e-9), "ndtr": (1e-9, 1 - 1e-9), "sin2": (0.0, 1.0), "freeman_tukey_proportion": (0.0, 1.0),
     "square": (0.0, 1e6), "freeman_tukey_rate": (0.0, 1e3), "hakstian_whalen": (-5.0, 1.0),
     "hakstian_whalen_1976": (-5.0, 1.0), "bonett": (-5.0, 0.999), "bonett_2002": (-5.0, 0.999),

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from metaback.errors import OptionError
+from metaback.plots.bent_ticks import bent_ticks
 from metaback.plots.forest_data import ForestData
 from metaback.plots.text import Ruler
 from metaback.plots.ticks import Ticks, axis_ticks
+from metaback.stats.transforms import back
 
 TICK, TICK_PAD = 3.0, 2.5
 _BULK = 3.0
 _REACH = 1.5
+_APART = 1e-4  # of the natural scale: nearer to its ends nothing can be read off
 _PAD, _NULL_PAD = 0.04, 0.14
 _ARROWS = ("\u2190\u00a0{}", "{}\u00a0\u2192")
 
@@ -49,7 +52,7 @@ def axis_limits(data: ForestData) -> tuple[float, float]:
     lowers = _finite(row.lower for row in data.rows if row.kind == "study")
     uppers = _finite(row.upper for row in data.rows if row.kind == "study")
     pooled = [row for row in data.rows if row.kind in {"total", "prediction"}]
-    kept = [v for row in pooled for v in (row.lower, row.upper, row.estimate) if v is not None and math.isfinite(v)]
+    kept = _told_apart(_finite(v for row in pooled for v in (row.lower, row.upper, row.estimate)), data, lowers, uppers)
     if data.null is not None:
         kept.append(data.null)
     if lowers and uppers:
@@ -68,6 +71,24 @@ def axis_limits(data: ForestData) -> tuple[float, float]:
     return low - left * span, high + right * span
 
 
+def _told_apart(kept: list[float], data: ForestData, lowers: Sequence[float], uppers: Sequence[float]) -> list[float]:
+    """Bring pooled limits back to where natural numbers can be told apart, unless a study is out there itself.
+
+    An axis of logits goes on for ever towards 0 and 1: two studies can have limits of 1 in a billion.
+    """
+    way = back(data.way)
+    if not data.bent or way.decreasing:
+        return kept
+    first, last = way.image
+    far = _APART * (last - first) if math.isfinite(last - first) else _APART
+    low, high = -math.inf, math.inf
+    if math.isfinite(first) and math.isinf(way.domain[0]):
+        low = min(float(way.forward(np.array([first + far]), data.size)[0]), *lowers, math.inf)
+    if math.isfinite(last) and math.isinf(way.domain[1]):
+        high = max(float(way.forward(np.array([last - far]), data.size)[0]), *uppers, -math.inf)
+    return [min(max(value, low), high) for value in kept]
+
+
 def _finite(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None and math.isfinite(value)]
 
@@ -78,13 +99,25 @@ def _bulk_edge(values: Sequence[float]) -> float:
 
 
 def natural_limits(data: ForestData, limits: tuple[float, float]) -> tuple[float, float]:
-    """Bring limits given by a reader on the natural scale to the analysis scale."""
+    """Bring limits given by a reader on the natural scale to the analysis scale.
+
+    Raises `OptionError` for limits in the wrong order, or where the analysis scale does not reach.
+    """
     low, high = limits
     if data.scale == "log" and low <= 0:
         raise OptionError(f"limits={limits!r}: a log axis needs limits above 0")
     if not low < high:
         raise OptionError(f"limits={limits!r}: the lower limit must come first")
-    return (math.log(low), math.log(high)) if data.scale == "log" else (low, high)
+    if data.scale == "log":
+        return math.log(low), math.log(high)
+    if not data.bent:
+        return low, high
+    way = back(data.way)
+    one, two = sorted(float(x) for x in way.forward(np.array([low, high]), data.size))
+    if not (math.isfinite(one) and math.isfinite(two)):
+        first, last = way.image
+        raise OptionError(f"limits={limits!r}: this axis needs limits between {first:g} and {last:g}, ends excluded")
+    return one, two
 
 
 def plan_axis(
@@ -96,7 +129,10 @@ def plan_axis(
     """
     low, high = axis_limits(data) if limits is None else natural_limits(data, limits)
     null = data.null if data.null is not None and low <= data.null <= high else None
-    ticks = axis_ticks(low, high, data.scale, null=null, inches=width, width=ruler.width)
+    if data.bent:
+        ticks = bent_ticks(low, high, data.way, data.size, null=null, inches=width, width=ruler.width)
+    else:
+        ticks = axis_ticks(low, high, data.scale, null=null, inches=width, width=ruler.width)
     title = ruler.wrap(data.axis_title, width + sum(room) / 2, lines=2).lines
     plan = AxisPlan(low, high, ticks, title, None)
     if data.favours is None or null is None:

@@ -39,6 +39,7 @@ STAND_INS = (
     "Nirmala UI",
     "Segoe UI Emoji",
 )
+NO_LETTERS = ("cm", "STIX", "Last", ".", "Symbol", "Webdings", "Wingdings", "Adobe Blank")
 _DROPPED = frozenset("\u00ad\u200b\u200e\u200f\u2060\ufeff") | frozenset(
     chr(code) for start, stop in ((0x202A, 0x202F), (0x2066, 0x206A), (0xFE00, 0xFE10)) for code in range(start, stop)
 )
@@ -73,11 +74,18 @@ def typeface(main: str, texts: Iterable[str]) -> Typeface:
         raise OptionError(f"font={main!r} is not installed{suggestion(main, sorted(installed))}")
     lost = {c for text in texts for c in text if c not in _DROPPED and not _is_control(c)} - _characters(main)
     families = [main]
-    for family in STAND_INS:
+    for family in (*STAND_INS, *_others(installed)):
+        if not lost:
+            break
         if family in installed and lost & _characters(family):
             families.append(family)
             lost -= _characters(family)
     return Typeface(tuple(families), frozenset(lost))
+
+
+def _others(installed: Iterable[str]) -> list[str]:
+    """List the other fonts of the machine, tried last; not those whose glyphs are signs or boxes for any character."""
+    return sorted(family for family in installed if family not in STAND_INS and not family.startswith(NO_LETTERS))
 
 
 def text_width(text: str, properties: FontProperties) -> float:

@@ -26,13 +26,15 @@ from metaback.postestimation.words import (
     study_estimates,
 )
 from metaback.stats.measures.family import has_null
+from metaback.stats.transforms import back
 
 RowKind = Literal["header", "study", "not_estimable", "subtotal", "total", "prediction", "text", "blank"]
 Align = Literal["left", "right", "center", "interval"]
 
 NO_EFFECT = 0.0
-_RAW = (("mean", "Mean"), ("sd", "SD"), ("events", "Events"), ("n", "N"))
-_SUMMED = ("events", "n")
+STRAIGHT = frozenset({"identity", "share", "exp", "exp_share"})  # ways back whose ticks are those of lines and logs
+_RAW = (("mean", "Mean"), ("sd", "SD"), ("events", "Events"), ("n", "N"), ("time", "Time"))
+_SUMMED = ("events", "n", "time")
 DRAWN = 500  # rows above which a forest shows its pools only
 
 
@@ -76,6 +78,7 @@ class ForestData:
     reference: the overall estimate for the dashed line, or None.
     favours: words for the left and right of the no-effect line, or None when the direction is not known.
     footnotes: methods line and what was not pooled and why; alt: text alternative made from the result.
+    back, size: of the pooled estimate, the way from the analysis scale to the numbers of ticks and texts.
     """
 
     title: str
@@ -89,6 +92,18 @@ class ForestData:
     favours: tuple[str, str] | None
     footnotes: tuple[str, ...]
     alt: str
+    back: str = ""
+    size: float | None = None
+
+    @property
+    def way(self) -> str:
+        """Return the key of the way back to the natural scale."""
+        return self.back or ("exp" if self.scale == "log" else "identity")
+
+    @property
+    def bent(self) -> bool:
+        """Tell whether the axis is neither linear nor logarithmic on the natural scale."""
+        return self.way not in STRAIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +138,23 @@ class _Table:
     studies: tuple[Estimate | None, ...]
     scale: Literal["linear", "log"]
     digits: int
+    size: float | None
+
+    def drawn(self, estimate: Estimate) -> tuple[float, float, float]:
+        """Return where point, lower and upper lie on the axis, which is the analysis scale of the pooled estimate.
+
+        Values that no natural number has are moved to the end of the scale. Where the way back needs a size, a row has
+        its own, so its natural numbers are carried to the axis: marks, ticks and texts agree.
+        """
+        values = (estimate.point, estimate.lower, estimate.upper)
+        if not estimate.back:
+            return values
+        way = back(estimate.way)
+        if way.size:
+            point, lower, upper = way.forward(np.array(estimate.natural()), self.size).tolist()
+        else:
+            point, lower, upper = np.clip(values, *way.domain).tolist()
+        return point, lower, upper
 
     def members(self, rows: Sequence[int]) -> list[int]:
         """Return those of the rows that are pooled."""
@@ -139,7 +171,7 @@ def forest_data(
     """
     effects, mean = analysis.fitted.effects, analysis.overall.mean
     table = _table(analysis, effect_digits(mean) if digits is None else digits)
-    head = f"{measure_short(effects.measure)} [{percent(mean.level)} CI]"
+    head = f"{measure_short(effects)} [{percent(mean.level)} CI]"
     interval = ForestColumn(head, "right", "interval")
     columns = (*(raw.column for raw in table.raw), ForestColumn("Weight (%)", "right", "right"), interval)
     return ForestData(
@@ -147,13 +179,15 @@ def forest_data(
         label_head=label_head,
         columns=columns,
         rows=(*_body(analysis, table), *_bottom(analysis, table)),
-        axis_title=words.axis_title(effects.measure, table.scale),
+        axis_title=words.axis_title(effects, mean.way),
         scale=table.scale,
         null=NO_EFFECT if has_null(effects.measure) else None,
-        reference=mean.point,
+        reference=table.drawn(mean)[0],
         favours=words.favours_words(effects),
         footnotes=words.footnotes(analysis, table.labels),
         alt=words.alt_text(analysis, table.digits),
+        back=mean.back,
+        size=mean.size,
     )
 
 
@@ -168,6 +202,7 @@ def _table(analysis: Analysis, digits: int) -> _Table:
         studies=study_estimates(analysis),
         scale="log" if overall.mean.scale == "log" else "linear",
         digits=digits,
+        size=overall.mean.size,
     )
 
 
@@ -235,18 +270,18 @@ def _study_row(table: _Table, row: int, level: int) -> ForestRow:
         return ForestRow("not_estimable", table.labels[row], cells, level=level)
     cells = (*raw, numbers.fixed(table.shown[row], 1), estimate_cell(study, table.digits))
     weight = float(table.exact[row])
-    return ForestRow("study", table.labels[row], cells, study.point, study.lower, study.upper, weight, level)
+    return ForestRow("study", table.labels[row], cells, *table.drawn(study), weight, level)
 
 
 def _subtotal_rows(analysis: Analysis, table: _Table, rows: Sequence[int], pool: PoolSummary) -> list[ForestRow]:
     members, spec = table.members(rows), analysis.fitted.spec
-    share = math.fsum(table.shown[row] for row in members)
     weight = math.fsum(float(table.exact[row]) for row in members)
+    adds_up = math.isclose(math.fsum(w for w in table.shown if math.isfinite(w)), 100.0)  # not so where weights tie
+    share = math.fsum(table.shown[row] for row in members) if adds_up else weight
     cells = (*_sums(table, rows), numbers.fixed(share, 1), estimate_cell(pool.mean, table.digits))
     label = f"Subtotal ({counts(pool, words.JOINT)})"
-    mean = pool.mean
     return [
-        ForestRow("subtotal", label, cells, mean.point, mean.lower, mean.upper, weight, 1),
+        ForestRow("subtotal", label, cells, *table.drawn(pool.mean), weight, 1),
         ForestRow("text", words.heterogeneity_text(pool.heterogeneity, spec), level=1),
     ]
 
@@ -261,15 +296,11 @@ def _bottom(analysis: Analysis, table: _Table) -> list[ForestRow]:
     overall, spec, groups = analysis.overall, analysis.fitted.spec, analysis.subgroups
     mean, prediction = overall.mean, overall.prediction
     cells = (*_sums(table, range(len(table.labels))), "100.0", estimate_cell(mean, table.digits))
-    rows = [
-        ForestRow(
-            "total", words.total_label(spec, mean, analysis.overall.k), cells, mean.point, mean.lower, mean.upper, 100.0
-        )
-    ]
+    rows = [ForestRow("total", words.total_label(spec, mean, analysis.overall.k), cells, *table.drawn(mean), 100.0)]
     if prediction is not None:
         label = f"{percent(prediction.level)} prediction interval"
         cells = (*("" for _ in table.raw), "", words.bracketed(prediction, table.digits))
-        rows.append(ForestRow("prediction", label, cells, None, prediction.lower, prediction.upper))
+        rows.append(ForestRow("prediction", label, cells, None, *table.drawn(prediction)[1:]))
     lines = [words.heterogeneity_text(overall.heterogeneity, spec, define=True), words.overall_test_text(mean)]
     if groups is not None and groups.test is not None:
         lines.append(words.subgroup_test_text(groups.test))

@@ -40,8 +40,21 @@ def axis_ticks(
     """
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise OptionError(f"an axis needs two finite limits, the lower one first; got {low!r} and {high!r}")
-    found = _log_sets(low, high) if scale == "log" else _linear_sets(low, high, null or 0.0)
+    found = _log_sets(low, high) if scale == "log" else round_sets(low, high, null or 0.0)
     candidates = [ticks for _, ticks in sorted(found, key=_dislike)]
+    return first_that_fits(candidates, (low, high), null=null, inches=inches, width=width)
+
+
+def first_that_fits(
+    candidates: Sequence[Ticks],
+    ends: tuple[float, float],
+    *,
+    null: float | None,
+    inches: float,
+    width: Callable[[str], float] | None,
+) -> Ticks:
+    """Return the first set whose labels do not touch on an axis of that length, else the coarsest without those."""
+    low, high = ends
     if width is None or not math.isfinite(inches):
         return candidates[0]
     unit = inches / (high - low)
@@ -50,6 +63,9 @@ def axis_ticks(
             return ticks
     coarsest = min(candidates, key=lambda ticks: len(ticks.positions))
     kept = _apart(coarsest, unit, width, null)
+    if len(kept) == 1:  # one number is no scale
+        coarsest = max(candidates, key=lambda ticks: len(_apart(ticks, unit, width, null)))
+        kept = _apart(coarsest, unit, width, null)
     return Ticks(tuple(coarsest.positions[i] for i in kept), tuple(coarsest.labels[i] for i in kept))
 
 
@@ -59,7 +75,7 @@ def _dislike(candidate: tuple[bool, Ticks]) -> float:
     return abs(len(ticks.positions) - LIKED) + (_FUSSY if fussy else 0.0)
 
 
-def _linear_sets(low: float, high: float, origin: float) -> list[tuple[bool, Ticks]]:
+def round_sets(low: float, high: float, origin: float) -> list[tuple[bool, Ticks]]:
     """List the sets of multiples of a round step, counted from the origin, that have an allowed number of ticks."""
     found: list[tuple[bool, Ticks]] = []
     for step, decimals, fussy in _round_steps(high - low):
@@ -123,7 +139,7 @@ def _decade_set(low: float, high: float, parts: Sequence[float], stride: int) ->
 
 def _narrow_log_sets(low: float, high: float) -> list[tuple[bool, Ticks]]:
     """List linear steps for a log axis too narrow for decades: 0.8, 0.9, 1.0, 1.1 (every step below 1 divides 1)."""
-    sets = _linear_sets(math.exp(low), math.exp(high), 0.0)
+    sets = round_sets(math.exp(low), math.exp(high), 0.0)
     return [(f, Ticks(tuple(min(max(math.log(v), low), high) for v in s.positions), s.labels)) for f, s in sets]
 
 

@@ -15,7 +15,7 @@ def card_html(analysis: Analysis) -> str:
     """Return the pooled results, the notes and the folded study table of one analysis as an HTML fragment."""
     effects, spec = analysis.fitted.effects, analysis.fitted.spec
     words = [
-        sentence_case(measure_words(effects.measure)),
+        sentence_case(measure_words(effects)),
         model_words(spec),
         counts(analysis.overall),
     ]

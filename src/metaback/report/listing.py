@@ -16,7 +16,10 @@ HEAD = ("Comparison", "Study", "Row", "Effect", "Estimate", "Why it is not poole
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One row of the file that is listed and not pooled: its comparison, its estimate where it has one, and why."""
+    """One row of the file that is listed and not pooled: its comparison, its estimate where it has one, and why.
+
+    measure: its key; effect: its name in running text.
+    """
 
     comparison: str
     study: str
@@ -24,6 +27,7 @@ class Listed:
     measure: str
     estimate: Estimate | None
     reason: str
+    effect: str
 
 
 def listed(single: Sequence[Analysis], unpooled: Sequence[EffectSizes]) -> tuple[Listed, ...]:
@@ -32,7 +36,13 @@ def listed(single: Sequence[Analysis], unpooled: Sequence[EffectSizes]) -> tuple
     without = [(effects, i, None, reason) for effects in unpooled for i, reason in enumerate(effects.reasons)]
     return tuple(
         Listed(
-            comparison(effects).known or "Effect", effects.labels[i], effects.rows[i], effects.measure, estimate, reason
+            comparison(effects).known or "Effect",
+            effects.labels[i],
+            effects.rows[i],
+            effects.measure,
+            estimate,
+            reason,
+            measure_name(effects),
         )
         for effects, i, estimate, reason in (*alone, *without)
     )
@@ -57,4 +67,4 @@ def _cells(row: Listed) -> tuple[str, ...]:
     """Write one row of the table."""
     digits = effect_digits(row.estimate) if row.estimate else 0
     estimate = estimate_cell(row.estimate, digits)
-    return row.comparison, row.study, row.row, measure_name(row.measure), estimate, row.reason
+    return row.comparison, row.study, row.row, row.effect, estimate, row.reason

@@ -40,7 +40,7 @@ def summary_text(analysis: Analysis, *, hint: bool = True) -> str:
     people = f", {plural(pool.n, 'participant')}" if pool.n is not None else ""
     lines = [
         f"{comparison(analysis).title} ({counts(pool)}{people})",
-        f"{sentence_case(measure_words(effects.measure))}, {model_words(spec)}, k = {pool.k}",
+        f"{sentence_case(measure_words(effects))}, {model_words(spec)}, k = {pool.k}",
         "",
         f"  Estimate             {_mean_line(analysis, pool)}",
         *_prediction_lines(analysis),

@@ -168,6 +168,55 @@ def exponential(x: Floats, size: Size = None) -> Floats:
 
 
 @np.errstate(all="ignore")
+def _log_share(x: Floats, size: Size = None) -> Floats:
+    return np.log(np.where(_inside(x, 0, 1), x, np.nan))
+
+
+@np.errstate(all="ignore")
+def _share_slope(x: Floats, size: Size = None) -> Floats:
+    return np.where(x > 0, 0.0, exponential(x))
+
+
+@transform(
+    "exp_share", "logarithm", cite="fleiss2003",
+    forward=_log_share, derivative=_share_slope, domain=(-INF, 0.0), image=(0.0, 1.0),
+)  # fmt: skip
+@np.errstate(all="ignore")
+def exponential_share(x: Floats, size: Size = None) -> Floats:
+    """Return exp(x), the way back from the logarithm of a proportion; 1 above 0, where limits of a log can lie.
+
+    Source: Fleiss, Levin & Paik 2003.
+
+    >>> [float(share) for share in exponential_share(np.array([0.0, 0.4]))]
+    [1.0, 1.0]
+    """
+    return np.exp(np.minimum(x, 0.0))
+
+
+def _share(x: Floats, size: Size = None) -> Floats:
+    return np.where(_inside(x, 0, 1), x, np.nan)
+
+
+def _inside_slope(x: Floats, size: Size = None) -> Floats:
+    return np.where(np.isnan(x), np.nan, np.where(_inside(x, 0, 1), 1.0, 0.0))
+
+
+@transform(
+    "share", "none", cite="fleiss2003",
+    forward=_share, derivative=_inside_slope, domain=(0.0, 1.0), image=(0.0, 1.0),
+)  # fmt: skip
+def share(x: Floats, size: Size = None) -> Floats:
+    """Return a proportion that was analysed as it is; 0 below 0 and 1 above 1, where its Wald limits can lie.
+
+    Source: Fleiss, Levin & Paik 2003.
+
+    >>> [float(p) for p in share(np.array([-0.02, 0.4]))]
+    [0.0, 0.4]
+    """
+    return np.clip(x, 0.0, 1.0)
+
+
+@np.errstate(all="ignore")
 def _artanh(x: Floats, size: Size = None) -> Floats:
     return np.arctanh(np.where(_inside(x, -1, 1), x, np.nan))
 
