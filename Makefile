@@ -12,7 +12,7 @@ ALL_TESTS := tests src $(if $(NOTEBOOKS),--nbmake $(NOTEBOOKS))
 # The interpreter that .venv is made from; choose another with `make test PYTHON=/path/to/python`.
 PYTHON ?=
 
-.PHONY: help setup report test test-all lint types bench lock clean
+.PHONY: help setup report test test-all lint types bench fuzz lock clean
 
 help:
 	@echo "make report    set up, pool data/trials.csv and write report/"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-all  the same with the slow tests"
 	@echo "make lint      ruff: rules and format        make types  pyright"
 	@echo "make bench     timings of benchmarks/        make lock   requirements.lock anew (needs uv)"
+	@echo "make fuzz      damaged files and random tables for the reader, 15 minutes or MINUTES=..."
 	@echo "make setup     only the set-up               make clean  remove .venv, caches and report/"
 
 setup: $(STAMP)
@@ -56,6 +57,11 @@ test-all: lint types
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run.py
+
+MINUTES ?= 15
+SEED ?= 1
+fuzz: $(STAMP)
+	$(BIN)/python tests/fuzz/fuzz_reader.py --minutes $(MINUTES) --seed $(SEED)
 
 lock:
 	uv pip compile pyproject.toml --extra dev --extra excel --universal --python-version 3.11 \

@@ -168,3 +168,46 @@ def test_a_long_table_survives_the_way_there_and_back(
     back = arms(contrasts(pd.DataFrame(rows)))
     found = {tuple(row) for row in back[["study", "treatment", "n", "mean", "sd"]].itertuples(index=False)}
     assert found == {tuple(row.values()) for row in rows}
+
+
+# ---------------------------------------------------------------- whatever a paper reports of an arm
+
+REPORTED: dict[str, tuple[str, dict[str, float | str]]] = {
+    "events over their group": (
+        "study,treatment,events\nA,x,12/20\nA,y,5 of 21\n",
+        {"events_1": 12, "n_1": 20, "events_2": 5, "n_2": 21},
+    ),
+    "mean (SD)": (
+        "study,treatment,n,mean\nA,x,20,5.1 (2.0)\nA,y,21,4.8 (1.9)\n",
+        {"mean_1": 5.1, "sd_1": 2.0, "mean_2": 4.8, "sd_2": 1.9},
+    ),
+    "an error of the mean, the same in both arms": (
+        "study,treatment,n,mean,se,site\nA,x,20,5.1,0.5,here\nA,y,21,4.8,0.5,here\n",
+        {"se_1": 0.5, "se_2": 0.5, "site": "here"},
+    ),
+    "medians with quartiles, some the same": (
+        "study,treatment,n,median,q1,q3\nA,x,20,5.1,3,8\nA,y,21,4.8,3,7\n",
+        {"median_1": 5.1, "q1_1": 3, "q1_2": 3, "q3_1": 8, "q3_2": 7},
+    ),
+    "changes": (
+        "study,treatment,n,mean_change,sd_change\nA,x,20,5.1,3\nA,y,21,5.1,3\n",
+        {"mean_change_1": "5.1", "mean_change_2": "5.1", "sd_change_1": 3, "sd_change_2": 3},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REPORTED)
+def test_whatever_is_reported_of_an_arm_goes_with_it_and_comes_back(what: str) -> None:
+    text, expected = REPORTED[what]
+    wide = contrasts(text.encode())
+    assert {name: wide[name].iloc[0] for name in expected} == expected
+    back = arms(wide)
+    again = contrasts(back)
+    assert {name: float(again[name].iloc[0]) for name in expected if name != "site"} == {
+        name: float(value) for name, value in expected.items() if name != "site"
+    }
+
+
+def test_the_names_of_arms_are_kept() -> None:
+    text = b"study,treatment_1,treatment_2,arm_1,arm_2,n1,n2,mean1,mean2,sd1,sd2\nA,x,y,high,usual,9,8,1,2,3,4\n"
+    assert arms(read_trials(text))[["treatment", "arm"]].to_numpy().tolist() == [["x", "high"], ["y", "usual"]]

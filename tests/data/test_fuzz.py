@@ -180,6 +180,59 @@ def test_long_cells_do_not_hang(cell: str) -> None:
         reads(f'study,{role}\nA,"{cell}"\nB,0.5\n'.encode())
 
 
+def _hunt(inputs: int) -> str:
+    """Run the fuzzer for a fixed number of inputs, the same on every run."""
+    script = Path(__file__).parents[1] / "fuzz" / "fuzz_reader.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--inputs", str(inputs), "--seed", "23"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited and measured as on Linux")
+
+
+@LINUX
+def test_the_fuzzer_finds_nothing_in_a_few_inputs() -> None:
+    told = _hunt(60)
+    assert told.startswith("seed 23: 60 inputs, peak memory")
+    assert "findings: 0" in told
+
+
+@LINUX
+@pytest.mark.slow
+def test_the_fuzzer_finds_nothing_in_more_inputs() -> None:
+    assert "1000 inputs" in _hunt(1_000)
+
+
+@LINUX
+def test_the_fuzzer_finds_what_is_there(tmp_path: Path) -> None:
+    for script in (Path(__file__).parents[1] / "fuzz").glob("*.py"):
+        (tmp_path / script.name).write_text(script.read_text())
+    (tmp_path / "corpus.py").write_text(
+        "import os, time\n"
+        "def crash(source): raise KeyError(source)\n"
+        "def die(source): os._exit(3) if source == 2 else None\n"
+        "def grow(source): bytearray(2 << 30) if source == 3 else None\n"
+        "STEPS = {'crash': crash, 'die': die, 'grow': grow}\n"
+        "def make(seed, number): return 'kind', number\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "fuzz_reader.py"), "--inputs", "5", "--seed", "1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "FINDING crash: KeyError: 0 (inputs: 0)" in done.stdout
+    assert "FINDING the process died (status 3) (inputs: 2)" in done.stdout
+    assert "FINDING grow: MemoryError:  (inputs: 3)" in done.stdout
+
+
 @pytest.mark.slow
 def test_a_million_rows_take_less_than_a_minute_and_less_than_1500_mb(tmp_path: Path) -> None:
     path = tmp_path / "million.csv"

@@ -77,6 +77,14 @@ def test_one_table_in_many_dresses(read: Reader, content: bytes) -> None:
     assert trials.source.sha256 == hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.parametrize("name", ["t.tsv", "t.tab", "t.txt", "t.dat", "t", "t.CSV", "t.json"])
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_a_text_table_is_known_by_what_is_in_it(tmp_path: Path, name: str, mark: str) -> None:
+    path = tmp_path / name
+    path.write_text(PLAIN.replace(",", mark))
+    assert read_trials(path).numbers("yi").tolist() == [0.1, -0.3]
+
+
 def test_a_quoted_cell_may_hold_the_delimiter_and_quotes(read: Reader) -> None:
     assert read('study,yi,sei\n"Smith, Jones",0.1,0.2\n"the ""big"" one",0.1,0.2\n').texts("study") == (
         "Smith, Jones",

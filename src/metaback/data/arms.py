@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -16,9 +17,15 @@ from metaback.data.roles import ROLES, normal_name, recognise
 from metaback.data.trials import Trials
 from metaback.errors import DataError, OptionError, Problem, suggestion
 
-ARM_ROLES = ("n", "mean", "sd", "events", "nonevents", "time")
-ROUTES = (("n", "mean", "sd"), ("events", "n"), ("events", "nonevents"), ("events", "time"))
+ARM_ROLES = tuple(  # what is known of one arm, by the name without the arm's mark
+    role[:-2] for role in ROLES if role.endswith("_1") and f"{role[:-2]}_2" in ROLES and ROLES[role].kind == "number"
+)
+ROUTES = (
+    *(("n", role) for role in ("mean", "median", "events", "percent", "mean_change", "mean_pre", "mean_post")),
+    *(("events", role) for role in ("nonevents", "time")),
+)
 TREATMENTS = frozenset({"treatment", "arm", "group", "trt", "treat", "intervention", "arm_name", "treatment_name"})
+_BY_ARM = frozenset({*ARM_ROLES, "treatment", "arm"})
 KEYS = ("study", "outcome", "instrument", "weeks", "stratum")  # rows that agree in these are arms of one comparison
 SHARED = "shared_arm"
 BETWEEN = "; "
@@ -117,9 +124,10 @@ def _read_long(source: TableSource, roles: Mapping[str, str] | None, sheet: str 
         for role in unknown
     ]
     known = {role: column for role, column in found.items() if role in KEYS or role in ARM_ROLES}
-    problems += wrong or _structure(known, columns)
     told = Habits(habits.missing, habits.decimal, raw.delimiter)
     done = read_columns(raw.frame, known, raw.rows, told)
+    named = {stem for column in columns if (stem := normal_name(column)) in ARM_ROLES}
+    problems += wrong or _structure(done.values.keys() | named, columns)
     problems += done.problems
     data: dict[str, Any] = dict(done.values)
     if treatment is not None:
@@ -161,14 +169,14 @@ def _treatment(columns: Sequence[str], named: str | None) -> tuple[str | None, l
     return None, [Problem("no column names the treatment of each arm", fix)]
 
 
-def _structure(known: Mapping[str, str], columns: Sequence[str]) -> list[Problem]:
+def _structure(known: AbstractSet[str], columns: Sequence[str]) -> list[Problem]:
     """Check that a long table has studies and numbers."""
     listed = ", ".join(columns)
     problems: list[Problem] = []
     if "study" not in known:
         fix = f"Add a column 'study', or say roles={{'study': ...}}; the columns are: {listed}"
         problems.append(Problem("no column names the studies", fix))
-    if not any(set(route) <= known.keys() for route in ROUTES) and not {"n", "mean"} <= known.keys():
+    if not any(set(route) <= known for route in ROUTES):
         fix = f"Add n, mean and sd, or events and n, per arm; the columns are: {listed}"
         problems.append(Problem("no column of means or counts per arm was recognised", fix))
     return problems
@@ -234,7 +242,8 @@ def _wide(long: _Long, pairs: Sequence[tuple[int, int, str]]) -> pd.DataFrame:
     for role in long.numbers:
         columns[f"{role}_1"], columns[f"{role}_2"] = first[role], second[role]
     for column in long.others:
-        same = all(text_of(a) == text_of(b) for a, b in zip(first[column], second[column], strict=True))
+        by_arm = normal_name(column) in ARM_ROLES  # a number of the arm, also where both arms happen to agree
+        same = not by_arm and all(text_of(a) == text_of(b) for a, b in zip(first[column], second[column], strict=True))
         names = [column] if same else [f"{column}_1", f"{column}_2"]
         taken = [name for name in names if name in columns or (not same and name in long.others)]
         if taken:
@@ -272,7 +281,7 @@ def _named_arms(trials: Trials) -> None:
 def _arms_of(trials: Trials, i: int, known: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield both arms of a row: keys, treatment, numbers, and the other columns of the row."""
     row = trials.frame.iloc[i]
-    by_arm = {column for role, column in trials.roles.items() if role[-2:] in {"_1", "_2"}}
+    by_arm = {column for role, column in trials.roles.items() if role[:-2] in _BY_ARM and role[-2:] in {"_1", "_2"}}
     keys = {key: row[trials.roles[key]] for key in KEYS if key in trials.roles}
     spent = {*by_arm, *(trials.roles[key] for key in keys), SHARED}
     rest = {str(name): row[name] for name in trials.frame.columns if name not in spent}
@@ -281,6 +290,8 @@ def _arms_of(trials: Trials, i: int, known: Sequence[str]) -> Iterator[dict[str,
     for arm in ("1", "2"):
         numbers = {role: row.get(trials.roles.get(f"{role}_{arm}", ""), np.nan) for role in known}
         own = {twin: rest[f"{twin}_{arm}"] for twin in sorted(twins)}
+        if f"arm_{arm}" in trials.roles:
+            own["arm"] = row[trials.roles[f"arm_{arm}"]]
         yield {**keys, "treatment": str(row[trials.roles[f"treatment_{arm}"]]), **numbers, **single, **own}
 
 

@@ -56,9 +56,10 @@ def read_trials(
     r"""Read a table of trials and check it: one row per trial x outcome x comparison.
 
     source: a path, "-" for standard input, bytes or an open file of delimited text (comma, semicolon, tab or bar), a
-    workbook (XLSX, ODS, XLS), Parquet or JSON records, told apart by what is in them; or a pandas, polars or arrow
-    frame, which is not changed. Columns are recognised by name (`metaback.data.roles` has the vocabulary; metafor's,
-    meta's, Stata's and RevMan's spellings are known); `roles` (role -> column name) overrides.
+    workbook (XLSX, ODS, XLS), Parquet, JSON records or JSON lines, told apart by what is in them; or a pandas, polars
+    or arrow frame, which is not changed. Columns are recognised by name (`metaback.data.roles` has the vocabulary;
+    metafor's, meta's, Stata's and RevMan's spellings are known); `roles` (role -> column name) overrides. Cells of
+    several numbers, such as `12/20`, `5.1 (2.0)` or `12 [8, 15]`, are split where role and words say what they are.
     sheet: name or number (from 1) of a workbook's sheet; None takes the first that looks like a table.
     missing: numbers and words that stand for a missing value beside the usual ones, e.g. [-99]; without it, numbers
     that look like such codes are refused; [] takes them as numbers.
