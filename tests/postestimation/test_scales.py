@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 import metaback as mb
 from metaback.models.fitted import Estimate
-from metaback.postestimation.words import estimate_cell, measure_name, measure_short, study_estimates
+from metaback.postestimation.scales import natural_way
+from metaback.postestimation.words import estimate_cell, measure_name, measure_short, scale_name, study_estimates
+from metaback.stats.measures import MEASURES
 from metaback.stats.transforms import TRANSFORMS, back
 
 COUNTS = pd.DataFrame(
@@ -81,3 +83,8 @@ def test_ratios_and_differences_name_no_other_way_back() -> None:
     for measure in ("RR", "OR", "RD"):
         estimate = mb.pool(table, measure=measure).estimate
         assert (estimate.back, estimate.size) == ("", None)
+
+
+def test_every_way_back_but_none_at_all_names_its_scale() -> None:
+    assert {key for key in TRANSFORMS if not scale_name(key)} == {"identity", "share"}
+    assert {natural_way(key) for key in MEASURES} <= set(TRANSFORMS)

@@ -69,7 +69,7 @@ def typeface(main: str, texts: Iterable[str]) -> Typeface:
 
     Raises `OptionError` when the main font is not installed.
     """
-    installed = {font.name for font in fontManager.ttflist}
+    installed = _installed()
     if main not in installed:
         raise OptionError(f"font={main!r} is not installed{suggestion(main, sorted(installed))}")
     lost = {c for text in texts for c in text if c not in _DROPPED and not _is_control(c)} - _characters(main)
@@ -81,6 +81,11 @@ def typeface(main: str, texts: Iterable[str]) -> Typeface:
             families.append(family)
             lost -= _characters(family)
     return Typeface(tuple(families), frozenset(lost))
+
+
+def _installed() -> set[str]:
+    """Name the font families of the machine."""
+    return {font.name for font in fontManager.ttflist}
 
 
 def _others(installed: Iterable[str]) -> list[str]:
