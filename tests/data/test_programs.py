@@ -160,6 +160,12 @@ def test_rows_of_different_use_are_told() -> None:
     assert note.startswith("column 'Applicability' marks rows of different use ('OVERALL', 'SUBGROUP'); a study may")
 
 
+def test_rows_of_observed_minus_expected_events_are_told() -> None:
+    row = "1,1,Death,,OVERALL,Smith 2001,2001,,,,,4,123,,,11,139,-3.2,3.6,100,0.4111,0.1463,1.1551,\n"
+    (note,) = read_trials((COCHRANE + row).encode()).notes
+    assert note.startswith("column 'O-E' is not used (row 2): the printed effects of these rows rest on observed")
+
+
 def test_the_note_reaches_the_set_of_effects() -> None:
     made = effect_sizes(read_trials((COCHRANE + RATIOS + RATIOS.replace("1,1,Tub", "2,1,Tub")).encode()), measure="RR")
     assert any("Tuberculosis (1.1), Tuberculosis (2.1)" in note for note in made.notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -167,7 +167,7 @@ def _apart(
     """Keep the analyses of a Cochrane data package apart: outcomes of one name in several analyses get their number.
 
     Rows that count for the total or for a subgroup only (`Applicability`) stay, and are told, because a study may
-    stand in both.
+    stand in both; so are rows whose printed effect rests on O-E.
     """
     columns = {normal_name(column): column for column in frame.columns}
     if known.get("outcome") is None or normal_name(known["outcome"]) != "analysis_name":
@@ -188,14 +188,27 @@ def _apart(
             + ", ".join(f"{number} from {row} on" for number, row in found.items())
             for name, found in shared.items()
         ]
+    return (*notes, *_of_a_package(frame, columns, rows))
+
+
+def _of_a_package(frame: pd.DataFrame, columns: Mapping[str, str], rows: tuple[str, ...]) -> Iterator[str]:
+    """Tell what else of a data package changes its effects: rows of different use, and O-E with its variance."""
     kinds = list(dict.fromkeys(map(text_of, frame[columns["applicability"]]))) if "applicability" in columns else []
     if len(kinds) > 1:
         listed = ", ".join(map(repr, kinds))
-        notes.append(
+        yield (
             f"column '{columns['applicability']}' marks rows of different use ({listed}); "
             "a study may stand in several: keep those of one analysis"
         )
-    return tuple(notes)
+    if {"o_e", "variance"} <= columns.keys():
+        cells = zip(rows, map(text_of, frame[columns["o_e"]]), map(text_of, frame[columns["variance"]]), strict=True)
+        found = [row for row, observed, variance in cells if observed and variance]
+        if found:
+            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            yield (
+                f"column '{columns['o_e']}' is not used ({found[0]}{more}): the printed effects of these rows rest on "
+                "observed minus expected events, and effects computed from their counts differ from them"
+            )
 
 
 _SUM = re.compile(r"(?:sub-?)?totals?\b.*|overall(?: effect)?|pooled\b.*|summary(?: effect)?", re.IGNORECASE)
