@@ -9,15 +9,22 @@ from pydantic_core import ErrorDetails
 
 from metaback.errors import OptionError
 from metaback.numbers import significant
+from metaback.stats.inference import DRAWS, MEAN_RULES, PREDICTION_RULES, whole_prediction, whole_rule
 
 Preset = Literal["cochrane", "revman5", "metafor"]
 Model = Literal["random", "equal", "fixed", "IVhet"]
 Tau2 = Literal["DL", "DL2", "HE", "HE2", "HS", "HSk", "SJ", "GENQ", "PM", "EB", "SJIT", "DLIT", "PMM", "ML", "REML"]
-MeanInterval = Literal["Wald", "Wald-t", "HKSJ", "HKSJ-wider"]
-PredictionInterval = Literal["none", "z", "t(k-1)", "t(k-2)"]
+Tau2Interval = Literal["QP", "BJ", "J", "PL", "PL-ML", "Wald", "Wald-ML"]
+MeanInterval = Literal[
+    "Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1", "KR", "HC", "PL", "perm", "boot-percentile", "boot-basic",
+    "boot-BCa", "pboot-percentile", "pboot-basic",
+]  # fmt: skip
+PredictionInterval = Literal["none", "z", "t(k-1)", "t(k-2)", "HK", "HK-PR", "KR", "KR-PR", "NNF"]
 I2Definition = Literal["tau2", "Q"]
 GivenTau2 = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Level = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0)]
+Draws = Annotated[int, Field(ge=99, le=1_000_000)]
 
 
 class PoolSpec(BaseModel):
@@ -30,9 +37,12 @@ class PoolSpec(BaseModel):
     tau2: estimator of the between-study variance, or its value where that is known; without meaning for "equal" and
     "fixed". weights: column of the user's weights of the mean; the numbers of the column take the place of
     1 / (v + tau2), the variance stays honest.
-    ci: rule of the interval of the mean; pi: rule of the prediction interval.
+    tau2_ci: rule of the interval of tau2, and with it of I2 and H2.
+    ci: rule of the interval of the mean; pi: rule of the prediction interval. Those that are more than a factor and
+    degrees of freedom (from "KR" on) need model="random" and no weights of the user.
     i2: which definition of I2 is printed first (both are computed).
     level: confidence level of every interval, e.g. 0.95.
+    rng: seed of rules that resample; draws: how many samples they draw.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,10 +51,13 @@ class PoolSpec(BaseModel):
     model: Model = "random"
     tau2: Tau2 | GivenTau2 = "REML"
     weights: str | None = None
+    tau2_ci: Tau2Interval = "QP"
     ci: MeanInterval = "HKSJ-wider"
     pi: PredictionInterval = "t(k-1)"
     i2: I2Definition = "tau2"
     level: Level = 0.95
+    rng: Seed = 1
+    draws: Draws = DRAWS
 
 
 WITHOUT_TAU2 = ("equal", "fixed")
@@ -94,9 +107,26 @@ def resolve_spec(preset: str = "cochrane", **choices: object) -> PoolSpec:
         raise OptionError(f"tau2={choices['tau2']!r}: a word or a number of at least 0 is needed")
     values |= {name: value for name, value in choices.items() if value is not None}
     try:
-        return PoolSpec.model_validate(values)
+        spec = PoolSpec.model_validate(values)
     except ValidationError as error:
         raise OptionError("; ".join(dict.fromkeys(_words(problem) for problem in error.errors()))) from None
+    if problems := _needs_random(spec):
+        raise OptionError("; ".join(problems))
+    return spec
+
+
+def _needs_random(spec: PoolSpec) -> list[str]:
+    """Name the interval rules of the spec that its model cannot have: they estimate tau2 and the mean themselves."""
+    if spec.model == "random" and spec.weights is None:
+        return []
+    where = f"model={spec.model!r}" if spec.model != "random" else "weights of your own"
+    ways = f"needs model='random' and no weights of your own, not {where}; use ci='Wald'"
+    problems = [f"ci={spec.ci!r} ({MEAN_RULES[spec.ci].title}) {ways}"] if whole_rule(spec.ci) else []
+    if spec.pi != "none" and whole_prediction(spec.pi):
+        problems.append(
+            f"pi={spec.pi!r} ({PREDICTION_RULES[spec.pi].title}) {ways.replace('ci=', 'pi=').replace('Wald', 'z')}"
+        )
+    return problems
 
 
 def chosen(spec: PoolSpec) -> dict[str, Any]:

@@ -18,7 +18,8 @@ class Heterogeneity:
     """How much the true effects differ.
 
     q, q_df, q_p: Cochran's Q with its test; tau2 with limits at the level of the pool (None for equal effects).
-    i2_q: (Q - df) / Q; i2_tau2 with limits: tau2 / (tau2 + typical variance); both in percent; h2 = 1 / (1 - I2).
+    i2_q: (Q - df) / Q; i2_tau2 with limits: tau2 / (tau2 + typical variance); both in percent; h2 = 1 / (1 - I2); tau
+    the square root of tau2. Limits of all of them are those of tau2, carried over.
     Numbers that do not exist (k = 1) are None, never nan.
     """
 
@@ -33,6 +34,11 @@ class Heterogeneity:
     i2_low: float | None
     i2_high: float | None
     h2: float | None
+    h2_low: float | None = None
+    h2_high: float | None = None
+    tau: float | None = None
+    tau_low: float | None = None
+    tau_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,179 +1,46 @@
-"""Intervals of the mean and of a new setting's effect: every rule is one decorated function."""
+"""Intervals of the mean and of a new setting's effect: every rule by its key, and what the rules are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
-
-from metaback.registry import Registry
-from metaback.stats.wls import Floats
-
-MeanRule = Callable[[Floats, Floats, float], tuple[Floats, Floats]]
-PredictionRule = Callable[[Floats], Floats]
-MEAN_RULES: Registry[MeanRule] = Registry("ci")
-PREDICTION_RULES: Registry[PredictionRule] = Registry("pi")
-
-
-@dataclass(frozen=True, slots=True)
-class MeanWords:
-    """How a rule of the mean is called.
-
-    short: beside the model's name; text: in the methods of a paper, after "Confidence intervals of pooled effects".
-    guards: key of the rule that this one changes; its text comes first, and `text` goes on from there.
-    """
-
-    short: str
-    text: str
-    guards: str = ""
-
-
-def mean_rule(
-    key: str, *, title: str, short: str, text: str, cite: str, guards: str = ""
-) -> Callable[[MeanRule], MeanRule]:
-    """Return the decorator that adds a rule of the mean; see `MeanWords`, `cite` holds keys of references.bib."""
-    return MEAN_RULES.register(key, title=title, cite=cite, words=MeanWords(short, text, guards))
-
-
-def mean_words(key: str) -> MeanWords:
-    """Return how a rule of the mean is called."""
-    words: MeanWords = MEAN_RULES[key].facts["words"]
-    return words
-
-
-def prediction_rule(key: str, *, title: str, text: str, cite: str) -> Callable[[PredictionRule], PredictionRule]:
-    """Return the decorator that adds a rule of prediction; `text` names its quantile in the methods of a paper."""
-    return PREDICTION_RULES.register(key, title=title, cite=cite, text=text)
-
-
-def prediction_text(key: str) -> str:
-    """Return how the methods of a paper name the quantile of a rule of prediction."""
-    text: str = PREDICTION_RULES[key].facts["text"]
-    return text
-
-
-def quantile(level: float, df: Floats) -> Floats:
-    """Return the two-sided quantile of t with `df` degrees of freedom (normal for inf, nan for df <= 0)."""
-    p = (1 + level) / 2
-    safe = np.where(np.isfinite(df) & (df > 0), df, 1.0)
-    return np.where(np.isinf(df), ndtri(p), np.where(df > 0, stdtrit(safe, p), np.nan))
-
-
-def two_sided_p(statistic: Floats, df: Floats) -> Floats:
-    """Return the two-sided p value of a z (df inf) or t statistic from its lower tail, so that small p keep digits."""
-    tail = -np.abs(statistic)
-    safe = np.where(np.isfinite(df) & (df > 0), df, 1.0)
-    return np.where(np.isinf(df), 2 * ndtr(tail), np.where(df > 0, 2 * stdtr(safe, tail), np.nan))
-
-
-@mean_rule(
-    "Wald",
-    title="Wald (normal)",
-    short="Wald",
-    text="were Wald intervals with the normal quantile",
-    cite="dersimonian1986",
+from metaback.stats import resampling
+from metaback.stats.intervals import confidence_distribution, henmi_copas, kenward_roger, profile, simple
+from metaback.stats.intervals.family import (
+    DRAWS,
+    MEAN_RULES,
+    PREDICTION_RULES,
+    IntervalRequest,
+    Limits,
+    MeanWords,
+    apply_whole,
+    is_seeded,
+    mean_words,
+    prediction_text,
+    quantile,
+    two_sided_p,
+    whole_prediction,
+    whole_rule,
 )
-def wald(q1: Floats, m: Floats, level: float) -> tuple[Floats, Floats]:
-    """Leave the model's covariance as it is and use the normal quantile.
+from metaback.stats.intervals.simple import prediction_limits
 
-    q1: (n,) generalised Q at the estimated tau2; m: (n,) k - p. Returns the factor of the covariance and the df.
-    Source: DerSimonian & Laird 1986. Same as `metafor::rma(test="z")`.
-    """
-    return np.ones_like(m), np.full_like(m, np.inf)
+# the modules are imported for the rules that they define
+RULES = (simple, kenward_roger, henmi_copas, profile, resampling, confidence_distribution)
 
 
-@mean_rule(
-    "Wald-t",
-    title="Wald with t",
-    short="Wald with t",
-    text="were Wald intervals with the quantile of the t distribution on k − 1 degrees of freedom",
-    cite="follmann1999",
-)
-def wald_t(q1: Floats, m: Floats, level: float) -> tuple[Floats, Floats]:
-    """Leave the model's covariance as it is and use t with k - p df; the normal where k = p.
-
-    Source: Follmann & Proschan 1999.
-    """
-    return np.ones_like(m), np.where(m > 0, m, np.inf)
-
-
-@mean_rule(
-    "HKSJ",
-    title="Hartung-Knapp-Sidik-Jonkman",
-    short="HKSJ",
-    text="followed Hartung, Knapp, Sidik and Jonkman (HKSJ), with the t distribution on k − 1 degrees of freedom",
-    cite="hartung2001 sidik2002 inthout2014",
-)
-def hartung_knapp(q1: Floats, m: Floats, level: float) -> tuple[Floats, Floats]:
-    """Multiply the covariance by Q(tau2) / (k - p) and use t with k - p df; the Wald interval where k = p.
-
-    Degenerates to a standard error of 0 when the effects are equal. Source: Hartung & Knapp 2001; Sidik & Jonkman
-    2002. Same as `metafor::rma(test="knha")`.
-    """
-    known = m > 0
-    return np.where(known, q1 / np.where(known, m, 1.0), 1.0), np.where(known, m, np.inf)
-
-
-@mean_rule(
-    "HKSJ-wider",
-    title="Hartung-Knapp-Sidik-Jonkman or Wald, the wider",
-    short="HKSJ or wider",
-    text="because that interval can be too narrow when effects agree by chance, the Wald interval with the normal "
-    "quantile was used wherever it was the wider of the two",
-    cite="hartung2001 wiksten2016",
-    guards="HKSJ",
-)
-def hartung_knapp_wider(q1: Floats, m: Floats, level: float) -> tuple[Floats, Floats]:
-    """Use the Hartung-Knapp-Sidik-Jonkman interval, or the Wald interval (normal quantile) where that one is wider.
-
-    The guard matters when the effects agree by chance (tau2 = 0), where the unguarded interval can be narrower than
-    the equal-effects one. Source: Wiksten, Ruecker & Schwarzer 2016.
-    """
-    factor, df = hartung_knapp(q1, m, level)
-    narrower = np.sqrt(factor) * quantile(level, df) < ndtri((1 + level) / 2)
-    return np.where(narrower, 1.0, factor), np.where(narrower, np.inf, df)
-
-
-@prediction_rule("z", title="normal", text="the normal quantile", cite="higgins2009")
-def prediction_z(k: Floats) -> Floats:
-    """Return infinite df: the normal quantile, which ignores that tau2 is estimated.
-
-    Source: Higgins, Thompson & Spiegelhalter 2009.
-    """
-    return np.full_like(k, np.inf)
-
-
-@prediction_rule(
-    "t(k-1)",
-    title="t with k − 1 df",
-    text="the t distribution on k − 1 degrees of freedom",
-    cite="veroniki2019 deeks2024",
-)
-def prediction_t1(k: Floats) -> Floats:
-    """Return k - 1 df, the choice of the Cochrane Handbook since version 6.5.
-
-    Source: Veroniki et al. 2019; Deeks et al. 2024.
-    """
-    return k - 1
-
-
-@prediction_rule(
-    "t(k-2)",
-    title="t with k − 2 df",
-    text="the t distribution on k − 2 degrees of freedom",
-    cite="higgins2009 riley2011",
-)
-def prediction_t2(k: Floats) -> Floats:
-    """Return k - 2 df.
-
-    Source: Higgins, Thompson & Spiegelhalter 2009; Riley, Higgins & Deeks 2011.
-    """
-    return k - 2
-
-
-def prediction_limits(mean: Floats, variance: Floats, tau2: Floats, df: Floats, level: float) -> tuple[Floats, Floats]:
-    """Return mean -+ quantile(df) sqrt(tau2 + variance), each (n,): where a new setting's true effect is expected."""
-    half = quantile(level, df) * np.sqrt(tau2 + variance)
-    return mean - half, mean + half
+__all__ = [
+    "DRAWS",
+    "MEAN_RULES",
+    "PREDICTION_RULES",
+    "RULES",
+    "IntervalRequest",
+    "Limits",
+    "MeanWords",
+    "apply_whole",
+    "is_seeded",
+    "mean_words",
+    "prediction_limits",
+    "prediction_text",
+    "quantile",
+    "two_sided_p",
+    "whole_prediction",
+    "whole_rule",
+]
