@@ -19,12 +19,14 @@ from metaback.errors import OptionError
 from metaback.models.fitted import Estimate, Fitted
 from metaback.models.specs import PoolSpec, chosen, resolve_spec
 from metaback.postestimation.analysis import analyse
+from metaback.postestimation.group_comparison import GroupComparison, compare_groups
 from metaback.postestimation.summary import Analysis, Heterogeneity, Subgroups
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
 from metaback.report.card import card_html
 from metaback.report.frames import grid_frame, pooled_frame, studies_frame
 from metaback.report.methods import methods_text
 from metaback.report.records import analysis_record
+from metaback.report.regression_tables import pairs_frame
 from metaback.report.text import summary_text
 
 if TYPE_CHECKING:
@@ -113,6 +115,18 @@ class Result:
     def subgroups(self) -> Subgroups | None:
         """Return the pools of the subgroups and the test of their differences."""
         return self.analysis.subgroups
+
+    def compare_subgroups(self, *, tau2: str = "separate", adjust: str = "holm") -> GroupComparison:
+        """Compare the subgroups under one stated model: the test of all, and every pair, adjusted for their number.
+
+        tau2: "separate" (each group its own) or "common". adjust: "none", "holm", "hochberg", "bonferroni", "fdr_bh"
+        or "fdr_by". `subgroup_pairs` has the pairs as a frame.
+        """
+        return compare_groups(self.effects, self.spec, tau2=tau2, adjust=adjust)
+
+    def subgroup_pairs(self, *, tau2: str = "separate", adjust: str = "holm") -> pd.DataFrame:
+        """Return one tidy row per pair of subgroups: the second mean minus the first; see `compare_subgroups`."""
+        return pairs_frame(self.compare_subgroups(tau2=tau2, adjust=adjust))
 
     @property
     def r_grid(self) -> pd.DataFrame:

@@ -14,7 +14,6 @@ from metaback.numbers import written
 from metaback.postestimation.group_comparison import GroupComparison
 from metaback.postestimation.regression import JointTest, Prediction, RegressionAnalysis
 from metaback.postestimation.regression_contrasts import Contrasts
-from metaback.postestimation.regression_permutation import PermutationTest
 
 TIDY = ("term", "estimate", "se", "statistic", "df", "p_value", "ci_low", "ci_high")
 
@@ -81,11 +80,6 @@ def predictions_frame(
     return frame
 
 
-def means_frame(found: GroupComparison) -> pd.DataFrame:
-    """Return one row per subgroup: its mean, number of effects and tau2."""
-    return pd.DataFrame([_row(m.level, m.estimate) | {"k": m.k, "tau2": m.tau2} for m in found.means])
-
-
 def pairs_frame(found: GroupComparison) -> pd.DataFrame:
     """Return one row per pair of subgroups: second minus first."""
     rows = [_row(f"{p.second} - {p.first}", p.estimate) | {"p_adjusted": p.p_adjusted} for p in found.pairs]
@@ -128,10 +122,3 @@ def _test_record(test: JointTest | None) -> dict[str, Any] | None:
 def _plain(value: Any) -> Any:
     """Return a number as JSON has it: rounded, None where it does not exist; the infinite df of a normal is None."""
     return written(value) if isinstance(value, float) else value
-
-
-def permutation_frame(found: PermutationTest) -> pd.DataFrame:
-    """Return one row per coefficient with its permutation p value, then that of all moderators."""
-    rows = [{"term": name, "p_value": p} for name, p in found.p_values.items()]
-    frame = pd.DataFrame([*rows, {"term": "all moderators", "p_value": found.p_moderators}])
-    return frame.assign(n=found.n, exact=found.exact)

@@ -1,0 +1,270 @@
+"""The verb `regress` and its result, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import metaback as mb
+from metaback.effects.effect_sizes import EffectSizes
+from metaback.models.specs import resolve_spec
+from metaback.postestimation.group_comparison import compare_groups
+from metaback.regression import Regression
+
+SAME = 1e-9  # the same numbers in another order or unit
+NIST = json.loads((Path(__file__).parent / "reference" / "nist.json").read_text(encoding="utf-8"))["cases"]
+# Correct digits of the worst coefficient and standard error. Filip's powers of ten and Wampler5's noise (its residuals
+# are 1e7 times the coefficients) leave no more in double precision.
+DIGITS = {"Longley": (12, 13), "Filip": (6.5, 7), "Wampler5": (6, 13)}
+USUAL = (8, 9)
+
+
+def table(k: int = 14, seed: int = 1) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "study": [f"S{i}" for i in range(k)],
+            "yi": rng.normal(size=k),
+            "vi": rng.uniform(0.05, 0.3, k),
+            "dose": rng.uniform(1, 9, k),
+            "year": 1990.0 + rng.permutation(k),
+            "arm": rng.permutation(np.array(list("abc") * k)[:k]),
+        }
+    )
+
+
+def effects_of(frame: pd.DataFrame, by: str | None = None) -> EffectSizes:
+    return mb.effect_sizes(mb.read_trials(frame), measure="GEN", by=by)
+
+
+def numbers(fit: Regression) -> list[float]:
+    spread = fit.heterogeneity
+    assert fit.moderators is not None
+    return [spread.tau2 or 0.0, spread.q, fit.moderators.statistic, fit.moderators.p_value]
+
+
+@pytest.mark.parametrize("case", NIST, ids=lambda case: case["name"])
+def test_nist_regressions_through_the_formula(case: dict[str, list[float]]) -> None:
+    y = np.array(case["y"])
+    if "rows" in case:
+        columns = {f"x{i}": column for i, column in enumerate(np.array(case["rows"]).T)}
+        formula = "~ " + " + ".join(columns)
+    else:
+        columns = {"x": np.array(case["x"])}
+        formula = "~ x + " + " + ".join(f"I(x**{j})" for j in range(2, int(case["degree"]) + 1))
+    frame = pd.DataFrame({"yi": y, "vi": np.ones(y.size), **columns})
+    found = mb.regress(frame, formula, measure="GEN", model="equal", ci="HKSJ", effect="yi").to_frame()
+    for name, true, digits in zip(
+        ("estimate", "se"), (case["beta"], case["se"]), DIGITS.get(str(case["name"]), USUAL), strict=True
+    ):
+        values = np.array([float(text) for text in true])
+        error = np.abs(found[name] - values) / np.where(values == 0, 1, np.abs(values))
+        assert -math.log10(max(error.max(), 1e-17)) >= digits, name
+
+
+@given(st.permutations(range(14)), st.sampled_from([1e-6, 1e-2, 1e3, 1e6]))
+def test_order_and_unit_do_not_matter(order: list[int], c: float) -> None:
+    frame = table()
+    plain = mb.regress(effects_of(frame), "~ dose + year + I(year^2) + arm")
+    other = frame.iloc[order].assign(yi=lambda d: d["yi"] * c, vi=lambda d: d["vi"] * c * c).reset_index(drop=True)
+    fit = mb.regress(effects_of(other), "~ dose + year + I(year^2) + arm")
+    ours, theirs = numbers(fit), numbers(plain)
+    np.testing.assert_allclose(ours[0] / c**2, theirs[0], rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(ours[1:], theirs[1:], rtol=1e-8)
+
+
+@given(st.floats(-50, 50), st.floats(0.01, 100))
+def test_the_origin_and_unit_of_a_moderator_do_not_matter(shift: float, scale: float) -> None:
+    frame = table()
+    plain = mb.regress(effects_of(frame), "~ dose + arm")
+    moved = mb.regress(effects_of(frame.assign(dose=frame["dose"] * scale + shift)), "~ dose + arm")
+    np.testing.assert_allclose(numbers(moved), numbers(plain), rtol=SAME)
+    np.testing.assert_allclose(moved.fitted_values()["pi_low"], plain.fitted_values()["pi_low"], rtol=1e-8)
+    assert moved.coefficients["dose"].point * scale == pytest.approx(plain.coefficients["dose"].point, rel=1e-8)
+
+
+@given(st.integers(0, 30))
+def test_another_coding_of_a_factor_is_the_same_model(seed: int) -> None:
+    effects = effects_of(table(seed=seed))
+    treatment, cells = mb.regress(effects, "~ arm + dose"), mb.regress(effects, "~ arm + dose - 1")
+    assert cells.tau2 == pytest.approx(treatment.tau2, rel=SAME, abs=1e-12)
+    difference = cells.contrast("arm[b] - arm[a]").iloc[0]
+    same = treatment.to_frame().set_index("term").loc["arm[T.b]"]
+    for name in ("estimate", "se", "p_value", "ci_low"):
+        assert difference[name] == pytest.approx(same[name], rel=1e-8)
+    joint, term = cells.joint_test("arm[b] - arm[a]", "arm[c] - arm[a]"), treatment.terms().set_index("term").loc["arm"]
+    assert joint is not None
+    assert joint.statistic == pytest.approx(term["statistic"], rel=1e-8)
+
+
+def test_the_intercept_alone_is_the_pool() -> None:
+    effects = effects_of(table())
+    fit, pool = mb.regress(effects, "~ 1"), mb.pool(effects)
+    mean = fit.coefficients["Intercept"]
+    ours = (mean.point, mean.se, mean.lower, mean.p_value, fit.tau2)
+    np.testing.assert_allclose(
+        ours, (pool.estimate.point, pool.estimate.se, pool.ci[0], pool.p_value, pool.tau2), rtol=SAME
+    )
+    assert fit.moderators is None
+    assert fit.r2 is None
+    assert fit.predict(pd.DataFrame(index=[0]))["pi_low"][0] == pytest.approx(pool.pi[0], rel=SAME)
+
+
+def test_rows_without_a_moderator_are_listed_and_counted() -> None:
+    frame = table()
+    frame.loc[[2, 5], "dose"] = np.nan
+    frame.loc[7, "yi"] = np.nan
+    fit = mb.regress(effects_of(frame), "~ dose")
+    assert [row for _, row, _ in fit.left_out] == ["index 2", "index 5", "index 7"]
+    assert fit.left_out[0][2] == "no value of dose"
+    assert "3 rows are left out for want of an effect or a moderator:" in fit.notes
+    assert "S2 (index 2): no value of dose." in fit.notes
+    assert (fit.k, len(fit.fitted_values())) == (11, 11)
+    assert "3 rows left out" in repr(fit)
+    assert "left out: no value of dose" in fit._repr_html_()
+
+
+def test_adjusted_means_are_averages_of_predictions() -> None:
+    frame = table()
+    fit = mb.regress(effects_of(frame), "~ arm + dose")
+    means = fit.adjusted_means("arm").set_index("arm")["estimate"]
+    for level, mean in means.items():
+        assert mean == pytest.approx(fit.predict(frame.assign(arm=level))["estimate"].mean(), rel=SAME)
+    at_mean = fit.predict(pd.DataFrame({"arm": ["b"], "dose": [frame["dose"].mean()]}))
+    assert fit.adjusted_means("arm")["se"][1] == pytest.approx(at_mean["se"][0], rel=SAME)
+
+
+def test_ratios_are_shown_as_ratios_where_asked() -> None:
+    frame = table().rename(columns={"yi": "log_rr"})
+    fit = mb.regress(frame, "~ dose", measure="RR", effect="log_rr")
+    plain, natural = fit.to_frame(), fit.to_frame(transform="natural")
+    np.testing.assert_allclose(natural["ci_high"], np.exp(plain["ci_high"]), rtol=1e-14)
+    assert set(natural["scale"]) == {"natural"}
+    one = fit.predict(pd.DataFrame({"dose": [4.0]}), transform="natural")
+    assert one["pi_high"][0] == pytest.approx(
+        math.exp(fit.predict(pd.DataFrame({"dose": [4.0]}))["pi_high"][0]), rel=1e-12
+    )
+
+
+def test_the_permutation_test_counts_what_a_loop_would_count() -> None:
+    frame = table(k=6)
+    fit = mb.regress(effects_of(frame), "~ dose", ci="HKSJ", tau2="DL")
+    found = fit.permutation_test()
+    assert (found.exact, found.n, found.seed) == (True, 720, None)
+    observed = abs(fit.coefficients["dose"].statistic)
+    rng, hits, tries = np.random.default_rng(5), 0, 60
+    for _ in range(tries):
+        dose = rng.permutation(frame["dose"].to_numpy())
+        other = mb.regress(effects_of(frame.assign(dose=dose)), "~ dose", ci="HKSJ", tau2="DL")
+        hits += abs(other.coefficients["dose"].statistic) >= observed * (1 - SAME)
+    p = found.p_values["dose"]
+    assert abs(hits / tries - p) < 4 * math.sqrt(p * (1 - p) / tries) + 1 / tries  # four standard errors
+
+
+def test_random_permutations_count_the_observed_order_and_repeat_with_their_seed() -> None:
+    fit = mb.regress(effects_of(table()), "~ dose + year")
+    one, two, three = (fit.permutation_test(n=200, rng=seed) for seed in (1, 1, 2))
+    assert one == two
+    assert one.p_values != three.p_values
+    assert (one.exact, one.seed) == (False, 1)
+    assert min(one.p_values.values()) >= 1 / 201
+    assert one.p_moderators * 201 == pytest.approx(round(one.p_moderators * 201), rel=1e-12)
+
+
+def test_groups_with_a_common_tau2_are_a_regression_on_the_groups() -> None:
+    effects = effects_of(table(k=15), by="arm")
+    found = compare_groups(effects, resolve_spec("cochrane", ci="HKSJ"), tau2="common", adjust="bonferroni")
+    fit = mb.regress(effects, "~ arm - 1", ci="HKSJ")
+    assert [m.estimate.point for m in sorted(found.means, key=lambda m: m.level)] == pytest.approx(
+        [e.point for e in fit.coefficients.values()], rel=SAME
+    )
+    joint = fit.joint_test("arm[b] - arm[a]", "arm[c] - arm[a]")
+    assert joint is not None
+    assert (found.test.statistic, found.test.p_value) == pytest.approx((joint.statistic, joint.p_value), rel=SAME)
+    for pair in found.pairs:
+        row = fit.contrast(f"arm[{pair.second}] - arm[{pair.first}]").iloc[0]
+        assert pair.estimate.p_value == pytest.approx(row["p_value"], rel=SAME)
+        assert pair.p_adjusted == pytest.approx(min(1, 3 * row["p_value"]), rel=SAME)
+
+
+def test_groups_with_their_own_tau2_are_tested_as_the_subgroups_of_a_pool() -> None:
+    effects = effects_of(table(k=15), by="arm")
+    for ci in ("Wald", "HKSJ"):
+        pool = mb.pool(effects, ci=ci)
+        found = compare_groups(effects, pool.spec)
+        assert pool.subgroups is not None
+        assert pool.subgroups.test is not None
+        assert found.test.statistic == pytest.approx(pool.subgroups.test.q, rel=SAME)
+        assert pool.compare_subgroups() == found
+        assert list(pool.subgroup_pairs()["term"]) == [f"{p.second} - {p.first}" for p in found.pairs]
+        assert found.test.p_value == pytest.approx(pool.subgroups.test.p_value, rel=SAME)
+        for mean, group in zip(found.means, pool.subgroups.pools, strict=True):
+            assert (mean.estimate.lower, mean.k) == (pytest.approx(group.mean.lower, rel=SAME), group.k)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [
+        ({"tau2": "separated"}, "did you mean 'separate'"),
+        ({"adjust": "holmes"}, "did you mean 'holm'"),
+    ],
+)
+def test_comparisons_refuse_unknown_words(keywords: dict[str, str], words: str) -> None:
+    with pytest.raises(mb.OptionError, match=words):
+        compare_groups(effects_of(table(), by="arm"), resolve_spec(), **keywords)
+
+
+def test_comparisons_need_groups() -> None:
+    with pytest.raises(mb.OptionError, match="no subgroups"):
+        compare_groups(effects_of(table()), resolve_spec())
+    with pytest.raises(mb.EstimationError, match="needs two subgroups"):
+        compare_groups(effects_of(table().assign(arm="a"), by="arm"), resolve_spec())
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda d: mb.regress(d, "~ doze"), "did you mean 'dose'"),
+        (lambda d: mb.regress(d, "~ dose", ci="HKS"), "did you mean"),
+        (lambda d: mb.regress(d, "~ dose").to_frame(transform="x"), "natural"),
+        (lambda d: mb.regress(d, "~ dose").contrast("doze"), "did you mean 'dose'"),
+        (lambda d: mb.regress(d, "~ dose").contrast([[1.0, 2.0, 3.0]]), "one column per coefficient"),
+        (lambda d: mb.regress(d, "~ dose").contrast([[0.0, 0.0]]), "every weight of its row is 0"),
+        (lambda d: mb.regress(d, "~ 1").permutation_test(), "needs moderators"),
+        (lambda d: mb.regress(d, "~ dose").permutation_test(n=5), "outside"),
+        (lambda d: mb.regress(d, "~ dose").adjusted_means("dose"), "factor='dose' is not known"),
+    ],
+)
+def test_errors_say_what_to_do(call: object, words: str) -> None:
+    assert callable(call)
+    with pytest.raises(mb.OptionError, match=words):
+        call(effects_of(table()))
+
+
+def test_what_is_said_of_a_result_is_the_same_everywhere() -> None:
+    fit = mb.regress(effects_of(table()), "~ dose + arm")
+    text, record = repr(fit), fit.to_dict()
+    assert 15 <= len(text.splitlines()) <= 25
+    assert all(name in text for name in fit.coefficients)
+    assert json.loads(json.dumps(record))["k"] == 14
+    assert record["coefficients"][1]["estimate"] == pytest.approx(fit.coefficients["dose"].point, rel=1e-11)
+    assert "~ dose + arm" in fit.methods_text()
+    assert fit.update(ci="Wald").moderators is not None
+    assert math.isinf(fit.update(ci="Wald").moderators.df_residual)
+    assert repr(fit) == repr(mb.regress(effects_of(table()), "~ dose + arm"))
+
+
+def test_names_from_files_are_escaped_in_the_card() -> None:
+    frame = table().rename(columns={"arm": "<b>arm</b>"})
+    frame.loc[0, "study"] = "<script>alert(1)</script>"
+    fit = mb.regress(effects_of(frame), "~ `<b>arm</b>`")
+    assert "<script>alert" not in fit._repr_html_()
+    assert "<b>arm" not in fit._repr_html_()
+    assert "<b>arm</b>[T.b]" in repr(fit)
