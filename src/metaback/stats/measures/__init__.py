@@ -18,6 +18,7 @@ from metaback.stats.measures import (
     reliability,
     rescaled,
     single,
+    single_rates,
     two_by_two,
     variability,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "reliability",
     "rescaled",
     "single",
+    "single_rates",
     "two_by_two",
     "variability",
 ]

@@ -7,6 +7,7 @@ import numpy as np
 from metaback.stats.measures.family import Choice, Computed, Convention, Floats, Measure, measure
 from metaback.stats.measures.tetrachoric import normal_quantile, tetrachoric
 from metaback.stats.measures.zero_cells import (
+    ADD,
     CORRECTION,
     PLAIN_ZEROS,
     RATIO_ZEROS,
@@ -52,10 +53,10 @@ def _phi_parts(t: Cells, vtype: str) -> tuple[Floats, Floats, Floats]:
     return t.delta, rest, vi
 
 
-def _phi_cells(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, zeros: str) -> Cells:
+def _phi_cells(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, zeros: str, add: str) -> Cells:
     """Return the cells; RevMan's policy corrects where the association is perfect."""
     perfect = ((events_1 == n_1) & (events_2 == 0)) | ((events_1 == 0) & (events_2 == n_2))
-    return relative_cells(events_1, n_1, events_2, n_2, zeros, perfect, plain=True)
+    return relative_cells(events_1, n_1, events_2, n_2, zeros, perfect, plain=True, add=add)
 
 
 @measure(
@@ -68,13 +69,20 @@ def _phi_cells(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, zer
         CORRECTION,
         PERFECT,
         formula="the phi coefficient, the correlation of group and outcome",
-        conventions={"zeros": PLAIN_ZEROS, "vtype": PHI_VTYPE},
+        conventions={"zeros": PLAIN_ZEROS, "add": ADD, "vtype": PHI_VTYPE},
         turn="sign",
     ),
     cite="yule1912",
 )
 def phi_coefficient(
-    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor", vtype: str = "LS"
+    events_1: Floats,
+    n_1: Floats,
+    events_2: Floats,
+    n_2: Floats,
+    *,
+    zeros: str = "metafor",
+    add: str = "0.5",
+    vtype: str = "LS",
 ) -> Computed:
     """Compute the phi coefficient.
 
@@ -91,7 +99,7 @@ def phi_coefficient(
     (0.1309, 0.0789)
     """
     PHI_VTYPE.check("vtype", vtype)
-    t = _phi_cells(events_1, n_1, events_2, n_2, zeros)
+    t = _phi_cells(events_1, n_1, events_2, n_2, zeros, add=add)
     with np.errstate(divide="ignore", invalid="ignore"):
         delta, _, vi = _phi_parts(t, vtype)
         root = np.sqrt((t.a + t.b) * (t.c + t.d)) * np.sqrt((t.a + t.c) * (t.b + t.d))
@@ -108,14 +116,21 @@ def phi_coefficient(
         CORRECTION,
         PERFECT,
         formula="Fisher's z of the phi coefficient, the correlation of group and outcome",
-        conventions={"zeros": PLAIN_ZEROS, "vtype": PHI_VTYPE},
+        conventions={"zeros": PLAIN_ZEROS, "add": ADD, "vtype": PHI_VTYPE},
         back="tanh",
         turn="sign",
     ),
     cite="yule1912",
 )
 def phi_coefficient_z(
-    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor", vtype: str = "LS"
+    events_1: Floats,
+    n_1: Floats,
+    events_2: Floats,
+    n_2: Floats,
+    *,
+    zeros: str = "metafor",
+    add: str = "0.5",
+    vtype: str = "LS",
 ) -> Computed:
     """Compute Fisher's z of the phi coefficient.
 
@@ -130,7 +145,7 @@ def phi_coefficient_z(
     (0.1317, 0.0064)
     """
     PHI_VTYPE.check("vtype", vtype)
-    t = _phi_cells(events_1, n_1, events_2, n_2, zeros)
+    t = _phi_cells(events_1, n_1, events_2, n_2, zeros, add=add)
     with np.errstate(divide="ignore", invalid="ignore"):
         delta, rest, vi = _phi_parts(t, vtype)
         square = (t.a + t.b) * (t.c + t.d) * (t.a + t.c) * (t.b + t.d)
@@ -147,12 +162,14 @@ def phi_coefficient_z(
         CORRECTION,
         UNDEFINED,
         formula="Yule's Q, (ad − bc)/(ad + bc), with variance (1 − Q²)²(1/a + 1/b + 1/c + 1/d)/4",
-        conventions={"zeros": RATIO_ZEROS},
+        conventions={"zeros": RATIO_ZEROS, "add": ADD},
         turn="sign",
     ),
     cite="yule1912",
 )
-def yules_q(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor") -> Computed:
+def yules_q(
+    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor", add: str = "0.5"
+) -> Computed:
     """Compute Yule's Q, which is (OR - 1)/(OR + 1).
 
     y = (ad - bc)/(ad + bc), v = (1 - y^2)^2 (1/a + 1/b + 1/c + 1/d)/4.
@@ -163,7 +180,7 @@ def yules_q(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zer
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]) ** 0.5, 4)
     (0.3846, 0.1901)
     """
-    t = relative_cells(events_1, n_1, events_2, n_2, zeros)
+    t = relative_cells(events_1, n_1, events_2, n_2, zeros, add=add)
     up, down = t.a * t.d, t.b * t.c
     with np.errstate(divide="ignore", invalid="ignore"):
         rest = 4 * (up / (up + down)) * (down / (up + down))
@@ -180,12 +197,14 @@ def yules_q(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zer
         CORRECTION,
         UNDEFINED,
         formula="Yule's Y, (√ad − √bc)/(√ad + √bc), with variance (1 − Y²)²(1/a + 1/b + 1/c + 1/d)/16",
-        conventions={"zeros": RATIO_ZEROS},
+        conventions={"zeros": RATIO_ZEROS, "add": ADD},
         turn="sign",
     ),
     cite="yule1912",
 )
-def yules_y(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor") -> Computed:
+def yules_y(
+    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor", add: str = "0.5"
+) -> Computed:
     """Compute Yule's Y, which is (sqrt(OR) - 1)/(sqrt(OR) + 1).
 
     y = (sqrt(ad) - sqrt(bc))/(sqrt(ad) + sqrt(bc)), v = (1 - y^2)^2 (1/a + 1/b + 1/c + 1/d)/16.
@@ -196,7 +215,7 @@ def yules_y(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zer
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]) ** 0.5, 4)
     (0.2, 0.1071)
     """
-    t = relative_cells(events_1, n_1, events_2, n_2, zeros)
+    t = relative_cells(events_1, n_1, events_2, n_2, zeros, add=add)
     up, down = np.sqrt(t.a * t.d), np.sqrt(t.b * t.c)
     with np.errstate(divide="ignore", invalid="ignore"):
         total = up + down
@@ -223,13 +242,13 @@ def _probit(events: Floats, others: Floats) -> tuple[Floats, Floats]:
         UNDEFINED,
         formula="the difference of the probits of the risks, an estimate of the standardised mean difference of normal "
         "variables",
-        conventions={"zeros": RATIO_ZEROS},
+        conventions={"zeros": RATIO_ZEROS, "add": ADD},
         turn="sign",
     ),
     cite="sanchezmeca2003",
 )
 def probit_difference(
-    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor"
+    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor", add: str = "0.5"
 ) -> Computed:
     """Compute the difference of probits, the standardised mean difference if the outcome is a cut normal variable.
 
@@ -242,16 +261,16 @@ def probit_difference(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]) ** 0.5, 4)
     (0.4399, 0.2456)
     """
-    t = relative_cells(events_1, n_1, events_2, n_2, zeros)
+    t = relative_cells(events_1, n_1, events_2, n_2, zeros, add=add)
     with np.errstate(divide="ignore", invalid="ignore"):
         z_1, v_1 = _probit(t.a, t.b)
         z_2, v_2 = _probit(t.c, t.d)
         return close(t, z_1 - z_2, v_1 + v_2)
 
 
-def _tetrachoric_cells(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, zeros: str) -> Cells:
+def _tetrachoric_cells(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, zeros: str, add: str) -> Cells:
     """Return the cells; a zero cell is a correlation of 1 or -1, which has no variance."""
-    return relative_cells(events_1, n_1, events_2, n_2, zeros, plain=True)
+    return relative_cells(events_1, n_1, events_2, n_2, zeros, plain=True, add=add)
 
 
 @measure(
@@ -264,13 +283,13 @@ def _tetrachoric_cells(events_1: Floats, n_1: Floats, events_2: Floats, n_2: Flo
         CORRECTION,
         "a cell of its table is 0",
         formula="the tetrachoric correlation by maximum likelihood, that of two normal variables that were both cut",
-        conventions={"zeros": PLAIN_ZEROS},
+        conventions={"zeros": PLAIN_ZEROS, "add": ADD},
         turn="sign",
     ),
     cite="pearson1900 kirk1973 brown1977",
 )
 def tetrachoric_correlation(
-    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor"
+    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor", add: str = "0.5"
 ) -> Computed:
     """Compute the tetrachoric correlation.
 
@@ -286,7 +305,7 @@ def tetrachoric_correlation(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]) ** 0.5, 4)
     (0.2602, 0.1423)
     """
-    t = _tetrachoric_cells(events_1, n_1, events_2, n_2, zeros)
+    t = _tetrachoric_cells(events_1, n_1, events_2, n_2, zeros, add=add)
     found = tetrachoric(t.a, t.b, t.c, t.d)
     return close(t, found.rho, found.variance)
 
@@ -302,14 +321,14 @@ def tetrachoric_correlation(
         "a cell of its table is 0",
         formula="Fisher's z of the tetrachoric correlation by maximum likelihood, that of two normal variables that "
         "were both cut",
-        conventions={"zeros": PLAIN_ZEROS},
+        conventions={"zeros": PLAIN_ZEROS, "add": ADD},
         back="tanh",
         turn="sign",
     ),
     cite="pearson1900 kirk1973 brown1977",
 )
 def tetrachoric_correlation_z(
-    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor"
+    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor", add: str = "0.5"
 ) -> Computed:
     """Compute Fisher's z of the tetrachoric correlation.
 
@@ -322,6 +341,6 @@ def tetrachoric_correlation_z(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 4)
     (0.2664, 0.0233)
     """
-    t = _tetrachoric_cells(events_1, n_1, events_2, n_2, zeros)
+    t = _tetrachoric_cells(events_1, n_1, events_2, n_2, zeros, add=add)
     found = tetrachoric(t.a, t.b, t.c, t.d)
     return close(t, found.z, found.variance_z)

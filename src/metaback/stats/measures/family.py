@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from metaback.registry import Registry
 
 Floats = NDArray[np.float64]
 Scale = Literal["linear", "log"]
+USUAL = "0.5"  # what is added to zero counts when nothing is said
 Turn = Literal["sign", "counts", "complement", "same", "none"]
 
 
@@ -45,16 +46,35 @@ class Choice:
     cite: str = ""
 
 
+def amount(value: str) -> float:
+    """Return the finite number that a text stands for, nan where it is none.
+
+    >>> amount("0.25"), amount("half")
+    (0.25, nan)
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return float("nan")
+    return number if np.isfinite(number) else float("nan")
+
+
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """A matter that programs settle differently: what it is about, and what each of its values means."""
+    """A matter that programs settle differently: what it is about, and what each of its values means.
+
+    number: whether any other number of at least 0, written as text, is a value too.
+    """
 
     title: str
     choices: Mapping[str, Choice]
+    number: bool = False
 
     def check(self, name: str, value: str) -> None:
         """Raise `OptionError` for a value that the convention does not have."""
-        if value not in self.choices:
+        if self.number and not amount(value) >= 0:
+            raise OptionError(f"{name}={value!r} is not a number of at least 0; write for instance {name}='0.25'")
+        if not self.number and value not in self.choices:
             raise OptionError.unknown(name, value, self.choices)
 
 
@@ -105,7 +125,30 @@ def choices_of(key: str, options: Mapping[str, str]) -> tuple[Choice, ...]:
     """Return what the given values of a measure's conventions mean; values that it does not have are left out."""
     conventions = about(key).conventions
     known = ((conventions[name].choices, value) for name, value in options.items() if name in conventions)
-    return tuple(choices[value] for choices, value in known if value in choices)
+    chosen = tuple(choices[value] for choices, value in known if value in choices)
+    added = _added(key, options)
+    return chosen if added is None else tuple(replace(c, sentence=_with(c.sentence, added)) for c in chosen)
+
+
+def correction_of(key: str, options: Mapping[str, str]) -> str:
+    """Return the words for a row that was corrected under the given conventions: its note, or that of the measure."""
+    zeros = about(key).conventions.get("zeros")
+    choice = zeros.choices.get(options.get("zeros", "")) if zeros else None
+    words = choice.note if choice and choice.note else about(key).correction
+    added = _added(key, options)
+    return words if added is None else _with(words, added)
+
+
+def _added(key: str, options: Mapping[str, str]) -> str | None:
+    """Return what is added to zero counts where it is not the usual half."""
+    added = options.get("add", USUAL)
+    return str(added) if "add" in about(key).conventions and amount(added) != amount(USUAL) else None
+
+
+def _with(words: str, added: str) -> str:
+    """Say what was added to zero counts instead of one half; of unequal corrections, what they sum to."""
+    scaled = f" scaled to a sum of twice {added}" if "treatment-arm continuity correction" in words else ""
+    return words.replace(f"{USUAL} ", f"{added} ") + scaled
 
 
 def raw_roles(key: str) -> tuple[str, ...]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metaback.stats.measures.family import Choice, Computed, Convention, Floats, Measure, finish, measure
+from metaback.stats.measures.family import Choice, Computed, Convention, Floats, Measure, amount, finish, measure
 from metaback.stats.measures.zero_cells import (
+    ADD,
     CORRECTION,
-    HALF,
     RATIO_ZEROS,
     UNDEFINED,
     ZEROS,
@@ -23,13 +23,20 @@ from metaback.stats.measures.zero_cells import (
 NO_DISCORDANT = "no pairs with different outcomes"
 SAME_FOR_ALL = "no events, or only events, under both treatments"
 PAIRS = "; a and d are the pairs with and without events under both treatments, b and c those under one only"
+_ADDED = "Where a study had a zero count, 0.5 was added to all four cells of that study"
+_DROPPED = "; studies without events, or without non-events, under both treatments were not pooled"
 PAIR_ZEROS = Convention(
     ZEROS.title,
     {
         **{name: choice for name, choice in ZEROS.choices.items() if name != "treatment-arm"},
-        "drop00": Choice(
-            sentence="Where a study had a zero count, 0.5 was added to all four cells of that study; studies without "
-            "events, or without non-events, under both treatments were not pooled",
+        "drop00": Choice(sentence=_ADDED + _DROPPED, cite="viechtbauer2010"),
+        "only0-drop00": Choice(sentence=_ADDED + _DROPPED, cite="viechtbauer2010"),
+        "all-drop00": Choice(
+            sentence=f"0.5 was added to all four cells of every study{_DROPPED}", cite="viechtbauer2010"
+        ),
+        "if0all-drop00": Choice(
+            sentence="If any study that was pooled had a zero count, 0.5 was added to all four cells of every "
+            f"study{_DROPPED}",
             cite="viechtbauer2010",
         ),
     },
@@ -65,20 +72,22 @@ def _revman_rows(raw: Floats, kind: str) -> tuple[Bools, Bools]:
     }[kind]
 
 
-def _pairs(cells: tuple[Floats, Floats, Floats, Floats], zeros: str, kind: str) -> _Pairs:
+def _pairs(cells: tuple[Floats, Floats, Floats, Floats], zeros: str, add: str, kind: str) -> _Pairs:
     """Return the cells of the paired table under a policy for zero counts; rows that are no table are nan.
 
     kind: which rows have no variance, or say nothing, depends on the measure: see `_revman_rows`.
     """
     PAIR_ZEROS.check("zeros", zeros)
+    ADD.check("add", add)
     raw = np.stack(cells).astype(np.float64)
     valid = np.isfinite(raw).all(axis=0) & (raw >= 0).all(axis=0) & (raw.sum(axis=0) > 0)
     raw = np.where(valid, raw, np.nan)
     needs, silent = _revman_rows(raw, kind)
-    corrected = corrected_rows(zeros, (raw == 0).any(axis=0), needs & ~silent) & valid
-    a, b, c, d = raw + HALF * corrected
     same = (raw[1] + raw[2] == 0) & ((raw[0] == 0) | (raw[3] == 0))
-    lost = {"drop00": same, "RevMan": silent}.get(zeros, np.zeros_like(same))
+    lost = same if zeros.endswith("drop00") else silent if zeros == "RevMan" else np.zeros_like(same)
+    zero = (raw == 0).any(axis=0) & ~(lost & zeros.endswith("drop00"))
+    corrected = corrected_rows(zeros, zero, needs & ~silent) & valid & (amount(add) > 0)
+    a, b, c, d = raw + amount(add) * corrected
     return _Pairs(a, b, c, d, corrected, lost)
 
 
@@ -97,13 +106,13 @@ def _close(t: _Pairs, yi: Floats, vi: Floats) -> Computed:
         CORRECTION,
         SAME_FOR_ALL,
         formula="the marginal difference in risks, with variance ((b + c)(a + d) + 4bc)/n³" + PAIRS,
-        conventions={"zeros": PAIR_ZEROS},
+        conventions={"zeros": PAIR_ZEROS, "add": ADD},
         turn="sign",
     ),
     cite="newcombe1998 elbourne2002",
 )
 def paired_risk_difference(
-    pairs_11: Floats, pairs_12: Floats, pairs_21: Floats, pairs_22: Floats, *, zeros: str = "metafor"
+    pairs_11: Floats, pairs_12: Floats, pairs_21: Floats, pairs_22: Floats, *, zeros: str = "metafor", add: str = "0.5"
 ) -> Computed:
     """Compute the marginal risk difference of matched pairs.
 
@@ -121,7 +130,7 @@ def paired_risk_difference(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 6)
     (-0.0779, 0.000266)
     """
-    t = _pairs((pairs_11, pairs_12, pairs_21, pairs_22), zeros, "difference")
+    t = _pairs((pairs_11, pairs_12, pairs_21, pairs_22), zeros, add, "difference")
     n = t.a + t.b + t.c + t.d
     odd = t.b + t.c
     return _close(t, (t.b - t.c) / n, (odd * (t.a + t.d) + 4 * t.b * t.c) / n**3)
@@ -137,14 +146,14 @@ def paired_risk_difference(
         CORRECTION,
         SAME_FOR_ALL,
         formula="the marginal ratio of risks, with variance (b + c)/((a + b)(a + c)) of its logarithm" + PAIRS,
-        conventions={"zeros": PAIR_ZEROS},
+        conventions={"zeros": PAIR_ZEROS, "add": ADD},
         back="exp",
         turn="counts",
     ),
     cite="zou2007",
 )
 def paired_risk_ratio(
-    pairs_11: Floats, pairs_12: Floats, pairs_21: Floats, pairs_22: Floats, *, zeros: str = "metafor"
+    pairs_11: Floats, pairs_12: Floats, pairs_21: Floats, pairs_22: Floats, *, zeros: str = "metafor", add: str = "0.5"
 ) -> Computed:
     """Compute the log of the marginal risk ratio of matched pairs.
 
@@ -159,7 +168,7 @@ def paired_risk_ratio(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 6)
     (-0.3476, 0.005484)
     """
-    t = _pairs((pairs_11, pairs_12, pairs_21, pairs_22), zeros, "ratio")
+    t = _pairs((pairs_11, pairs_12, pairs_21, pairs_22), zeros, add, "ratio")
     one, two = t.a + t.b, t.a + t.c
     with np.errstate(divide="ignore", invalid="ignore"):
         return _close(t, log_ratio(one, two), (t.b + t.c) / one / two)
@@ -175,14 +184,14 @@ def paired_risk_ratio(
         CORRECTION,
         SAME_FOR_ALL,
         formula="the marginal ratio of odds, with the variance of its logarithm from the paired table",
-        conventions={"zeros": PAIR_ZEROS},
+        conventions={"zeros": PAIR_ZEROS, "add": ADD},
         back="exp",
         turn="sign",
     ),
     cite="becker1993 elbourne2002",
 )
 def paired_odds_ratio(
-    pairs_11: Floats, pairs_12: Floats, pairs_21: Floats, pairs_22: Floats, *, zeros: str = "metafor"
+    pairs_11: Floats, pairs_12: Floats, pairs_21: Floats, pairs_22: Floats, *, zeros: str = "metafor", add: str = "0.5"
 ) -> Computed:
     """Compute the log of the marginal odds ratio of matched pairs.
 
@@ -197,7 +206,7 @@ def paired_odds_ratio(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 6)
     (-0.4484, 0.00897)
     """
-    t = _pairs((pairs_11, pairs_12, pairs_21, pairs_22), zeros, "odds")
+    t = _pairs((pairs_11, pairs_12, pairs_21, pairs_22), zeros, add, "odds")
     a_1, b_1, a_2, b_2 = t.a + t.b, t.c + t.d, t.a + t.c, t.b + t.d
     with np.errstate(divide="ignore", invalid="ignore"):
         yi = log_ratio(a_1 * b_2, a_2 * b_1)
@@ -217,14 +226,14 @@ def paired_odds_ratio(
         CORRECTION,
         NO_DISCORDANT,
         formula="the conditional ratio of odds, b/c, with variance 1/b + 1/c of its logarithm" + PAIRS,
-        conventions={"zeros": PAIR_ZEROS},
+        conventions={"zeros": PAIR_ZEROS, "add": ADD},
         back="exp",
         turn="sign",
     ),
     cite="zou2007",
 )
 def paired_conditional_odds_ratio(
-    pairs_11: Floats, pairs_12: Floats, pairs_21: Floats, pairs_22: Floats, *, zeros: str = "metafor"
+    pairs_11: Floats, pairs_12: Floats, pairs_21: Floats, pairs_22: Floats, *, zeros: str = "metafor", add: str = "0.5"
 ) -> Computed:
     """Compute the log of the conditional odds ratio of matched pairs.
 
@@ -238,7 +247,7 @@ def paired_conditional_odds_ratio(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 6)
     (-0.6208, 0.017878)
     """
-    t = _pairs((pairs_11, pairs_12, pairs_21, pairs_22), zeros, "conditional")
+    t = _pairs((pairs_11, pairs_12, pairs_21, pairs_22), zeros, add, "conditional")
     with np.errstate(divide="ignore", invalid="ignore"):
         return _close(t, log_ratio(t.b, t.c), 1 / t.b + 1 / t.c)
 
@@ -254,14 +263,14 @@ def paired_conditional_odds_ratio(
         NO_DISCORDANT,
         formula="the conditional odds ratio of Peto's method, exp(2(b − c)/(b + c)), with variance 4/(b + c) of its "
         "logarithm" + PAIRS,
-        conventions={"zeros": PAIR_ZEROS},
+        conventions={"zeros": PAIR_ZEROS, "add": ADD},
         back="exp",
         turn="sign",
     ),
     cite="zou2007 yusuf1985",
 )
 def paired_peto_odds_ratio(
-    pairs_11: Floats, pairs_12: Floats, pairs_21: Floats, pairs_22: Floats, *, zeros: str = "metafor"
+    pairs_11: Floats, pairs_12: Floats, pairs_21: Floats, pairs_22: Floats, *, zeros: str = "metafor", add: str = "0.5"
 ) -> Computed:
     """Compute the log of the conditional odds ratio of matched pairs by Peto's one-step method.
 
@@ -275,7 +284,7 @@ def paired_peto_odds_ratio(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 6)
     (-0.6016, 0.01626)
     """
-    t = _pairs((pairs_11, pairs_12, pairs_21, pairs_22), zeros, "peto")
+    t = _pairs((pairs_11, pairs_12, pairs_21, pairs_22), zeros, add, "peto")
     odd = t.b + t.c
     with np.errstate(divide="ignore", invalid="ignore"):
         return _close(t, 2 * (t.b - t.c) / odd, 4 / odd)
@@ -292,14 +301,14 @@ def paired_peto_odds_ratio(
         UNDEFINED,
         formula="the marginal ratio of odds, with variance s₁² + s₂² − 2r s₁s₂ of its logarithm; s² is 1/events + "
         "1/non-events of a treatment, r the correlation of the outcomes of a pair",
-        conventions={"zeros": RATIO_ZEROS},
+        conventions={"zeros": RATIO_ZEROS, "add": ADD},
         back="exp",
         turn="sign",
     ),
     cite="becker1993 elbourne2002",
 )
 def paired_odds_ratio_from_margins(
-    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, r: Floats, *, zeros: str = "metafor"
+    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, r: Floats, *, zeros: str = "metafor", add: str = "0.5"
 ) -> Computed:
     """Compute the log of the marginal odds ratio of matched pairs whose paired table is not reported.
 
@@ -314,7 +323,7 @@ def paired_odds_ratio_from_margins(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 6)
     (0.6867, 0.024646)
     """
-    t = relative_cells(events_1, n_1, events_2, n_2, zeros)
+    t = relative_cells(events_1, n_1, events_2, n_2, zeros, add=add)
     r = np.where(np.abs(r) <= 1, r, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         s_1, s_2 = np.sqrt(1 / t.a + 1 / t.b), np.sqrt(1 / t.c + 1 / t.d)

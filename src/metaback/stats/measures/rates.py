@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metaback.stats.measures.family import Computed, Convention, Floats, Measure, finish, measure
-from metaback.stats.measures.zero_cells import ZEROS, Bools, corrected_rows, log_ratio, reworded, shares
+from metaback.stats.measures.family import Computed, Convention, Floats, Measure, amount, finish, measure
+from metaback.stats.measures.zero_cells import ADD, ZEROS, Bools, corrected_rows, log_ratio, reworded, shares
 
 CORRECTION = "0.5 added to the events of both arms"
 UNDEFINED = "no events in both arms"
@@ -23,6 +23,10 @@ RATE_ZEROS = reworded(
         "all": "0.5 was added to the events of both arms of every study",
         "if0all": "If any arm had no events, 0.5 was added to the events of both arms of every study",
         "drop00": f"Where an arm had no events, {_ADDED}{_DROPPED}",
+        "only0-drop00": f"Where an arm had no events, {_ADDED}{_DROPPED}",
+        "all-drop00": f"0.5 was added to the events of both arms of every study{_DROPPED}",
+        "if0all-drop00": "If any arm of a study that was pooled had no events, 0.5 was added to the events of both "
+        f"arms of every study{_DROPPED}",
         "treatment-arm": "Where an arm had no events, each arm's share of the total time was added to its events "
         "(treatment-arm continuity correction)",
     },
@@ -46,7 +50,7 @@ class _Rates:
 
 
 def _rates(
-    arms: tuple[Floats, Floats, Floats, Floats], zeros: str, needed: str = "any", *, plain: bool = False
+    arms: tuple[Floats, Floats, Floats, Floats], zeros: str, add: str, needed: str = "any", *, plain: bool = False
 ) -> _Rates:
     """Return events and times under a policy for zero counts.
 
@@ -54,14 +58,18 @@ def _rates(
     left out), "both" those without events in both arms, "never" none. Rows that are no rates are nan.
     """
     ZEROS.check("zeros", zeros)
+    ADD.check("add", add)
     raw = np.stack(arms).astype(np.float64)
     valid = np.isfinite(raw).all(axis=0) & (raw >= 0).all(axis=0) & (raw[1] > 0) & (raw[3] > 0)
     x_1, t_1, x_2, t_2 = np.where(valid, raw, np.nan)
     neither = (x_1 == 0) & (x_2 == 0)
     needs = {"any": ~neither, "both": neither, "never": np.zeros_like(neither)}[needed]
-    corrected = corrected_rows(zeros, (x_1 == 0) | (x_2 == 0), needs, plain=plain) & valid
-    one, two = shares(zeros, t_1, t_2)
-    lost = neither & ((zeros == "drop00") | ((zeros == "RevMan") & (needed == "any")))
+    dropped = neither & zeros.endswith("drop00")
+    lost = dropped | (neither & (zeros == "RevMan") & (needed == "any"))
+    zero = ((x_1 == 0) | (x_2 == 0)) & ~dropped
+    corrected = corrected_rows(zeros, zero, needs, plain=plain) & valid & (amount(add) > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        one, two = shares(zeros, add, t_1, t_2)
     return _Rates(x_1 + np.where(corrected, one, 0.0), t_1, x_2 + np.where(corrected, two, 0.0), t_2, corrected, lost)
 
 
@@ -75,13 +83,13 @@ def _rates(
         CORRECTION,
         UNDEFINED,
         formula="the ratio of incidence rates, with variance 1/x₁ + 1/x₂ of its logarithm; x₁ and x₂ are the events",
-        conventions={"zeros": RATE_RATIO_ZEROS},
+        conventions={"zeros": RATE_RATIO_ZEROS, "add": ADD},
         back="exp",
     ),
     cite="bagos2009 rothman2008",
 )
 def rate_ratio(
-    events_1: Floats, time_1: Floats, events_2: Floats, time_2: Floats, *, zeros: str = "metafor"
+    events_1: Floats, time_1: Floats, events_2: Floats, time_2: Floats, *, zeros: str = "metafor", add: str = "0.5"
 ) -> Computed:
     """Compute the log incidence rate ratio.
 
@@ -97,7 +105,7 @@ def rate_ratio(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 4)
     (0.6061, 0.5333)
     """
-    r = _rates((events_1, time_1, events_2, time_2), zeros)
+    r = _rates((events_1, time_1, events_2, time_2), zeros, add)
     with np.errstate(divide="ignore", invalid="ignore"):
         yi = log_ratio(r.x_1 * r.t_2, r.x_2 * r.t_1)
         return finish(yi, 1 / r.x_1 + 1 / r.x_2, ~r.lost, r.corrected)
@@ -113,13 +121,13 @@ def rate_ratio(
         CORRECTION,
         "its variance is 0 without a correction",
         formula="the difference in incidence rates, with variance x₁/t₁² + x₂/t₂²; x are the events, t the person-time",
-        conventions={"zeros": RATE_ZEROS},
+        conventions={"zeros": RATE_ZEROS, "add": ADD},
         turn="sign",
     ),
     cite="bagos2009 rothman2008",
 )
 def rate_difference(
-    events_1: Floats, time_1: Floats, events_2: Floats, time_2: Floats, *, zeros: str = "metafor"
+    events_1: Floats, time_1: Floats, events_2: Floats, time_2: Floats, *, zeros: str = "metafor", add: str = "0.5"
 ) -> Computed:
     """Compute the incidence rate difference.
 
@@ -133,7 +141,7 @@ def rate_difference(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 4)
     (0.2273, 0.0748)
     """
-    r = _rates((events_1, time_1, events_2, time_2), zeros, "both")
+    r = _rates((events_1, time_1, events_2, time_2), zeros, add, "both")
     yi = (r.x_1 * r.t_2 - r.x_2 * r.t_1) / r.t_1 / r.t_2
     return finish(yi, r.x_1 / r.t_1**2 + r.x_2 / r.t_2**2, ~r.lost, r.corrected)
 
@@ -149,12 +157,12 @@ def rate_difference(
         "an arm has no person-time",
         formula="the difference in square roots of incidence rates, with variance 1/(4t₁) + 1/(4t₂); t is the "
         "person-time",
-        conventions={"zeros": PLAIN_RATE_ZEROS},
+        conventions={"zeros": PLAIN_RATE_ZEROS, "add": ADD},
     ),
     cite="bagos2009 rothman2008",
 )
 def root_rate_difference(
-    events_1: Floats, time_1: Floats, events_2: Floats, time_2: Floats, *, zeros: str = "metafor"
+    events_1: Floats, time_1: Floats, events_2: Floats, time_2: Floats, *, zeros: str = "metafor", add: str = "0.5"
 ) -> Computed:
     """Compute the difference of the square roots of incidence rates, whose variance does not depend on the rates.
 
@@ -168,7 +176,7 @@ def root_rate_difference(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 4)
     (0.1849, 0.0477)
     """
-    r = _rates((events_1, time_1, events_2, time_2), zeros, "never", plain=True)
+    r = _rates((events_1, time_1, events_2, time_2), zeros, add, "never", plain=True)
     gap = (r.x_1 * r.t_2 - r.x_2 * r.t_1) / r.t_1 / r.t_2
     total = np.sqrt(r.x_1 / r.t_1) + np.sqrt(r.x_2 / r.t_2)
     yi = np.divide(gap, total, out=np.zeros_like(gap), where=total != 0)

@@ -1,4 +1,4 @@
-"""Measures of one group: proportions, rates, means and spreads."""
+"""Measures of one group: proportions, means and spreads."""
 
 from __future__ import annotations
 
@@ -8,32 +8,31 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from metaback.stats.measures.family import Choice, Computed, Convention, Floats, Measure, finish, measure
+from metaback.stats.measures.family import USUAL, Choice, Computed, Convention, Floats, Measure, amount, finish, measure
 from metaback.stats.measures.small_samples import small_sample_factor
+from metaback.stats.measures.zero_cells import ADD, corrected_rows
 
 PROPORTION_CORRECTION = "0.5 added to events and non-events"
-RATE_CORRECTION = "0.5 added to the events"
 PROPORTION_UNDEFINED = "no events, or only events"
 SPREAD = "a standard deviation above 0"
 _ADDED_2 = "0.5 was added to its events and its non-events"
-_ADDED_1 = "0.5 was added to its events"
-_NOT_ADDED = "were not corrected; studies whose effect or variance they left undefined were not pooled"
+NOT_ADDED = "were not corrected; studies whose effect or variance they left undefined were not pooled"
 PROPORTION_ZEROS = Convention(
     "zero counts",
     {
         "metafor": Choice(
             sentence=f"Where a study had no events, or only events, {_ADDED_2}", cite="viechtbauer2010 sweeting2004"
         ),
+        "only0": Choice(
+            sentence=f"Where a study had no events, or only events, {_ADDED_2}", cite="viechtbauer2010 sweeting2004"
+        ),
         "all": Choice(sentence="0.5 was added to the events and the non-events of every study", cite="viechtbauer2010"),
-        "none": Choice(sentence=f"Zero counts {_NOT_ADDED}"),
-    },
-)
-RATE_ZEROS = Convention(
-    "zero counts",
-    {
-        "metafor": Choice(sentence=f"Where a study had no events, {_ADDED_1}", cite="viechtbauer2010 sweeting2004"),
-        "all": Choice(sentence="0.5 was added to the events of every study", cite="viechtbauer2010"),
-        "none": Choice(sentence=f"Zero counts {_NOT_ADDED}"),
+        "if0all": Choice(
+            sentence="If any study had no events, or only events, 0.5 was added to the events and the non-events of "
+            "every study",
+            cite="viechtbauer2010",
+        ),
+        "none": Choice(sentence=f"Zero counts {NOT_ADDED}"),
     },
 )
 _POOLED = ", with the proportion of all studies together in the variance"
@@ -79,13 +78,14 @@ class _Split:
         return np.full(self.x.shape, x / n), np.full(self.x.shape, m / n)
 
 
-def _split(events: Floats, n: Floats, zeros: str) -> _Split:
-    """Split people into events and non-events and add 0.5 to both where the policy says so."""
+def _split(events: Floats, n: Floats, zeros: str, add: str) -> _Split:
+    """Split people into events and non-events and add a number to both where the policy says so."""
     PROPORTION_ZEROS.check("zeros", zeros)
+    ADD.check("add", add)
     x, m = events, n - events
     possible = (x >= 0) & (m >= 0) & (n > 0) & np.isfinite(n)
-    corrected = possible & (((x == 0) | (m == 0)) & (zeros == "metafor") | (zeros == "all"))
-    x, m = (np.where(possible, part, np.nan) + 0.5 * corrected for part in (x, m))
+    corrected = possible & corrected_rows(zeros, possible & ((x == 0) | (m == 0)), needed=True) & (amount(add) > 0)
+    x, m = (np.where(possible, part, np.nan) + amount(add) * corrected for part in (x, m))
     return _Split(x, m, x + m, corrected, possible)
 
 
@@ -102,28 +102,28 @@ def _split(events: Floats, n: Floats, zeros: str) -> _Split:
         PROPORTION_CORRECTION,
         PROPORTION_UNDEFINED,
         formula="the proportion p",
-        conventions={"vtype": PR_VTYPE, "zeros": PROPORTION_ZEROS},
+        conventions={"vtype": PR_VTYPE, "zeros": PROPORTION_ZEROS, "add": ADD},
     ),
     cite="fleiss2003",
 )
 @np.errstate(all="ignore")
-def proportion(events: Floats, n: Floats, *, vtype: str = "LS", zeros: str = "metafor") -> Computed:
+def proportion(events: Floats, n: Floats, *, vtype: str = "LS", zeros: str = "metafor", add: str = "0.5") -> Computed:
     """Compute the raw proportion.
 
     y = p = x/n, v = p (1 - p) / n, with x the events. vtype "UB": v = p (1 - p) / (n - 1); "AV": v = q (1 - q) / n with
     q the sum of all x over the sum of all n, so that the rows know each other.
 
-    events, n: (k,) counts. zeros "metafor": 0.5 is added to events and non-events of rows that lack either; "all": of
-    every row; "none": rows without either have a variance of 0 and are undefined. Also undefined for events above n.
-    Raises `OptionError` for an unknown vtype or policy. Source: Fleiss, Levin & Paik 2003. Same as
-    `metafor::escalc(measure="PR")`, to="only0", "all" and "none".
+    events, n: (k,) counts. zeros "metafor", "only0": the number `add` is added to events and non-events of rows that
+    lack either; "all": of every row; "if0all": of every row if any lacks either; "none": rows without either have a
+    variance of 0 and are undefined. Also undefined for events above n. Raises `OptionError` for an unknown vtype or
+    policy. Source: Fleiss, Levin & Paik 2003. Same as `metafor::escalc(measure="PR")`.
 
     >>> out = proportion(np.array([12.0]), np.array([48.0]))
     >>> float(out.yi[0]), round(float(out.vi[0]), 8)
     (0.25, 0.00390625)
     """
     PR_VTYPE.check("vtype", vtype)
-    t = _split(events, n, zeros)
+    t = _split(events, n, zeros, add)
     p, q = t.averaged() if vtype == "AV" else (t.x / t.n, t.m / t.n)
     people = np.where(t.n > 1, t.n - 1, np.nan) if vtype == "UB" else t.n
     return finish(t.x / t.n, p * q / people, t.possible, t.corrected)
@@ -139,13 +139,15 @@ def proportion(events: Floats, n: Floats, *, vtype: str = "LS", zeros: str = "me
         PROPORTION_CORRECTION,
         PROPORTION_UNDEFINED,
         formula="the logarithm of the proportion of x events among n people",
-        conventions={"vtype": PLN_VTYPE, "zeros": PROPORTION_ZEROS},
+        conventions={"vtype": PLN_VTYPE, "zeros": PROPORTION_ZEROS, "add": ADD},
         back="exp",
     ),
     cite="fleiss2003",
 )
 @np.errstate(all="ignore")
-def log_proportion(events: Floats, n: Floats, *, vtype: str = "LS", zeros: str = "metafor") -> Computed:
+def log_proportion(
+    events: Floats, n: Floats, *, vtype: str = "LS", zeros: str = "metafor", add: str = "0.5"
+) -> Computed:
     """Compute the logarithm of the proportion.
 
     y = log(x/n), v = 1/x - 1/n, with x the events. vtype "AV": v = 1/(n q) - 1/n with q the sum of all x over the sum
@@ -159,7 +161,7 @@ def log_proportion(events: Floats, n: Floats, *, vtype: str = "LS", zeros: str =
     (-1.386294, 0.0625)
     """
     PLN_VTYPE.check("vtype", vtype)
-    t = _split(events, n, zeros)
+    t = _split(events, n, zeros, add)
     p, q = t.averaged() if vtype == "AV" else (t.x / t.n, t.m / t.n)
     yi = np.where(t.m < t.x, np.log1p(-t.m / t.n), np.log(t.x / t.n))
     return finish(yi, q / (p * t.n), t.possible, t.corrected)
@@ -175,13 +177,15 @@ def log_proportion(events: Floats, n: Floats, *, vtype: str = "LS", zeros: str =
         PROPORTION_CORRECTION,
         PROPORTION_UNDEFINED,
         formula="the logit of the proportion of x events among n people",
-        conventions={"vtype": PLO_VTYPE, "zeros": PROPORTION_ZEROS},
+        conventions={"vtype": PLO_VTYPE, "zeros": PROPORTION_ZEROS, "add": ADD},
         back="expit",
     ),
     cite="fleiss2003",
 )
 @np.errstate(all="ignore")
-def logit_proportion(events: Floats, n: Floats, *, vtype: str = "LS", zeros: str = "metafor") -> Computed:
+def logit_proportion(
+    events: Floats, n: Floats, *, vtype: str = "LS", zeros: str = "metafor", add: str = "0.5"
+) -> Computed:
     """Compute the logit (log odds) of the proportion.
 
     y = log(x / (n - x)), v = 1/x + 1/(n - x), with x the events. vtype "AV": v = 1/(n q) + 1/(n (1 - q)) with q the
@@ -195,7 +199,7 @@ def logit_proportion(events: Floats, n: Floats, *, vtype: str = "LS", zeros: str
     (-1.098612, 0.111111)
     """
     PLO_VTYPE.check("vtype", vtype)
-    t = _split(events, n, zeros)
+    t = _split(events, n, zeros, add)
     p, q = t.averaged() if vtype == "AV" else (t.x / t.n, t.m / t.n)
     near = np.log1p((t.x - t.m) / t.m)
     yi = np.where(2 * np.abs(t.x - t.m) < t.m, near, np.log(t.x) - np.log(t.m))
@@ -212,13 +216,13 @@ def logit_proportion(events: Floats, n: Floats, *, vtype: str = "LS", zeros: str
         PROPORTION_CORRECTION,
         PROPORTION_UNDEFINED,
         formula="the probit z of the proportion p, with variance 2π exp(z²) p(1 − p)/n",
-        conventions={"zeros": PROPORTION_ZEROS},
+        conventions={"zeros": PROPORTION_ZEROS, "add": ADD},
         back="ndtr",
     ),
     cite="fleiss2003",
 )
 @np.errstate(all="ignore")
-def probit_proportion(events: Floats, n: Floats, *, zeros: str = "metafor") -> Computed:
+def probit_proportion(events: Floats, n: Floats, *, zeros: str = "metafor", add: str = "0.5") -> Computed:
     """Compute the probit of the proportion.
 
     y = the standard normal quantile of p = x/n, v = 2 pi exp(y^2) p (1 - p) / n, with x the events.
@@ -230,7 +234,7 @@ def probit_proportion(events: Floats, n: Floats, *, zeros: str = "metafor") -> C
     >>> round(float(out.yi[0]), 6), round(float(out.vi[0]), 6)
     (-0.67449, 0.038683)
     """
-    t = _split(events, n, zeros)
+    t = _split(events, n, zeros, add)
     p, q = t.x / t.n, t.m / t.n
     z: Floats = ndtri(np.minimum(p, q))
     yi = np.where(p <= q, z, -z)
@@ -264,7 +268,7 @@ def arcsine_proportion(events: Floats, n: Floats) -> Computed:
     >>> round(float(out.yi[0]), 6), round(float(out.vi[0]), 6)
     (0.523599, 0.005208)
     """
-    t = _split(events, n, "none")
+    t = _split(events, n, "none", USUAL)
     return finish(np.arctan2(np.sqrt(t.x), np.sqrt(t.m)), 1 / (4 * t.n), t.possible)
 
 
@@ -295,148 +299,10 @@ def double_arcsine_proportion(events: Floats, n: Floats) -> Computed:
     >>> round(float(out.yi[0]), 6), round(float(out.vi[0]), 6)
     (0.153139, 0.02381)
     """
-    t = _split(events, n, "none")
+    t = _split(events, n, "none", USUAL)
     lower = np.arctan2(np.sqrt(t.x), np.sqrt(t.m + 1))
     upper = np.arctan2(np.sqrt(t.x + 1), np.sqrt(t.m))
     return finish((lower + upper) / 2, 1 / (4 * t.n + 2), t.possible)
-
-
-# ---------------------------------------------------------------- rates
-
-
-def _counted(events: Floats, time: Floats, zeros: str) -> tuple[Floats, Floats, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return events and time after correction, which rows were corrected, and which can be."""
-    RATE_ZEROS.check("zeros", zeros)
-    possible = (events >= 0) & (time > 0) & np.isfinite(events) & np.isfinite(time)
-    corrected = possible & ((events == 0) & (zeros == "metafor") | (zeros == "all"))
-    x: Floats = np.where(possible, events + 0.5 * corrected, np.nan)
-    return x, np.where(possible, time, np.nan), corrected, possible
-
-
-@measure(
-    Measure(
-        "IR",
-        "Incidence rate",
-        "Rate",
-        "linear",
-        "counts",
-        RATE_CORRECTION,
-        "it has no events, or no time at risk",
-        formula="the number of events x divided by the time at risk t, with variance x/t²",
-        conventions={"zeros": RATE_ZEROS},
-    ),
-    cite="rothman2008",
-)
-@np.errstate(all="ignore")
-def rate(events: Floats, time: Floats, *, zeros: str = "metafor") -> Computed:
-    """Compute the raw incidence rate.
-
-    y = x/t, v = x/t^2, with x the events and t the time at risk of all people together.
-
-    events, time: (k,). zeros "metafor": 0.5 is added to the events of rows that have none; "all": to those of every
-    row; "none": rows without events are undefined. Undefined for a time of 0. Source: Rothman, Greenland & Lash 2008.
-    Same as `metafor::escalc(measure="IR")`, to="only0", "all" and "none".
-
-    >>> out = rate(np.array([5.0]), np.array([20.0]))
-    >>> float(out.yi[0]), float(out.vi[0])
-    (0.25, 0.0125)
-    """
-    x, t, corrected, possible = _counted(events, time, zeros)
-    return finish(x / t, x / t**2, possible, corrected)
-
-
-@measure(
-    Measure(
-        "IRLN",
-        "Incidence rate",
-        "Rate",
-        "log",
-        "counts",
-        RATE_CORRECTION,
-        "it has no events, or no time at risk",
-        formula="the logarithm of the number of events x divided by the time at risk, with variance 1/x",
-        conventions={"zeros": RATE_ZEROS},
-        back="exp",
-    ),
-    cite="rothman2008",
-)
-@np.errstate(all="ignore")
-def log_rate(events: Floats, time: Floats, *, zeros: str = "metafor") -> Computed:
-    """Compute the logarithm of the incidence rate.
-
-    y = log(x/t), v = 1/x, with x the events and t the time at risk of all people together.
-
-    events, time: (k,); zeros and edges as for `rate`. With expected events as time: log standardised incidence ratio.
-    Source: Rothman, Greenland & Lash 2008. Same as `metafor::escalc(measure="IRLN")`.
-
-    >>> out = log_rate(np.array([5.0]), np.array([20.0]))
-    >>> round(float(out.yi[0]), 6), float(out.vi[0])
-    (-1.386294, 0.2)
-    """
-    x, t, corrected, possible = _counted(events, time, zeros)
-    return finish(np.log(x / t), 1 / x, possible, corrected)
-
-
-@measure(
-    Measure(
-        "IRS",
-        "Incidence rate",
-        "Rate",
-        "linear",
-        "counts",
-        RATE_CORRECTION,
-        "it has no time at risk",
-        formula="the square root of the incidence rate, with variance 1/(4t) for a time at risk of t",
-        back="square",
-    ),
-    cite="rothman2008",
-)
-@np.errstate(all="ignore")
-def root_rate(events: Floats, time: Floats) -> Computed:
-    """Compute the square root of the incidence rate.
-
-    y = sqrt(x/t), v = 1/(4t), with x the events and t the time at risk of all people together.
-
-    events, time: (k,). Nothing is corrected: rows without events are defined. Undefined for a time of 0. Source:
-    Rothman, Greenland & Lash 2008, delta method. Same as `metafor::escalc(measure="IRS")`.
-
-    >>> out = root_rate(np.array([5.0]), np.array([20.0]))
-    >>> float(out.yi[0]), float(out.vi[0])
-    (0.5, 0.0125)
-    """
-    x, t, _, possible = _counted(events, time, "none")
-    return finish(np.sqrt(x / t), 1 / (4 * t), possible)
-
-
-@measure(
-    Measure(
-        "IRFT",
-        "Incidence rate",
-        "Rate",
-        "linear",
-        "counts",
-        RATE_CORRECTION,
-        "it has no time at risk",
-        formula="the Freeman-Tukey transformation of the incidence rate, with variance 1/(4t) for a time at risk of t",
-        back="freeman_tukey_rate",
-    ),
-    cite="freeman1950",
-)
-@np.errstate(all="ignore")
-def double_root_rate(events: Floats, time: Floats) -> Computed:
-    """Compute the Freeman-Tukey transformation of the incidence rate.
-
-    y = (sqrt(x/t) + sqrt((x + 1)/t)) / 2, v = 1/(4t), with x the events and t the time at risk of all people together.
-
-    events, time: (k,). Nothing is corrected: rows without events are defined. Undefined for a time of 0. The way back
-    needs a time (see the transforms). Source: Freeman & Tukey 1950. Same as `metafor::escalc(measure="IRFT")`.
-
-    >>> out = double_root_rate(np.array([0.0]), np.array([25.0]))
-    >>> float(out.yi[0]), float(out.vi[0])
-    (0.1, 0.01)
-    """
-    x, t, _, possible = _counted(events, time, "none")
-    return finish((np.sqrt(x / t) + np.sqrt((x + 1) / t)) / 2, 1 / (4 * t), possible)
 
 
 # ---------------------------------------------------------------- means and spreads

@@ -6,6 +6,7 @@ import numpy as np
 
 from metaback.stats.measures.family import Choice, Computed, Convention, Floats, Measure, measure
 from metaback.stats.measures.zero_cells import (
+    ADD,
     CELLS,
     CORRECTION,
     PLAIN_ZEROS,
@@ -76,14 +77,21 @@ TO_NORMAL = 1 / 1.65  # Cox & Snell's constant, which brings a logit close to a 
         CORRECTION,
         UNDEFINED,
         formula="the ratio of risks",
-        conventions={"zeros": RATIO_ZEROS, "vtype": RR_VTYPE},
+        conventions={"zeros": RATIO_ZEROS, "add": ADD, "vtype": RR_VTYPE},
         back="exp",
         turn="counts",
     ),
     cite="deeks2010",
 )
 def risk_ratio(
-    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor", vtype: str = "LS"
+    events_1: Floats,
+    n_1: Floats,
+    events_2: Floats,
+    n_2: Floats,
+    *,
+    zeros: str = "metafor",
+    add: str = "0.5",
+    vtype: str = "LS",
 ) -> Computed:
     """Compute the log risk ratio.
 
@@ -93,15 +101,17 @@ def risk_ratio(
     All arguments (k,) counts. zeros "metafor" and "only0": 0.5 is added to all four cells of rows with a zero cell;
     "RevMan", "drop00": likewise, but rows without events in both arms, or with only events, are undefined; "none":
     rows that need a correction are undefined; "all": every row is corrected; "if0all": every row if any has a zero
-    cell; "treatment-arm": n_1/N and n_2/N are added to the cells of the two arms of rows with a zero cell. An arm of
-    nobody is undefined. Source: Deeks & Higgins 2010; Sweeting et al. 2004. Same as `metafor::escalc(measure="RR")`.
+    cell; "only0-drop00", "all-drop00", "if0all-drop00": likewise, but such rows are undefined and do not count;
+    "treatment-arm": n_1/N and n_2/N are added to the cells of the two arms of rows with a zero cell. add: the number
+    that is added, as text, of at least 0 (with "treatment-arm" half of the sum of both); "0" corrects nothing. An arm
+    of nobody is undefined. Source: Deeks & Higgins 2010; Sweeting et al. 2004. Same as `metafor::escalc(measure="RR")`.
 
     >>> out = risk_ratio(*(np.array([x]) for x in (4.0, 123.0, 11.0, 139.0)))
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 4)
     (-0.8893, 0.3256)
     """
     RR_VTYPE.check("vtype", vtype)
-    t = relative_cells(events_1, n_1, events_2, n_2, zeros)
+    t = relative_cells(events_1, n_1, events_2, n_2, zeros, add=add)
     m_1, m_2 = t.a + t.b, t.c + t.d
     with np.errstate(divide="ignore", invalid="ignore"):
         yi = log_ratio(t.a * m_2, t.c * m_1)
@@ -130,14 +140,21 @@ def _log_odds_ratio(t: Cells, vtype: str) -> tuple[Floats, Floats]:
         CORRECTION,
         UNDEFINED,
         formula="the ratio of odds",
-        conventions={"zeros": RATIO_ZEROS, "vtype": OR_VTYPE},
+        conventions={"zeros": RATIO_ZEROS, "add": ADD, "vtype": OR_VTYPE},
         back="exp",
         turn="sign",
     ),
     cite="deeks2010",
 )
 def odds_ratio(
-    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor", vtype: str = "LS"
+    events_1: Floats,
+    n_1: Floats,
+    events_2: Floats,
+    n_2: Floats,
+    *,
+    zeros: str = "metafor",
+    add: str = "0.5",
+    vtype: str = "LS",
 ) -> Computed:
     """Compute the log odds ratio.
 
@@ -152,7 +169,7 @@ def odds_ratio(
     (-0.9387, 0.3571)
     """
     OR_VTYPE.check("vtype", vtype)
-    t = relative_cells(events_1, n_1, events_2, n_2, zeros)
+    t = relative_cells(events_1, n_1, events_2, n_2, zeros, add=add)
     with np.errstate(divide="ignore", invalid="ignore"):
         return close(t, *_log_odds_ratio(t, vtype))
 
@@ -167,13 +184,20 @@ def odds_ratio(
         CORRECTION,
         "its variance is 0 without a correction",
         formula="the difference in risks",
-        conventions={"zeros": ZEROS, "vtype": RD_VTYPE},
+        conventions={"zeros": ZEROS, "add": ADD, "vtype": RD_VTYPE},
         turn="sign",
     ),
     cite="deeks2010",
 )
 def risk_difference(
-    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor", vtype: str = "LS"
+    events_1: Floats,
+    n_1: Floats,
+    events_2: Floats,
+    n_2: Floats,
+    *,
+    zeros: str = "metafor",
+    add: str = "0.5",
+    vtype: str = "LS",
 ) -> Computed:
     """Compute the risk difference.
 
@@ -191,7 +215,7 @@ def risk_difference(
     """
     RD_VTYPE.check("vtype", vtype)
     flat_1, flat_2 = (events_1 == 0) | (events_1 == n_1), (events_2 == 0) | (events_2 == n_2)
-    t = cells(events_1, n_1, events_2, n_2, zeros, flat_1 & flat_2)
+    t = cells(events_1, n_1, events_2, n_2, zeros, flat_1 & flat_2, add=add)
     m_1, m_2 = t.a + t.b, t.c + t.d
     with np.errstate(divide="ignore", invalid="ignore"):
         return close(t, t.delta / m_1 / m_2, _variance_of_difference(t, m_1, m_2, vtype))
@@ -221,14 +245,14 @@ def _variance_of_difference(t: Cells, m_1: Floats, m_2: Floats, vtype: str) -> F
         UNDEFINED,
         formula="the odds ratio of Peto's method, exp((O − E)/V), with variance 1/V of its logarithm; O − E are the "
         "observed less the expected events of the first arm and V is their hypergeometric variance",
-        conventions={"zeros": RATIO_ZEROS},
+        conventions={"zeros": RATIO_ZEROS, "add": ADD},
         back="exp",
         turn="sign",
     ),
     cite="yusuf1985",
 )
 def peto_odds_ratio(
-    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor"
+    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor", add: str = "0.5"
 ) -> Computed:
     """Compute the log odds ratio by Peto's one-step method.
 
@@ -243,7 +267,7 @@ def peto_odds_ratio(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 4)
     (-0.8604, 0.2828)
     """
-    t = relative_cells(events_1, n_1, events_2, n_2, zeros, needed=False)
+    t = relative_cells(events_1, n_1, events_2, n_2, zeros, needed=False, add=add)
     m_1, m_2, events, others = t.a + t.b, t.c + t.d, t.a + t.c, t.b + t.d
     total = m_1 + m_2
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -261,13 +285,13 @@ def peto_odds_ratio(
         CORRECTION,
         "an arm has nobody",
         formula="the difference of the arcsines of the square roots of the risks, with variance 1/(4n₁) + 1/(4n₂)",
-        conventions={"zeros": PLAIN_ZEROS},
+        conventions={"zeros": PLAIN_ZEROS, "add": ADD},
         turn="sign",
     ),
     cite="rucker2009",
 )
 def arcsine_difference(
-    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor"
+    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor", add: str = "0.5"
 ) -> Computed:
     """Compute the difference of arcsine-transformed risks; twice of it is Cohen's h.
 
@@ -282,7 +306,7 @@ def arcsine_difference(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 6)
     (-0.1038, 0.003831)
     """
-    t = cells(events_1, n_1, events_2, n_2, zeros, needed=False, plain=True)
+    t = cells(events_1, n_1, events_2, n_2, zeros, needed=False, plain=True, add=add)
     root = np.sqrt(t.a * t.d) + np.sqrt(t.b * t.c)
     sine = np.divide(t.delta, root, out=np.zeros_like(root), where=root != 0)
     yi = np.arctan2(sine, np.sqrt(t.a * t.c) + np.sqrt(t.b * t.d))
@@ -310,13 +334,20 @@ _LOGISTIC = "the log odds ratio times √3/π, an estimate of the standardised m
         CORRECTION,
         UNDEFINED,
         formula=_LOGISTIC,
-        conventions={"zeros": RATIO_ZEROS, "vtype": ORL_VTYPE},
+        conventions={"zeros": RATIO_ZEROS, "add": ADD, "vtype": ORL_VTYPE},
         turn="sign",
     ),
     cite="hasselblad1995 chinn2000",
 )
 def d_from_odds_ratio(
-    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor", vtype: str = "LS"
+    events_1: Floats,
+    n_1: Floats,
+    events_2: Floats,
+    n_2: Floats,
+    *,
+    zeros: str = "metafor",
+    add: str = "0.5",
+    vtype: str = "LS",
 ) -> Computed:
     """Compute the standardised mean difference behind an odds ratio; another name of "OR2DL".
 
@@ -330,7 +361,7 @@ def d_from_odds_ratio(
     (-0.5175, 0.1086)
     """
     ORL_VTYPE.check("vtype", vtype)
-    return _d_from_odds(relative_cells(events_1, n_1, events_2, n_2, zeros), TO_LOGISTIC, vtype)
+    return _d_from_odds(relative_cells(events_1, n_1, events_2, n_2, zeros, add=add), TO_LOGISTIC, vtype)
 
 
 @measure(
@@ -343,13 +374,20 @@ def d_from_odds_ratio(
         CORRECTION,
         UNDEFINED,
         formula=_LOGISTIC,
-        conventions={"zeros": RATIO_ZEROS, "vtype": ORL_VTYPE},
+        conventions={"zeros": RATIO_ZEROS, "add": ADD, "vtype": ORL_VTYPE},
         turn="sign",
     ),
     cite="hasselblad1995 chinn2000",
 )
 def d_from_odds_ratio_logistic(
-    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor", vtype: str = "LS"
+    events_1: Floats,
+    n_1: Floats,
+    events_2: Floats,
+    n_2: Floats,
+    *,
+    zeros: str = "metafor",
+    add: str = "0.5",
+    vtype: str = "LS",
 ) -> Computed:
     """Compute the standardised mean difference behind an odds ratio if the outcome is a cut logistic variable.
 
@@ -362,7 +400,7 @@ def d_from_odds_ratio_logistic(
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 4)
     (-0.5175, 0.1086)
     """
-    return d_from_odds_ratio(events_1, n_1, events_2, n_2, zeros=zeros, vtype=vtype)
+    return d_from_odds_ratio(events_1, n_1, events_2, n_2, zeros=zeros, vtype=vtype, add=add)
 
 
 @measure(
@@ -376,13 +414,20 @@ def d_from_odds_ratio_logistic(
         UNDEFINED,
         formula="the log odds ratio divided by 1.65, an estimate of the standardised mean difference of normal "
         "variables",
-        conventions={"zeros": RATIO_ZEROS, "vtype": ORN_VTYPE},
+        conventions={"zeros": RATIO_ZEROS, "add": ADD, "vtype": ORN_VTYPE},
         turn="sign",
     ),
     cite="cox1989 sanchezmeca2003",
 )
 def d_from_odds_ratio_normal(
-    events_1: Floats, n_1: Floats, events_2: Floats, n_2: Floats, *, zeros: str = "metafor", vtype: str = "LS"
+    events_1: Floats,
+    n_1: Floats,
+    events_2: Floats,
+    n_2: Floats,
+    *,
+    zeros: str = "metafor",
+    add: str = "0.5",
+    vtype: str = "LS",
 ) -> Computed:
     """Compute the standardised mean difference behind an odds ratio if the outcome is a cut normal variable.
 
@@ -396,4 +441,4 @@ def d_from_odds_ratio_normal(
     (-0.5689, 0.1312)
     """
     ORN_VTYPE.check("vtype", vtype)
-    return _d_from_odds(relative_cells(events_1, n_1, events_2, n_2, zeros), TO_NORMAL, vtype)
+    return _d_from_odds(relative_cells(events_1, n_1, events_2, n_2, zeros, add=add), TO_NORMAL, vtype)

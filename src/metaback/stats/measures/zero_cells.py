@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from metaback.stats.measures.family import Choice, Computed, Convention, Floats, finish
+from metaback.stats.measures.family import USUAL, Choice, Computed, Convention, Floats, amount, finish
 
 Bools = NDArray[np.bool_]
-HALF = 0.5
+ADD = Convention("what is added to zero counts", {USUAL: Choice()}, number=True)
 CORRECTION = "0.5 added to all four cells"
 UNDEFINED = "no events, or only events, in both arms"
 CELLS = "; a and c are events, b and d non-events"
@@ -43,6 +43,17 @@ ZEROS = Convention(
         ),
         "drop00": Choice(
             sentence=f"Where a study had a zero count, {_ADDED}{_DROPPED}", cite="viechtbauer2010 sweeting2004"
+        ),
+        "only0-drop00": Choice(
+            sentence=f"Where a study had a zero count, {_ADDED}{_DROPPED}", cite="viechtbauer2010 sweeting2004"
+        ),
+        "all-drop00": Choice(
+            sentence=f"0.5 was added to all four cells of every study{_DROPPED}", cite="viechtbauer2010 sweeting2004"
+        ),
+        "if0all-drop00": Choice(
+            sentence=f"If any study that was pooled had a zero count, 0.5 was added to all four cells of every "
+            f"study{_DROPPED}",
+            cite="viechtbauer2010 sweeting2004",
         ),
         "treatment-arm": Choice(
             sentence="Where a study had a zero count, n₁/(n₁ + n₂) was added to both cells of the first arm and "
@@ -115,18 +126,20 @@ def corrected_rows(zeros: str, zero: Bools, needed: Bools | bool, *, plain: bool
         "if0all": everywhere if zero.any() else nowhere,
         "drop00": by_default,
         "treatment-arm": zero,
-    }[zeros]
+    }[zeros.removesuffix("-drop00")]
 
 
-def shares(zeros: str, size_1: Floats, size_2: Floats) -> tuple[Floats | float, Floats | float]:
-    """Return what is added to a cell of each arm: one half, or under "treatment-arm" the arm's share of the total.
+def shares(zeros: str, add: str, size_1: Floats, size_2: Floats) -> tuple[Floats | float, Floats | float]:
+    """Return what is added to a cell of each arm: `add`, or under "treatment-arm" the arm's share of twice that.
 
-    Two corrections that sum to 1, each proportional to the reciprocal of the size of the opposite arm, are
-    n_1/(n_1 + n_2) and n_2/(n_1 + n_2): a study without events then has a ratio of 1. Source: Sweeting et al. 2004.
+    With the usual half, two corrections that sum to 1, each proportional to the reciprocal of the size of the opposite
+    arm, are n_1/(n_1 + n_2) and n_2/(n_1 + n_2): a study without events then has a ratio of 1. Source: Sweeting et al.
+    2004.
     """
+    number = amount(add)
     if zeros != "treatment-arm":
-        return HALF, HALF
-    total = size_1 + size_2
+        return number, number
+    total = (size_1 + size_2) / (2 * number)
     return size_1 / total, size_2 / total
 
 
@@ -138,23 +151,27 @@ def cells(
     zeros: str,
     needed: Bools | bool = True,
     *,
+    add: str,
     plain: bool = False,
 ) -> Cells:
     """Return the four cells of each row under a policy for zero counts.
 
-    needed, plain: as for `corrected_rows`. Rows that are no table (an arm of nobody, more events than people) are
-    nan. Raises `OptionError` for an unknown policy.
+    needed, plain: as for `corrected_rows`; add: the number that is added, as text. Rows that are no table (an
+    arm of nobody, more events than people) are nan. Raises `OptionError` for an unknown policy, or an add below 0.
     """
     ZEROS.check("zeros", zeros)
+    ADD.check("add", add)
     with np.errstate(invalid="ignore"):  # an infinite arm is no table either
         raw = np.stack([events_1, n_1 - events_1, events_2, n_2 - events_2]).astype(np.float64)
     table = np.isfinite(raw).all(axis=0) & (raw >= 0).all(axis=0) & (n_1 > 0) & (n_2 > 0)
     raw = np.where(table, raw, np.nan)
-    corrected = corrected_rows(zeros, (raw == 0).any(axis=0), needed, plain=plain) & table
-    one, two = shares(zeros, np.where(table, n_1, np.nan), np.where(table, n_2, np.nan))
-    shift_1, shift_2 = np.where(corrected, one, 0.0), np.where(corrected, two, 0.0)
     one_sided = ((raw[0] == 0) & (raw[2] == 0)) | ((raw[1] == 0) & (raw[3] == 0))
-    lost = one_sided if zeros == "drop00" else np.zeros(one_sided.shape, dtype=bool)
+    lost = one_sided if zeros.endswith("drop00") else np.zeros(one_sided.shape, dtype=bool)
+    zero = (raw == 0).any(axis=0) & ~lost
+    corrected = corrected_rows(zeros, zero, needed, plain=plain) & table & (amount(add) > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        one, two = shares(zeros, add, np.where(table, n_1, np.nan), np.where(table, n_2, np.nan))
+    shift_1, shift_2 = np.where(corrected, one, 0.0), np.where(corrected, two, 0.0)
     return Cells(raw[0] + shift_1, raw[1] + shift_1, raw[2] + shift_2, raw[3] + shift_2, corrected, lost)
 
 
@@ -166,13 +183,14 @@ def relative_cells(
     zeros: str,
     needed: Bools | bool = True,
     *,
+    add: str,
     plain: bool = False,
 ) -> Cells:
     """Return the cells for a ratio or an association: RevMan's policy leaves out what has no events in both arms.
 
     Likewise what has only events in both arms. Arguments as for `cells`.
     """
-    found = cells(events_1, n_1, events_2, n_2, zeros, needed, plain=plain)
+    found = cells(events_1, n_1, events_2, n_2, zeros, needed, add=add, plain=plain)
     if zeros != "RevMan":
         return found
     one_sided = ((events_1 == 0) & (events_2 == 0)) | ((events_1 == n_1) & (events_2 == n_2))
