@@ -242,7 +242,8 @@ VALUES = {
     "homozygotes_2": [8.0, 7.0, 101.0],
 }
 COMPUTED = [key for key in MEASURES if raw_roles(key)]
-TIED = {"AV", "AVHO", "AV2", "if0all", "if0all-drop00", "UB", "H0a", "H0b"}  # words by which rows share a mean or a correction
+# words by which rows share a mean or a correction
+TIED = {"AV", "AVHO", "AV2", "if0all", "if0all-drop00", "UB", "H0a", "H0b"}
 CHOICES = [
     (key, {name: word})
     for key in COMPUTED
