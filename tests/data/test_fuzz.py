@@ -212,17 +212,19 @@ def test_the_fuzzer_finds_nothing_in_more_inputs() -> None:
 @LINUX
 def test_the_fuzzer_finds_what_is_there(tmp_path: Path) -> None:
     for script in (Path(__file__).parents[1] / "fuzz").glob("*.py"):
-        (tmp_path / script.name).write_text(script.read_text())
+        (tmp_path / script.name).write_text(script.read_text().replace("PATIENCE = 10.0", "PATIENCE = 0.3"))
     (tmp_path / "corpus.py").write_text(
         "import os, time\n"
         "def crash(source): raise KeyError(source)\n"
         "def die(source): os._exit(3) if source == 2 else None\n"
         "def grow(source): bytearray(2 << 30) if source == 3 else None\n"
-        "STEPS = {'crash': crash, 'die': die, 'grow': grow}\n"
+        "def hang(source):\n"
+        "    while source == 4: pass\n"
+        "STEPS = {'crash': crash, 'die': die, 'grow': grow, 'hang': hang}\n"
         "def make(seed, number): return 'kind', number\n"
     )
     done = subprocess.run(
-        [sys.executable, str(tmp_path / "fuzz_reader.py"), "--inputs", "5", "--seed", "1"],
+        [sys.executable, str(tmp_path / "fuzz_reader.py"), "--inputs", "6", "--seed", "1"],
         capture_output=True,
         text=True,
         check=False,
@@ -231,6 +233,7 @@ def test_the_fuzzer_finds_what_is_there(tmp_path: Path) -> None:
     assert "FINDING crash: KeyError: 0 (inputs: 0)" in done.stdout
     assert "FINDING the process died (status 3) (inputs: 2)" in done.stdout
     assert "FINDING grow: MemoryError:  (inputs: 3)" in done.stdout
+    assert "FINDING hangs for more than 0.3 s (inputs: 4)" in done.stdout
 
 
 @pytest.mark.slow

@@ -5,8 +5,8 @@
     python tests/fuzz/fuzz_reader.py --seed 1 --only 1234       one input again, with its traceback
 
 Every input is made of the seed and its number alone. It goes through `read_trials`, `recognise`, `contrasts`, `arms`
-and `effect_sizes` in a child process that may take 1 GiB beyond its libraries and 10 seconds per input. Exit status 1
-and one line per finding where anything but a `MetabackError` comes out.
+and `effect_sizes` in a child process that may take 1 GiB beyond its libraries and 10 seconds of work per input. Exit
+status 1 and one line per finding where anything but a `MetabackError` comes out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import collections
 import json
+import math
 import os
 import random
 import select
@@ -28,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 LIMIT = 1 << 30  # bytes of memory beyond the libraries
-PATIENCE = 10.0  # seconds that one input may take
-START = 60.0  # seconds that a child may take to load its libraries
+PATIENCE = 10.0  # seconds of work that one input may take
+ASLEEP = 120.0  # seconds without work or word, also at the start, on however busy a machine
 BATCH = 20_000  # inputs of one child
 
 
@@ -110,6 +111,11 @@ class Child:
         self.pipe = self.process.stdout.fileno()
         self.rest = b""
 
+    def worked(self) -> float:
+        """Return the seconds of processor time that the child has had: the clock on the wall also counts others."""
+        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
     def lines(self, patience: float) -> Iterator[dict[str, Any]] | None:
         """Return the messages that arrive in time; none at the end, None where nothing arrives."""
         if not select.select([self.pipe], [], [], patience)[0]:
@@ -162,26 +168,24 @@ class Tally:
 def watch(seed: int, first: int, last: int, end: float, tally: Tally) -> int:
     """Run one child until it is done, hangs, dies or the time is over; return the number to go on with."""
     child = Child(seed, first, last - first)
-    current, begun, done, ready = first, time.monotonic(), first, False
+    current, begun, worked, done = first, time.monotonic(), math.inf, first
     while time.monotonic() < end:
-        messages = child.lines(min(PATIENCE if ready else START, max(0.0, end - time.monotonic())))
+        messages = child.lines(min(1.0, max(0.0, end - time.monotonic())))
         if messages is None:
-            if time.monotonic() < end:
+            if child.worked() - worked > PATIENCE or time.monotonic() - begun > ASLEEP:
                 tally.find(f"hangs for more than {PATIENCE:g} s", current)
                 done = current + 1
                 break
-            break
+            continue
         arrived = list(messages)
         if not arrived and child.process.poll() is not None:
             if done < last:
-                words = child.stop()
-                tally.find(f"the process died ({words})", current)
+                tally.find(f"the process died ({child.stop()})", current)
                 return current + 1
             break
         for message in arrived:
-            ready = True
             if "begins" in message:
-                current, begun = message["begins"], time.monotonic()
+                current, begun, worked = message["begins"], time.monotonic(), child.worked()
             elif "ends" in message:
                 tally.add(message, time.monotonic() - begun)
                 done = message["ends"] + 1
