@@ -15,13 +15,14 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.specs import PoolSpec
 from metaback.postestimation.analysis import analyse
 from metaback.postestimation.summary import Analysis, PoolSummary
+from metaback.stats.tau2 import TAU2_ESTIMATORS
 
 EFFECT = st.floats(-1e3, 1e3).map(lambda x: round(x * 2**16) / 2**16)
 VARIANCE = st.floats(-4, 4).map(lambda x: 10.0**x)
 SPECS = st.builds(
     PoolSpec,
-    model=st.sampled_from(["random", "random", "random", "equal"]),
-    tau2=st.sampled_from(["DL", "PM", "REML"]),
+    model=st.sampled_from(["random", "random", "random", "equal", "fixed", "IVhet"]),
+    tau2=st.sampled_from(list(TAU2_ESTIMATORS)),
     ci=st.sampled_from(["Wald", "Wald-t", "HKSJ", "HKSJ-wider"]),
     pi=st.sampled_from(["none", "z", "t(k-1)", "t(k-2)"]),
     level=st.sampled_from([0.8, 0.95, 0.99]),

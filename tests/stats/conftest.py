@@ -44,9 +44,10 @@ def hard_batch() -> Callable[[int, int], Batch]:
 
 @dataclass(frozen=True)
 class Likelihood:
-    """The restricted likelihood of a batch on a grid of tau2, straight from its definition: no code is shared."""
+    """The (restricted) likelihood of a batch on a grid of tau2, straight from its definition: no code is shared."""
 
     batch: Batch
+    restricted: bool = True
 
     def at(self, tau2: Array) -> tuple[Array, Array, Array]:
         """Return log-likelihood, score and the size of the score's terms at tau2 (n, points)."""
@@ -59,8 +60,11 @@ class Likelihood:
         r = y - mean[..., None]
         k = mask.sum(-1)
         logs = np.where(w > 0, np.log(np.where(w > 0, w, 1.0)), 0.0).sum(-1)
-        height = -0.5 * ((k - 1) * np.log(2 * np.pi) - np.log(k) - logs + np.log(total) + (w * r * r).sum(-1))
-        up, down = (w * w * r * r).sum(-1), total - (w * w).sum(-1) / total
+        height = -0.5 * (k * np.log(2 * np.pi) - logs + (w * r * r).sum(-1))
+        up, down = (w * w * r * r).sum(-1), total
+        if self.restricted:
+            height = height + 0.5 * (np.log(2 * np.pi) + np.log(k) - np.log(total))
+            down = total - (w * w).sum(-1) / total
         return height, (up - down) / 2, up + down
 
 

@@ -24,6 +24,8 @@ SURE = 1e-7  # a score smaller than this share of its terms has no sign to rely 
 EQUIVARIANT = 1e-9  # a promise of RELIABILITY (3)
 BATCH = 1e-12  # other sums in another order, no more
 METHODS = ("DL", "PM", "REML")
+EVERY = tuple(TAU2_ESTIMATORS)
+PEAKED = ("REML", "ML")
 MakeBatch = Callable[[int, int], Any]
 MakeLikelihood = Callable[[Any], Any]
 
@@ -38,11 +40,12 @@ def grid_of(batch: Any) -> np.ndarray:
     return np.concatenate((np.zeros((len(low), 1)), low[:, None] * (top / low)[:, None] ** share), axis=1)
 
 
-def check_global_maximum(batch: Any, likelihood: MakeLikelihood) -> int:
+def check_global_maximum(batch: Any, likelihood: MakeLikelihood, method: str) -> int:
     """Compare a batch with its grid; return how many data sets have several peaks."""
-    own = likelihood(batch)
+    restricted = method == "REML"
+    own = likelihood(batch, restricted)
     problems = prepare(batch.y, batch.v, batch.mask)
-    found = TAU2_ESTIMATORS["REML"].function(problems)
+    found = TAU2_ESTIMATORS[method].function(problems)
     assert found.converged.all()
     assert (found.value >= 0).all()
     grid = grid_of(batch)
@@ -60,7 +63,7 @@ def check_global_maximum(batch: Any, likelihood: MakeLikelihood) -> int:
     assert (best >= own.at(((low + high) / 2)[:, None])[0][:, 0] - BELOW).all()
 
     # every change of sign of the score from + to - is a peak, and every peak is one
-    peaks = find_peaks(problems)
+    peaks = find_peaks(problems, restricted=restricted)
     sure = np.abs(score) > SURE * size
     falls = (score[:, :-1] > 0) & (score[:, 1:] < 0) & sure[:, :-1] & sure[:, 1:]
     row, left = np.nonzero(falls)
@@ -73,7 +76,7 @@ def check_global_maximum(batch: Any, likelihood: MakeLikelihood) -> int:
     part = type(batch)(batch.y[peaks.row], batch.v[peaks.row], batch.mask[peaks.row])
     step = 1e-5 * (peaks.tau2 + np.nanmin(part.v, axis=1))
     near = np.stack((np.maximum(peaks.tau2 - step, 0), peaks.tau2, peaks.tau2 + step), axis=1)
-    around = likelihood(part).at(near)[0]
+    around = likelihood(part, restricted).at(near)[0]
     assert (around[:, 1] >= around[:, 0] - BELOW).all()
     assert (around[:, 1] >= around[:, 2] - BELOW).all()
     counts = np.bincount(peaks.row, minlength=len(grid))
@@ -83,14 +86,20 @@ def check_global_maximum(batch: Any, likelihood: MakeLikelihood) -> int:
     return int((counts > 1).sum())
 
 
-def test_reml_is_the_global_maximum_and_no_peak_is_missed(hard_batch: MakeBatch, likelihood: MakeLikelihood) -> None:
-    several = sum(check_global_maximum(hard_batch(1_000, seed), likelihood) for seed in range(3))
+@pytest.mark.parametrize("method", PEAKED)
+def test_it_is_the_global_maximum_and_no_peak_is_missed(
+    hard_batch: MakeBatch, likelihood: MakeLikelihood, method: str
+) -> None:
+    several = sum(check_global_maximum(hard_batch(1_000, seed), likelihood, method) for seed in range(3))
     assert several >= 20  # else the test would not test much
 
 
 @pytest.mark.slow
-def test_reml_is_the_global_maximum_of_100_000_data_sets(hard_batch: MakeBatch, likelihood: MakeLikelihood) -> None:
-    assert sum(check_global_maximum(hard_batch(1_000, seed), likelihood) for seed in range(100, 200)) >= 700
+@pytest.mark.parametrize("method", PEAKED)
+def test_it_is_the_global_maximum_of_100_000_data_sets(
+    hard_batch: MakeBatch, likelihood: MakeLikelihood, method: str
+) -> None:
+    assert sum(check_global_maximum(hard_batch(1_000, seed), likelihood, method) for seed in range(100, 200)) >= 700
 
 
 def test_the_mesh_does_not_decide_which_peaks_are_found(hard_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,9 +114,11 @@ def test_the_mesh_does_not_decide_which_peaks_are_found(hard_batch: MakeBatch, m
 
 def test_the_likelihood_of_the_fit_is_the_likelihood(hard_batch: MakeBatch, likelihood: MakeLikelihood) -> None:
     batch = hard_batch(300, 8)
-    for method in METHODS:
+    for method in EVERY:
         fit = fit_univariate(batch.y, batch.v, batch.mask, PoolSpec(tau2=method, ci="Wald"))
-        np.testing.assert_allclose(fit.loglik, likelihood(batch).at(fit.theta)[0][:, 0], rtol=BATCH, atol=1e-10)
+        for name, restricted in (("loglik_ml", False), ("loglik_reml", True), ("loglik", method != "ML")):
+            true = likelihood(batch, restricted).at(fit.theta)[0][:, 0]
+            np.testing.assert_allclose(getattr(fit, name), true, rtol=BATCH, atol=1e-10)
 
 
 # ---------------------------------------------------------------- roots
@@ -210,7 +221,7 @@ def parts(batch: Any, method: str) -> tuple[np.ndarray, ...]:
     """Return mean, se, tau2 and log-likelihood of a batch."""
     fit = fit_univariate(batch.y, batch.v, batch.mask, PoolSpec(tau2=method, ci="HKSJ"))
     assert (fit.status == 0).all()
-    return fit.beta[:, 0], np.sqrt(fit.cov[:, 0, 0]), fit.theta[:, 0], fit.loglik
+    return fit.beta[:, 0], np.sqrt(fit.cov[:, 0, 0]), fit.theta[:, 0], fit.loglik_reml
 
 
 def close(found: np.ndarray, true: np.ndarray, scale: np.ndarray | float) -> None:
@@ -223,7 +234,7 @@ def spread(batch: Any) -> np.ndarray:
     return np.sqrt(np.nanmin(batch.v, axis=1))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EVERY)
 @pytest.mark.parametrize("shift", [1.0, -1e4, 1e8])
 def test_a_common_shift_moves_the_mean_and_nothing_else(hard_batch: MakeBatch, method: str, shift: float) -> None:
     batch = hard_batch(400, 21)
@@ -236,7 +247,7 @@ def test_a_common_shift_moves_the_mean_and_nothing_else(hard_batch: MakeBatch, m
     close(other[3], loglik, 1.0)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EVERY)
 @pytest.mark.parametrize("factor", [1e-6, 1e-3, 7.0, 1e3, 1e6])
 def test_a_change_of_unit_changes_the_unit_only(hard_batch: MakeBatch, method: str, factor: float) -> None:
     batch = hard_batch(400, 22)
@@ -248,7 +259,7 @@ def test_a_change_of_unit_changes_the_unit_only(hard_batch: MakeBatch, method: s
     close(other[3] + (batch.mask.sum(axis=1) - 1) * np.log(factor), loglik, 1.0)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EVERY)
 def test_turning_all_effects_turns_the_mean(hard_batch: MakeBatch, method: str) -> None:
     batch = hard_batch(400, 23)
     (mean, *rest), (turned, *same) = parts(batch, method), parts(type(batch)(-batch.y, batch.v, batch.mask), method)
@@ -257,7 +268,7 @@ def test_turning_all_effects_turns_the_mean(hard_batch: MakeBatch, method: str) 
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EVERY)
 def test_the_order_of_studies_does_not_matter(hard_batch: MakeBatch, method: str) -> None:
     batch = hard_batch(400, 24)
     order = np.random.default_rng(0).permuted(np.tile(np.arange(12), (400, 1)), axis=1)
