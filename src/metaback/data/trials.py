@@ -35,11 +35,15 @@ DERIVED_ROUTES = (
     ("yi", "p"),
     ("yi", "t"),
     ("ci_low", "ci_high"),
+    ("effect", "ci_low"),
+    ("effect", "ci_high"),
     *(
         ("mean_1", "mean_2", "n_1", "n_2", role)
         for role in ("se_1", "mean_ci_low_1", "iqr_1", "q1_1", "mad_1", "min_1")
     ),
-    *(("n_1", "n_2", role) for role in ("t", "f_value", "p", "d", "median_1", "percent_1", "mean_change_1")),
+    *(("n_1", "n_2", role) for role in ("t", "f_value", "p", "d")),
+    *(("n_1", "n_2", role) for role in ("median_1", "median_2", "percent_1", "percent_2")),
+    ("n_1", "n_2", "mean_change_1", "mean_change_2"),
     ("n_1", "n_2", "mean_post_1", "mean_post_2"),
     ("n_1", "n_2", "mean_pre_1", "mean_pre_2"),
     ("n_1", "n_2", "events_total"),

@@ -407,15 +407,14 @@ def _notes(trials: Trials, labels: tuple[str, ...], estimable: Bools, *, turned:
         different = sorted(set(trials.texts(role)) - {""})
         if len(different) > 1:
             notes.append(f"{len(different)} {noun} are pooled together: {', '.join(different)}.")
-    pooled = [label for label, ok in zip(labels, estimable, strict=True) if ok]
-    for label in dict.fromkeys(pooled):
-        count = pooled.count(label)
-        if count > 1:
-            where = ", ".join(
-                row for row, name, ok in zip(trials.rows, labels, estimable, strict=True) if ok and name == label
-            )
+    pooled: dict[str, list[str]] = {}
+    for label, row, ok in zip(labels, trials.rows, estimable.tolist(), strict=True):
+        if ok:
+            pooled.setdefault(label, []).append(row)
+    for label, where in pooled.items():
+        if len(where) > 1:
             notes.append(
-                f"{label} enters {count} times ({where}) and its rows are pooled as if they were independent; if they "
-                "share people, for instance one control group, the interval is too narrow."
+                f"{label} enters {len(where)} times ({', '.join(where)}) and its rows are pooled as if they were "
+                "independent; if they share people, for instance one control group, the interval is too narrow."
             )
     return tuple(notes)

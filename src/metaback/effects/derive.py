@@ -105,6 +105,8 @@ def derive(
     for last in GRADES[: GRADES.index(grade) + 1]:
         for role in wanted:
             _solve(work, role, where, last, frozenset())
+    for role in wanted:
+        work.get(role)
     used = _used(work.applied, wanted, size)
     return Derived(work.values, _steps(work.applied, used, size), tuple(work.applied))
 

@@ -16,6 +16,7 @@ from metaback.errors import Problem
 from metaback.stats.conversions import CONVERSIONS, outputs
 from metaback.stats.conversions.family import critical
 from metaback.stats.measures import MEASURES, about, raw_roles
+from metaback.stats.measures.family import correction_of
 from metaback.stats.transforms import Transform, back
 
 Floats = NDArray[np.float64]
@@ -85,10 +86,8 @@ def from_raw(draft: Draft, inputs: Mapping[str, Floats], key: str, options: Mapp
     complete = np.isfinite(np.stack(columns)).all(axis=0) & draft.open()
     done = MEASURES[key].function(*columns, **options)
     draft.fill(complete & done.defined, done.yi, done.vi, ROUTES[facts.kind])
-    chosen = about(key).conventions.get("zeros")
-    said = chosen.choices[options["zeros"]].note if chosen and "zeros" in options else ""
     for i in np.flatnonzero(complete & done.corrected):
-        draft.corrections[i].append(said or facts.correction)
+        draft.corrections[i].append(correction_of(key, options))
     for i in np.flatnonzero(complete & ~done.defined):
         draft.reasons[i] = facts.undefined
 
@@ -120,7 +119,7 @@ def from_derived(
 def _remember(draft: Draft, before: Bools, steps: Sequence[tuple[Step, ...]], values: Mapping[str, Floats]) -> None:
     """Keep steps and numbers of the rows that were just computed, and name the steps in their routes."""
     done = before & ~draft.open()
-    for role, column in values.items():
+    for role, column in values.items() if done.any() else ():
         kept = draft.used.setdefault(role, np.full(done.shape, np.nan))
         kept[done] = column[done]
     words: dict[tuple[str, ...], str] = {}
@@ -215,7 +214,7 @@ def from_tests(draft: Draft, trials: Trials, key: str) -> None:
     """
     named = np.array([text.upper() in ("", key) for text in trials.texts("measure")], dtype=bool)
     log = about(key).scale == "log"
-    columns = {role: trials.numbers(role) for role in ("yi", "effect", "t", "p", "ci_low", "ci_high")}
+    columns = {role: trials.numbers(role) for role in ("yi", "effect", "t", "ci_low", "ci_high", *LOGRANK)}
     columns["df"] = trials.numbers("n_1") + trials.numbers("n_2") - 2
     columns["level"] = level_of(trials.numbers("ci_level"))
     linear = back(about(key).back).key == "identity"
@@ -224,10 +223,13 @@ def from_tests(draft: Draft, trials: Trials, key: str) -> None:
             for takes, conversion in _linear_tests(column, key):
                 _by_test(draft, named, columns, (column, *takes), conversion)
     if log:
+        if key == "HR":
+            _by_test(draft, named, columns, LOGRANK, "log-hr-from-p")
         for takes, conversion in RATIO_TESTS:
             _by_test(draft, named, columns, takes, conversion)
 
 
+LOGRANK = ("p", "events_total", "n_1", "n_2", "sign")
 RATIO_TESTS = (
     (("effect", "ci_low"), "log-effect-from-limit"),
     (("effect", "ci_high"), "log-effect-from-limit"),
@@ -239,6 +241,7 @@ TESTED = {
     "se-from-p-t": "with P",
     "se-from-p": "with P",
     "log-effect-from-p": "with P",
+    "log-hr-from-p": "as the log-rank P with the number of events",
     "log-effect-from-limit": "with one limit of its CI",
     "log-effect-from-limits": "as the middle of its CI",
 }

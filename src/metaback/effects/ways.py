@@ -31,7 +31,7 @@ CHANGE = "change"  # score type of rows whose means are those of changes
 CONVENTIONS: Mapping[str, Convention] = {
     "five_numbers": Convention(
         "mean and SD from median, quartiles and range",
-        {"LWS": Choice(), "QE": Choice(), "BC": Choice(), "MLN": Choice()},
+        {"LWS": Choice(), "QE": Choice(), "BC": Choice(), "MLN": Choice(), "LN": Choice()},
     ),
     "quantile": Convention("critical value of the intervals of means", {"t": Choice(), "normal": Choice()}),
     "yates": Convention("continuity correction behind a chi-square", {"yes": Choice(), "no": Choice()}),
@@ -42,14 +42,16 @@ FIVE_NUMBERS: Mapping[str, str] = {
     "QE": "mean-sd-qe",
     "BC": "mean-sd-bc",
     "MLN": "mean-sd-mln",
+    "LN": "mean-sd-lognormal",
 }
 ASSUMED_SHAPES: Mapping[str, str] = {
     "LWS": NORMAL,
     "QE": "the data have the nearest of five common distributions",
     "BC": "a power of the data is normal",
     "MLN": "a power of the data is normal",
+    "LN": "the logarithms of the data are normal",
 }
-# What each conversion is used for when no way uses it, or why none does.
+# Conversions that no way uses, and why. Those of ready-made effects are used by the routes of printed effects.
 FUNCTION_ONLY: Mapping[str, str] = {
     "combine-means": "arms are put together before there is a row",
     "combine-counts": "arms are put together before there is a row",
@@ -67,7 +69,6 @@ FUNCTION_ONLY: Mapping[str, str] = {
     "se-from-f": "the way from F to the SD within groups is one step",
     "se-from-ci-t": "the way from the interval to the SD within groups is one step",
     "log-hr-from-logrank": "no role for O - E and V yet",
-    "log-hr-from-p": "no measure of hazards yet",
     "mean-luo": "one half of mean-sd-luo-wan-shi",
     "sd-wan-shi": "one half of mean-sd-luo-wan-shi",
     "skewness-test": "asked beside mean-sd-luo-wan-shi; it gives no number of a measure",
@@ -77,12 +78,8 @@ FUNCTION_ONLY: Mapping[str, str] = {
     "r-from-paired-f": "the chain over the SD of the change gives the same",
     "r-from-paired-p": "the chain over the SD of the change gives the same",
     "r-from-change-ci": "the chain over the SD of the change gives the same",
-    "mean-sd-bc": "chosen with five_numbers='BC'",
-    "mean-sd-mln": "chosen with five_numbers='MLN'",
-    "mean-sd-qe": "chosen with five_numbers='QE'",
-    "mean-sd-lognormal": "for data known to be log-normal, which no table says",
-    "log-from-raw": "for pools of logs of a skewed outcome, which no measure takes yet",
-    "raw-from-log": "no role for means and SDs of logs yet",
+    "log-from-raw": "the measure ROM takes raw means",
+    "raw-from-log": "no role for means of logarithms yet",
 }
 Outcome = Mapping[str, Floats]
 Convert = Callable[["Way", tuple[Floats, ...], Mapping[str, str]], tuple[Floats, ...]]
@@ -348,11 +345,20 @@ def derivation(options: Mapping[str, str]) -> dict[str, str]:
 
 
 def open_ways(options: Mapping[str, str], grade: Grade = "assumed") -> tuple[Way, ...]:
-    """Return the ways up to a grade, best first, with the one estimator of means from five numbers that is chosen."""
-    last, five = GRADES.index(grade), FIVE_NUMBERS[options["five_numbers"]]
-    others = set(FIVE_NUMBERS.values()) - {five}
+    """Return the ways up to a grade, best first, with the estimator of means from five numbers that is chosen.
+
+    That for normal data stands in where another cannot fit the numbers of a row, and its step says so.
+    """
+    last, five, usual = GRADES.index(grade), FIVE_NUMBERS[options["five_numbers"]], FIVE_NUMBERS["LWS"]
+    others = set(FIVE_NUMBERS.values()) - {five, usual}
     kept = [way for way in WAYS if way.conversion not in others and GRADES.index(way.grade) <= last]
-    return tuple(sorted(kept, key=lambda way: ORDER.index(way.grade)))
+    first = five if five != usual else ""
+    return tuple(sorted(kept, key=lambda way: (ORDER.index(way.grade), _rank(way, first))))
+
+
+def _rank(way: Way, first: str) -> int:
+    """Put the estimator that is chosen before the one that stands in for it."""
+    return 0 if way.conversion in ("equal-sds", first) else 1
 
 
 def shape_doubt(way: Way, values: tuple[Floats, ...]) -> NDArray[np.bool_]:
