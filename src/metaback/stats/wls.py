@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from metaback.stats.refine import refined
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 SMALL = 4096  # numbers below which a temporary array costs less than the set-up of einsum
@@ -246,20 +248,15 @@ def coefficients(problems: Problems, tau2: Floats) -> Coefficients:
         cov = (1 / total)[:, None, None]
         return Coefficients((problems.origin + mean)[:, None], cov, q1, np.log(total), np.log(count), sum_log)
     w, q, r = _factor(problems, tau2)
-    root = np.sqrt(w)
-    z = root * problems.y.T
-    right: Floats = np.einsum("nkp,nk->np", q, z)
-    beta = np.asarray(np.linalg.solve(r, right[..., None]), dtype=float)[..., 0]
-    e = z - root * np.einsum("nkp,np->nk", problems.X, beta)
-    e, right = _project(q, e)  # once more on what is left: digits that the first pass lost
-    beta = beta + np.asarray(np.linalg.solve(r, right[..., None]), dtype=float)[..., 0]
+    beta, dual = refined(problems.y.T, total_v.T, problems.X, q, r)
+    q1 = np.where(w > 0, dual * dual / np.where(w > 0, w, 1.0), 0.0).sum(-1)
     inverse = np.asarray(np.linalg.inv(r), dtype=float)
     cov = np.einsum("npq,nrq->npr", inverse, inverse)
     logdet = 2 * np.log(np.abs(np.diagonal(r, axis1=-2, axis2=-1))).sum(-1)
     plain = np.linalg.qr(problems.X, mode="r")
     logdet_x = 2 * np.log(np.abs(np.diagonal(plain, axis1=-2, axis2=-1))).sum(-1)
     beta, cov = _unshifted(problems, beta, cov)
-    return Coefficients(beta, cov, (e * e).sum(-1), logdet, logdet_x, sum_log)
+    return Coefficients(beta, cov, q1, logdet, logdet_x, sum_log)
 
 
 def _project(q: Floats, b: Floats) -> tuple[Floats, Floats]:
