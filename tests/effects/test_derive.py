@@ -219,6 +219,7 @@ def test_nothing_is_changed_and_blank_rows_stay_blank() -> None:
     assert found.steps == ((), (), ())
     assert all(np.array_equal(roles[role], before[role], equal_nan=True) for role in before)
     assert derive({}, ["sd_1"]).steps == ()
+    assert derive({}, ["sd_1"], rows=np.array([True, True])).values["sd_1"].shape == (2,)
 
 
 @given(st.lists(st.tuples(*[st.floats(0.1, 1e3)] * 3, st.integers(5, 500)), min_size=1, max_size=6))

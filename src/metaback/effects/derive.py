@@ -96,7 +96,7 @@ def derive(
     >>> float(found.values["sd_1"][0]), found.steps[0][0].conversion
     (4.85, 'sd-from-se')
     """
-    size = next((len(column) for column in inputs.values()), 0)
+    size = next((len(column) for column in inputs.values()), 0) if rows is None else len(rows)
     where = np.ones(size, dtype=bool) if rows is None else rows
     taken = {role: assume.get(role.removesuffix("_1").removesuffix("_2")) for role in R_ROLES} if assume else {}
     if "r" not in wanted:
