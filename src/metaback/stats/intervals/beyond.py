@@ -33,7 +33,7 @@ def normal_tail_probability(
 
     >>> found = normal_tail_probability(0.0, 0.5, 0.04, 0.25, 0.01, 0.95)
     >>> round(found.point, 6), round(found.se, 6)
-    (0.841345, 0.100069)
+    (0.841345, 0.108213)
     """
     distance = mean - threshold
     if not tau2 > 0:
