@@ -26,6 +26,7 @@ from metaback.postestimation.regression import (
 )
 from metaback.postestimation.regression_contrasts import contrasts
 from metaback.postestimation.regression_permutation import PermutationTest, permutation_test
+from metaback.postestimation.regression_scale import LocationScale, heteroscedastic
 from metaback.postestimation.summary import Heterogeneity
 from metaback.report.regression_methods import regression_methods
 from metaback.report.regression_tables import (
@@ -161,6 +162,18 @@ class Regression:
     def permutation_test(self, *, n: int = 5000, rng: int = 1) -> PermutationTest:
         """Test the moderators by shuffling studies: exact up to 50,000 orders, else n random ones from seed `rng`."""
         return permutation_test(self.analysis.fitted, n=n, seed=rng)
+
+    def location_scale(self, formula: str, *, method: str = "REML") -> LocationScale:
+        """Ask whether the heterogeneity itself depends on moderators: log tau2 regressed on `formula`, e.g. "~ weeks".
+
+        The record has the location and scale coefficients, and the Wald and likelihood-ratio tests of one tau2 for all.
+
+        >>> import metaback as mb
+        >>> fit = mb.regress(mb.load_dataset("backpain").query("outcome == 'pain'"), "~ 1")
+        >>> list(fit.location_scale("~ weeks").scale)
+        ['Intercept', 'weeks']
+        """
+        return heteroscedastic(self.analysis.fitted, formula, method=method)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON values."""
