@@ -78,7 +78,9 @@ def standardised(trials: Trials, pooled: Bools, computed: Bools, changes: Bools,
         both = f"{listed(change)} by the SD of change scores, the others by an SD of scores"
         notes.append(f"Effects were standardised in two ways ({both}) and pooled together: {mixed.rstrip('.')}.")
     unstated = [name for name, word, ok in zip(names, words, pooled, strict=True) if ok and not word]
-    if unstated:
+    if unstated and len(unstated) == int(pooled.sum()):
+        notes.append("No row says by which standard deviation its effect was divided (final scores or changes).")
+    elif unstated:
         count = f"{len(unstated)} row{'s' if len(unstated) > 1 else ''}"
         notes.append(f"The standardiser is not stated in {count}: {listed(unstated)}.")
     return Standardised(tuple(types), words, tuple(problems), tuple(notes))
