@@ -19,6 +19,7 @@ from metaback.errors import OptionError
 from metaback.models.fitted import Estimate, Fitted
 from metaback.models.specs import PoolSpec, chosen, resolve_spec
 from metaback.postestimation.analysis import analyse
+from metaback.postestimation.beyond import BeyondThreshold, probability_beyond
 from metaback.postestimation.group_comparison import GroupComparison, compare_groups
 from metaback.postestimation.summary import Analysis, Heterogeneity, Subgroups
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
@@ -127,6 +128,13 @@ class Result:
     def subgroup_pairs(self, *, tau2: str = "separate", adjust: str = "holm") -> pd.DataFrame:
         """Return one tidy row per pair of subgroups: the second mean minus the first; see `compare_subgroups`."""
         return pairs_frame(self.compare_subgroups(tau2=tau2, adjust=adjust))
+
+    def probability_beyond(self, threshold: float, *, direction: str = "above") -> BeyondThreshold:
+        """Return how probable it is that a new setting's true effect lies above (or below) a threshold, with its CI.
+
+        threshold: on the natural scale, e.g. a ratio, or the smallest difference that matters.
+        """
+        return probability_beyond(self.analysis, threshold, direction=direction)
 
     @property
     def r_grid(self) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from metaback.postestimation.summary import Analysis
 from metaback.report.bibliography import references
 from metaback.report.methods import methods_keys, methods_text
 from metaback.report.sections import document_keys, report_document
-from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES, mean_words, prediction_text
+from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES, mean_words, prediction_text, whole_rule
 from metaback.stats.measures import MEASURES, about, raw_roles
 from metaback.stats.measures.family import option_names
 
@@ -88,16 +88,16 @@ def test_every_choice_changes_the_words(make_effects: Callable[..., EffectSizes]
 
 
 def test_every_combination_cites_what_exists(make_effects: Callable[..., EffectSizes]) -> None:
-    choices = product(
-        get_args(specs.Model), get_args(specs.Tau2), get_args(specs.MeanInterval), get_args(specs.PredictionInterval)
-    )
-    for (model, tau2, ci, pi), measure in product(choices, ("SMD", "MD", "RR", "OR", "RD", "GEN")):
-        if model == "equal" and (tau2, pi) != ("REML", "none"):
-            continue
+    means, predictions = get_args(specs.MeanInterval), get_args(specs.PredictionInterval)
+    random = [{"ci": ci, "pi": pi} for ci, pi in product(means, predictions)]
+    random += [
+        {"tau2": tau2, "tau2_ci": rule} for tau2, rule in product(get_args(specs.Tau2), get_args(specs.Tau2Interval))
+    ]
+    simple = [ci for ci in means if whole_rule(ci) is None]
+    others = [{"model": model, "ci": ci} for model, ci in product(get_args(specs.Model), simple)]
+    for choice, measure in product(random + others, ("SMD", "MD", "RR", "OR", "RD", "GEN")):
         effects = make_effects(measure=measure, options={}, obtained=("counts", "means and SDs", "x", "y", ""))
-        text, keys = methods_text(
-            resolve_spec(model=model, ci=ci, **({} if model == "equal" else {"tau2": tau2, "pi": pi})), effects
-        )
+        text, keys = methods_text(resolve_spec(**choice), effects)
         assert set(keys) <= set(references())
         numbers = [int(n) for group in re.findall(r"\[([\d, ]+)\]", text) for n in group.split(",")]
         assert sorted(set(numbers)) == list(range(1, len(keys) + 1))

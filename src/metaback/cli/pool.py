@@ -20,7 +20,16 @@ from metaback.data.trials import Trials
 from metaback.effects.choices import EffectChoices, effect_choices
 from metaback.effects.instruments import read_instrument_file
 from metaback.errors import FileError
-from metaback.models.specs import PRESETS, MeanInterval, Model, PoolSpec, PredictionInterval, Tau2, resolve_spec
+from metaback.models.specs import (
+    PRESETS,
+    MeanInterval,
+    Model,
+    PoolSpec,
+    PredictionInterval,
+    Tau2,
+    Tau2Interval,
+    resolve_spec,
+)
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
 from metaback.report.frames import listed_record
@@ -120,9 +129,12 @@ def _choice(words: Any) -> click.Choice[str]:
     "--tau2", type=WordOrNumber(get_args(Tau2)), help="Estimator of the between-study variance, or its value."
 )
 @click.option("--weights", metavar="COLUMN", help="Column of weights of your own for the mean.")
+@click.option("--tau2-ci", type=_choice(Tau2Interval), help="Interval of the between-study variance.")
 @click.option("--ci", type=_choice(MeanInterval), help="Interval of the mean.")
 @click.option("--pi", type=_choice(PredictionInterval), help="Prediction interval.")
 @click.option("--level", type=float, help="Confidence level, e.g. 0.95.")
+@click.option("--rng", type=int, help="Seed of intervals that resample.  [default: 1]")
+@click.option("--draws", type=int, help="Samples of intervals that resample.  [default: 4999]")
 @click.option(
     "--option",
     "conventions",
@@ -156,7 +168,7 @@ def command(table: Path, **options: Any) -> None:
       metaback pool data/trials.csv --outcome pain --compare posterior_chain:general_exercise --by stratum
       metaback pool data/trials.csv --outcome pain --measure SMD --tau2 PM --ci HKSJ --format json
     """
-    words = ("model", "tau2", "weights", "ci", "pi", "level")
+    words = ("model", "tau2", "weights", "tau2_ci", "ci", "pi", "level", "rng", "draws")
     spec = resolve_spec(options["preset"], **{name: options[name] for name in words})
     trials = read_trials(table)
     request = Request(options["outcome"], options["compare"], options["by"], options["measure"], _choices(options))

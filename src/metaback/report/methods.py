@@ -17,6 +17,7 @@ from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES, mean_words, p
 from metaback.stats.measures import MEASURES, about, choices_of
 from metaback.stats.measures.family import has_null
 from metaback.stats.tau2 import TAU2_ESTIMATORS
+from metaback.stats.tau2_interval import TAU2_INTERVALS, tau2_interval_text
 from metaback.stats.transforms import back
 
 PREDICTION_KEYS = ("higgins2009", "riley2011")
@@ -37,6 +38,7 @@ MODEL_WORDS = {
 OPTION_WORDS = {
     "model": "model",
     "tau2": "estimator of τ²",
+    "tau2_ci": "interval of τ²",
     "ci": "interval of the mean",
     "pi": "prediction interval",
     "i2": "definition of I²",
@@ -199,10 +201,10 @@ def _tau2_sentences(spec: PoolSpec, cite: _Citations) -> list[str]:
         return []
     if not isinstance(spec.tau2, str):
         return [f"The between-study variance was not estimated but given: τ² = {significant(spec.tau2)}"]
-    entry = TAU2_ESTIMATORS[spec.tau2]
+    entry, rule = TAU2_ESTIMATORS[spec.tau2], tau2_interval_text(spec.tau2_ci)
     return [
         f"The between-study variance τ² was estimated by the {entry.title} method ({spec.tau2}){cite(*entry.cite)}",
-        f"Its {percent(spec.level)} confidence interval is the Q-profile interval{cite('viechtbauer2007')}",
+        f"Its {percent(spec.level)} confidence interval {rule}{cite(*TAU2_INTERVALS[spec.tau2_ci].cite)}",
     ]
 
 
