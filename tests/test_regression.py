@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import metaback as mb
 from metaback.effects.effect_sizes import EffectSizes
+from metaback.models.regression import COEFFICIENT_RULES
 from metaback.models.specs import resolve_spec
 from metaback.postestimation.group_comparison import compare_groups
 from metaback.regression import Regression
@@ -233,6 +234,9 @@ def test_comparisons_need_groups() -> None:
     [
         (lambda d: mb.regress(d, "~ doze"), "did you mean 'dose'"),
         (lambda d: mb.regress(d, "~ dose", ci="HKS"), "did you mean"),
+        (lambda d: mb.regress(d, "~ dose", ci="HC"), "ci='HC' is not known"),
+        (lambda d: mb.regress(d, "~ dose", pi="NNF"), "pi='NNF' is not known"),
+        (lambda d: mb.regress(d, "~ dose", model="IVhet"), "model='IVhet' is not known"),
         (lambda d: mb.regress(d, "~ dose").to_frame(transform="x"), "natural"),
         (lambda d: mb.regress(d, "~ dose").contrast("doze"), "did you mean 'dose'"),
         (lambda d: mb.regress(d, "~ dose").contrast([[1.0, 2.0, 3.0]]), "one column per coefficient"),
@@ -268,3 +272,20 @@ def test_names_from_files_are_escaped_in_the_card() -> None:
     assert "<script>alert" not in fit._repr_html_()
     assert "<b>arm" not in fit._repr_html_()
     assert "<b>arm</b>[T.b]" in repr(fit)
+
+
+@pytest.mark.parametrize("ci", COEFFICIENT_RULES)
+@pytest.mark.parametrize("tau2", ["REML", "ML", "DL", "PM", "SJ", "EB", 0.04])
+def test_every_rule_and_estimator_has_numbers_and_words(ci: str, tau2: str | float) -> None:
+    fit = mb.regress(effects_of(table()), "~ dose + arm", ci=ci, tau2=tau2)
+    assert fit.to_frame()[["estimate", "se", "p_value", "ci_low", "ci_high"]].notna().all(axis=None)
+    assert fit.methods_text().endswith(".")
+    assert (fit.r2 is None) is not isinstance(tau2, str)
+
+
+def test_a_factor_of_the_variance_is_not_below_one_where_that_is_asked() -> None:
+    frame = table().assign(yi=lambda d: 0.1 * d["dose"])
+    effects = effects_of(frame.assign(yi=frame["yi"] + 0.01 * np.sin(np.arange(14))))
+    plain, guarded = (mb.regress(effects, "~ dose", ci=ci) for ci in ("Wald", "HKSJ-q1"))
+    assert guarded.coefficients["dose"].se == pytest.approx(plain.coefficients["dose"].se, rel=SAME)
+    assert guarded.coefficients["dose"].df == 12

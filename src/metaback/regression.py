@@ -219,8 +219,8 @@ def regress(
 ) -> Regression:
     """Regress effects on moderators: y_i = x_i'beta + u_i + e_i with u_i ~ N(0, tau2) and e_i ~ N(0, v_i).
 
-    data, measure, preset, model, tau2, pi, level, effect, se, study: as in `pool`. ci: "Wald", "Wald-t", "HKSJ" or
-    "HKSJ-wider", for every coefficient, with k - p degrees of freedom.
+    data, measure, preset, model, tau2, pi, level, effect, se, study: as in `pool`. ci: "Wald", "Wald-t", "HKSJ",
+    "HKSJ-wider" or "HKSJ-q1", for every coefficient, with k - p degrees of freedom.
     formula: the right side in terms of columns, e.g. "~ weeks + C(stratum)": numbers enter as they are, words as
     factors compared with their first level, `C(x)` makes a factor of numbers; `a:b`, `a * b`, `bs(x, df=4)`,
     `cr(x, df=3, constraints='center')`, `poly(x, 2)`, `I(x**2)`, `log(x)`, `- 1` for no intercept; names that are

@@ -17,7 +17,8 @@ from metaback.models.univariate import fit_univariate
 from metaback.stats.regression import Basis, in_basis, orthonormal
 from metaback.status import Status
 
-COEFFICIENT_RULES = ("Wald", "Wald-t", "HKSJ", "HKSJ-wider")  # those that serve every coefficient alike
+COEFFICIENT_RULES = ("Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1")  # those that serve every coefficient alike
+REGRESSION_MODELS = ("random", "equal")
 PREDICTION_WORDS = ("none", "z", "t(k-1)", "t(k-2)")
 
 
@@ -60,6 +61,8 @@ def resolve_regression(formula: str, preset: str = "cochrane", **choices: object
     'REML'
     """
     pool = resolve_spec(preset, **choices)
+    if pool.model not in REGRESSION_MODELS:
+        raise OptionError.unknown("model", pool.model, REGRESSION_MODELS)
     if pool.ci not in COEFFICIENT_RULES:
         raise OptionError.unknown("ci", pool.ci, COEFFICIENT_RULES)
     if pool.pi not in PREDICTION_WORDS:

@@ -18,6 +18,8 @@ RULE_WORDS = {
     "HKSJ": "the method of Knapp and Hartung with the t distribution on k − p degrees of freedom",
     "HKSJ-wider": "the method of Knapp and Hartung with the t distribution on k − p degrees of freedom, or the Wald "
     "interval with the normal distribution where that one was the wider",
+    "HKSJ-q1": "the method of Knapp and Hartung with the t distribution on k − p degrees of freedom, with a "
+    "factor of the variance not below 1",
 }
 PREDICTION_WORDS = {
     "z": "the normal distribution",
