@@ -18,11 +18,11 @@ def generic() -> Computed:
 
 
 @measure(
-    Measure("HR", "Hazard ratio", "HR", "log", "none", formula="the hazard ratio as reported", back="exp"),
+    Measure("HR", "Hazard ratio", "HR", "log", "none", back="exp"),
     cite="tierney2007",
 )
 @measure(
-    Measure("HD", "Hazard difference", "HD", "linear", "none", formula="the hazard difference as reported"),
+    Measure("HD", "Hazard difference", "HD", "linear", "none"),
     cite="tierney2007",
 )
 def hazards() -> Computed:
