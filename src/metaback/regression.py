@@ -16,6 +16,7 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.models.regression import RegressionSpec, resolve_regression
 from metaback.models.specs import chosen
+from metaback.postestimation.fit_statistics import FitStatistics, fit_statistics
 from metaback.postestimation.regression import (
     JointTest,
     RegressionAnalysis,
@@ -97,6 +98,14 @@ class Regression:
     def k(self) -> int:
         """Return the number of effects in use."""
         return self.analysis.k
+
+    @property
+    def fit_statistics(self) -> FitStatistics:
+        """Return log-likelihood, deviance, AIC, AICc and BIC under the full and the restricted likelihood.
+
+        Restricted likelihoods of different moderators cannot be compared; use tau2="ML" for that.
+        """
+        return fit_statistics(self.analysis.fitted.fit, self.analysis.fitted.spec.pool, self.k)
 
     @property
     def left_out(self) -> tuple[tuple[str, str, str], ...]:

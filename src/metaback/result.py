@@ -20,6 +20,7 @@ from metaback.models.fitted import Estimate, Fitted
 from metaback.models.specs import PoolSpec, chosen, resolve_spec
 from metaback.postestimation.analysis import analyse
 from metaback.postestimation.beyond import BeyondThreshold, probability_beyond
+from metaback.postestimation.fit_statistics import FitStatistics, fit_statistics
 from metaback.postestimation.group_comparison import GroupComparison, compare_groups
 from metaback.postestimation.summary import Analysis, Heterogeneity, Subgroups
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
@@ -108,7 +109,13 @@ class Result:
         return self.analysis.overall.k
 
     @property
+    def fit_statistics(self) -> FitStatistics:
+        """Return log-likelihood, deviance, AIC, AICc and BIC under the full and the restricted likelihood."""
+        return fit_statistics(self.fitted.fit, self.spec, self.k)
+
+    @property
     def notes(self) -> tuple[str, ...]:
+
         """Return what a reader must know about this result."""
         return self.analysis.overall.notes
 

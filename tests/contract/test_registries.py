@@ -150,6 +150,7 @@ def equal_variances(key: str, s2: np.ndarray, v: float, k: int) -> np.ndarray:
         "ML": t - v,
         "SJ": t * s2 / (v + t),
         "PMM": s2 * (k - 1) / chi2(k - 1).median() - v,
+        "GENQM": s2 * (k - 1) / chi2(k - 1).median() - v,
     }
     return np.maximum(0, closed.get(key, s2 - v))
 

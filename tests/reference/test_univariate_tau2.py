@@ -26,6 +26,7 @@ def _cases(name: str) -> dict[str, dict]:
 
 
 METAFOR, EXACT = _cases("metafor_univariate_tau2.json"), _cases("exact_univariate_tau2.json")
+GENQM = _cases("exact_genqm.json")
 CASES = tuple(EXACT)
 SEARCHED = {"PM", "EB", "SJIT", "DLIT", "PMM", "ML", "REML"}
 # Steps that stop elsewhere than at their fixed point; see README.
@@ -170,7 +171,15 @@ def test_fit_statistics(name: str, method: str, model: str) -> None:
         np.testing.assert_allclose((loglik, mine.aic, mine.bic, mine.aicc), (ll, aic, bic, aicc), rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.parametrize("name", GENQM)
+def test_genqm_agrees_with_exact_arithmetic(name: str) -> None:
+    for part, true in GENQM[name].items():
+        weights, model = ("cycle", "mean") if part == "weights" else ("", part)
+        assert close(fitted(name, "GENQM", model, weights=weights).theta[0], float(true), ITERATED, typical(name)), part
+
+
 def test_the_grid_cannot_shrink() -> None:
+    assert len(GENQM) >= 8
     assert len(CASES) >= 76
     assert set(METAFOR) == set(CASES)
     assert sum(name.startswith("dat.") for name in CASES) >= 71

@@ -13,7 +13,9 @@ from metaback.stats.inference import DRAWS, MEAN_RULES, PREDICTION_RULES, whole_
 
 Preset = Literal["cochrane", "revman5", "metafor"]
 Model = Literal["random", "equal", "fixed", "IVhet"]
-Tau2 = Literal["DL", "DL2", "HE", "HE2", "HS", "HSk", "SJ", "GENQ", "PM", "EB", "SJIT", "DLIT", "PMM", "ML", "REML"]
+Tau2 = Literal[
+    "DL", "DL2", "HE", "HE2", "HS", "HSk", "SJ", "GENQ", "PM", "EB", "SJIT", "DLIT", "PMM", "GENQM", "ML", "REML",
+]  # fmt: skip
 Tau2Interval = Literal["QP", "BJ", "J", "PL", "PL-ML", "Wald", "Wald-ML"]
 MeanInterval = Literal[
     "Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1", "KR", "HC", "PL", "perm", "boot-percentile", "boot-basic",

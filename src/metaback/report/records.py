@@ -12,6 +12,7 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.numbers import parse_number, written
 from metaback.postestimation.assumed import AssumedR
+from metaback.postestimation.fit_statistics import FitStatistics, fit_statistics
 from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary, Subgroups
 from metaback.postestimation.words import comparison, natural_values
 from metaback.report.words import well_formed
@@ -117,11 +118,21 @@ def analysis_record(analysis: Analysis) -> dict[str, Any]:
         "scale": analysis.overall.mean.scale,
         "model": analysis.fitted.spec.model_dump(mode="json"),
         "overall": _pool_record(analysis.overall),
+        "fit_statistics": fit_record(fit_statistics(analysis.fitted.fit, analysis.fitted.spec, analysis.overall.k)),
         "subgroups": _subgroups_record(analysis.subgroups),
         **_assumed_record(analysis.assumed),
         "studies": _studies_record(analysis),
         "notes": list(dict.fromkeys(analysis.overall.notes)),
     }
+
+
+def fit_record(found: FitStatistics) -> dict[str, Any]:
+    """Return fit statistics as plain values; what does not exist is None."""
+    both: dict[str, Any] = {"maximised": found.maximised, "parameters": found.parameters}
+    for name, part in (("ml", found.ml), ("reml", found.reml)):
+        numbers = {key: _number(getattr(part, key)) for key in ("loglik", "deviance", "aic", "aicc", "bic")}
+        both[name] = {**numbers, "size": part.size}
+    return both
 
 
 def _assumed_record(assumed: AssumedR | None) -> dict[str, Any]:

@@ -11,9 +11,11 @@ import pandas as pd
 from metaback.errors import OptionError
 from metaback.models.fitted import Estimate
 from metaback.numbers import written
+from metaback.postestimation.fit_statistics import fit_statistics
 from metaback.postestimation.group_comparison import GroupComparison
 from metaback.postestimation.regression import JointTest, Prediction, RegressionAnalysis
 from metaback.postestimation.regression_contrasts import Contrasts
+from metaback.report.records import fit_record
 
 TIDY = ("term", "estimate", "se", "statistic", "df", "p_value", "ci_low", "ci_high")
 
@@ -106,6 +108,7 @@ def regression_record(analysis: RegressionAnalysis) -> dict[str, Any]:
         "heterogeneity": {name: _plain(getattr(spread, name)) for name in spread.__slots__},
         "r2": _plain(analysis.r2),
         "loglik": _plain(float(fit.loglik)),
+        "fit_statistics": fit_record(fit_statistics(fit, spec.pool, analysis.k)),
         "left_out": [{"study": study, "row": row, "reason": why} for study, row, why in analysis.left_out],
         "notes": list(analysis.notes),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from metaback.numbers import df_text, fixed, humanise, p_phrase
+from metaback.postestimation.fit_statistics import fit_statistics
 from metaback.postestimation.summary import Analysis, PoolSummary
 from metaback.postestimation.words import (
     comparison,
@@ -121,7 +122,20 @@ def heterogeneity_text(analysis: Analysis) -> str:
     else:
         sentences.append(f"I² from Q was {percent_cell(found.i2_q)}")
     text = f"{'; '.join(sentences)}."
-    return " ".join(part for part in (text, _prediction_sentence(analysis), _subgroup_sentence(analysis)) if part)
+    more = (_prediction_sentence(analysis), _subgroup_sentence(analysis), _fit_sentence(analysis))
+    return " ".join(part for part in (text, *more) if part)
+
+
+def _fit_sentence(analysis: Analysis) -> str:
+    """Give the fit statistics of the likelihood that tau2 maximises; nothing for moments, a given value or no tau2."""
+    found = fit_statistics(analysis.fitted.fit, analysis.fitted.spec, analysis.overall.k)
+    part = {"ML": found.ml, "REML": found.reml}.get(found.maximised or "")
+    if part is None or part.loglik is None or analysis.overall.heterogeneity.tau2 is None:
+        return ""
+    names = ("deviance", "AIC", "AICc", "BIC")
+    values = (part.deviance, part.aic, part.aicc, part.bic)
+    listed = ", ".join(f"{name} {fixed(value)}" for name, value in zip(names, values, strict=True))
+    return f"The {found.maximised} log-likelihood was {fixed(part.loglik)} ({listed})."
 
 
 def report_document(

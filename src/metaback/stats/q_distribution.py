@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from metaback.stats.roots import Index, bracketed_root, rising_bracket
 from metaback.stats.wls import Floats, Problems
 
 Complexes = NDArray[np.complex128]
@@ -66,6 +67,22 @@ def probability_below(problems: Problems, a: Floats, tau2: Floats, q: Floats) ->
         rows = positive[start : start + size]
         out[rows] = _inverted(problems.take(rows), a[:, rows], tau2[rows], q[rows])
     return np.clip(out, 0.0, 1.0)
+
+
+def tau2_at_probability(problems: Problems, a: Floats, q: Floats, p: float) -> Floats:
+    """Return tau2 such that P(Q_a <= q; tau2) = p, (n,); 0 where that probability is not above p at tau2 = 0.
+
+    The probability falls with tau2, so there is at most one solution.
+
+    a: (k, n) weights, 0 where masked; q: (n,) finite; p: in (0, 1). Source: Jackson 2013.
+    """
+    unit = problems.v_min
+
+    def curve(t: Floats, index: Index) -> Floats:
+        at = unit[index] * np.expm1(t)
+        return probability_below(problems.take(index), a[:, index], at, q[index]) - p
+
+    return unit * np.expm1(bracketed_root(curve, *rising_bracket(curve, np.ones(problems.n))))
 
 
 def _inverted(problems: Problems, a: Floats, tau2: Floats, q: Floats) -> Floats:

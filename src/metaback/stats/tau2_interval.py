@@ -11,7 +11,7 @@ from scipy.special import chdtri, ndtri
 
 from metaback.registry import Registry
 from metaback.stats.likelihoods import full, restricted
-from metaback.stats.q_distribution import generalised_q, probability_below
+from metaback.stats.q_distribution import generalised_q, probability_below, tau2_at_probability
 from metaback.stats.roots import Index, bracketed_root, peak_between, rising_bracket
 from metaback.stats.solve import find_peaks, solve_q
 from metaback.stats.wls import Floats, Problems, coefficients, moments
@@ -103,18 +103,9 @@ def generalised_interval(problems: Problems, a: Floats, level: float) -> Tau2Lim
     rows = np.flatnonzero(known)
     part, weights = problems.take(rows), a[:, rows]
     q = generalised_q(part, weights)
-    unit = part.v_min
     tail = (1 - level) / 2
-
-    def solve(p: float) -> Floats:
-        def curve(t: Floats, index: Index) -> Floats:
-            at = unit[index] * np.expm1(t)
-            return probability_below(part.take(index), weights[:, index], at, q[index]) - p
-
-        return unit * np.expm1(bracketed_root(curve, *rising_bracket(curve, np.ones(rows.size))))
-
     lower, upper, empty = np.full(problems.n, np.nan), np.full(problems.n, np.nan), np.ones(problems.n, dtype=bool)
-    lower[rows], upper[rows] = solve(1 - tail), solve(tail)
+    lower[rows], upper[rows] = (tau2_at_probability(part, weights, q, p) for p in (1 - tail, tail))
     empty[rows] = probability_below(part, weights, np.zeros(rows.size), q) < tail
     return _one_piece(lower, upper, ~empty)
 

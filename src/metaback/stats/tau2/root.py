@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import chdtri
 
+from metaback.stats.q_distribution import generalised_q, tau2_at_probability
 from metaback.stats.solve import solve_q
 from metaback.stats.tau2.family import Tau2, tau2_estimator, without_likelihood
+from metaback.stats.tau2.moment import generalised_weights
 from metaback.stats.wls import Floats, Problems
 
 
@@ -108,3 +110,28 @@ def paule_mandel_median(problems: Problems) -> Tau2:
     1.342695041
     """
     return _root(problems, chdtri(np.where(problems.m > 0, problems.m, 1.0), 0.5))
+
+
+@tau2_estimator("GENQM", title="median-unbiased generalised Q", cite="viechtbauer2021 jackson2013")
+def generalised_q_median(problems: Problems) -> Tau2:
+    """Estimate tau2 such that the generalised Q with fixed weights equals its median.
+
+    Solves P(Q_a <= q; tau2) = 1/2 with Q_a = sum a_i (y_i - x_i'b_a)^2, q its observed value and a the user's weights
+    of the mean, or else 1 / sqrt(v); 0 where q is not above the median at tau2 = 0. It is the point at which the
+    intervals of Jackson of all levels meet. The distribution of Q_a is the exact one.
+
+    Edges: 0 for k = p. Equal variances make it "PMM". Source: Viechtbauer 2021; Jackson 2013 for the distribution.
+    Same as `metafor::rma(method="GENQM", weights=)`, which has no weights of its own.
+
+    >>> import numpy as np
+    >>> from metaback.stats.wls import prepare
+    >>> two = prepare(np.array([[0.0, 1.0, 2.0]]), np.array([[0.1, 0.1, 0.1]]), np.ones((1, 3), bool))
+    >>> float(generalised_q_median(two).value[0].round(9))
+    1.342695041
+    """
+    a, value = generalised_weights(problems), np.zeros(problems.n)
+    rows = np.flatnonzero(problems.m > 0)
+    if rows.size:
+        part, weights = problems.take(rows), a[:, rows]
+        value[rows] = tau2_at_probability(part, weights, generalised_q(part, weights), 0.5)
+    return without_likelihood(value)
