@@ -12,6 +12,7 @@ from metaback.data.trials import Trials
 from metaback.effects.direction import listed
 from metaback.effects.overlooked import Lines, overlooked
 from metaback.effects.routes import Draft, title_words
+from metaback.effects.said_twice import impossible_changes, said_twice
 from metaback.numbers import as_given
 from metaback.stats.measures import raw_roles
 
@@ -39,8 +40,15 @@ def account(
     """
     ignored, apart = overlooked(known, raw_roles(key), rows=computed, options=own)
     ready = _ready(trials, computed, key)
-    ignored = tuple((*words, *more) for words, more in zip(ignored, ready, strict=True)) if any(ready) else ignored
+    more, contrary = said_twice(trials, draft, ~draft.open() & ~computed, key)
+    ignored = _merged(ignored, ready, more)
+    apart = _merged(apart, contrary, impossible_changes(known, np.ones(len(trials), dtype=bool), raw_roles(key)))
     return Account(ignored, apart, (*_beliefs(trials, draft), *_contradictions(trials, apart)))
+
+
+def _merged(*lines: Lines) -> Lines:
+    """Put the words of several accounts together, row by row."""
+    return tuple(tuple(word for words in row for word in words) for row in zip(*lines, strict=True))
 
 
 def _ready(trials: Trials, computed: Bools, key: str) -> Lines:

@@ -37,9 +37,11 @@ from metaback.effects.routes import (
     from_derived,
     from_printed,
     from_tests,
+    reopen_mixed,
 )
+from metaback.effects.set_notes import scale_notes, set_notes, unit_problems
 from metaback.effects.standardisers import CHANGE, Standardised, standardised
-from metaback.effects.ways import CONVENTIONS, derivation
+from metaback.effects.ways import CONVENTIONS, DEFAULTS, derivation
 from metaback.errors import DataError, OptionError, Problem, suggestion
 from metaback.stats.measures import MEASURES, about, raw_roles
 from metaback.stats.measures.family import defaults, option_names
@@ -75,8 +77,8 @@ def effect_sizes(
     measure: key of the measure; None takes the one that the rows name, else SMD for means and RR for counts.
     preset: whose conventions to follow ("cochrane", "revman5", "metafor"); options: conventions by name that
     override it, e.g. {"vtype": "LS", "zeros": "metafor"}; see the measures.
-    compare: (treatment_1, treatment_2); rows that name them the other way round are turned. None takes the order of
-    the first row where all rows are about the same two treatments.
+    compare: (treatment_1, treatment_2); rows that name them the other way round are turned, rows of another pair have
+    no effect. None takes the order of the first row where all rows are about the same two treatments.
     by: column whose values are the subgroups. A row without an effect stays, with the reason.
     r: pre-post correlation, in (-1, 1), for rows that need one and neither state it nor let it be solved; r_grid:
     others that the pool is repeated under.
@@ -112,6 +114,7 @@ def effect_sizes(
     changes = np.array([word == CHANGE for word in rows.scores.score_types], dtype=bool)
     problems += check_range(trials, rows.inputs, facts, changes)
     problems += rows.scores.problems
+    problems += unit_problems(trials, ~rows.draft.open(), choices.instruments, key)
     if problems:
         raise DataError(trials.source.name, problems)
     return replace(_finish(trials, ask, rows, by), grid=_grid(trials, ask, rows))
@@ -159,6 +162,7 @@ def _rows(trials: Trials, ask: _Ask, r: float | None) -> _Rows:
     swap_known(inputs, flip)
     swap_known(known, flip)
     computed, found = _routes(draft, trials, ask, known, r)
+    computed &= ~_leave_out(draft, trials, ask.pair)
     rests = _rests(draft)
     explain(draft, trials, found, key)
     explain_unknown(draft, trials, inputs, key)
@@ -199,6 +203,9 @@ def _routes(
     from_d(draft, known, key, ask.options)
     assume = {"r": r} if r is not None and about(key).kind in REPEATED else None
     found = from_derived(draft, known, key, ask.options, grade="assumed", own=own, assume=assume, reverse=reverse)
+    if reopen_mixed(draft, own):
+        usual = {**own, "five_numbers": DEFAULTS["five_numbers"]}
+        found = from_derived(draft, known, key, ask.options, grade="assumed", own=usual, assume=assume, reverse=reverse)
     computed |= before & ~draft.open()
     from_tests(draft, trials, key)
     return computed, found
@@ -307,6 +314,24 @@ def _pair(trials: Trials, compare: tuple[str, str] | None) -> tuple[str, str] | 
     return one, two
 
 
+def _leave_out(draft: Draft, trials: Trials, pair: tuple[str, str] | None) -> Bools:
+    """Take the effect from rows that name another pair of treatments than the one asked for, and say so; return them.
+
+    Turned and unturned pairs in one pool would add up effects of opposite sign. Rows that name no pair stay.
+    """
+    if pair is None:
+        return np.zeros(len(trials), dtype=bool)
+    pairs = list(zip(trials.texts("treatment_1"), trials.texts("treatment_2"), strict=True))
+    other = np.array([any(own) and not set(own) <= {*pair, ""} for own in pairs], dtype=bool)
+    for i in np.flatnonzero(other).tolist():
+        draft.yi[i] = draft.vi[i] = np.nan
+        draft.routes[i], draft.corrections[i] = "", []
+        draft.steps.pop(i, None)
+        words = " with ".join(name or "?" for name in pairs[i])
+        draft.reasons[i] = f"it compares {words}, and the pool is of {pair[0]} with {pair[1]}"
+    return other
+
+
 def _flipped(trials: Trials, compare: tuple[str, str] | None) -> Bools:
     """Tell which rows name the two treatments the other way round."""
     if compare is None or "treatment_1" not in trials.roles:
@@ -347,7 +372,8 @@ def _finish(trials: Trials, ask: _Ask, rows: _Rows, by: str | None) -> EffectSiz
         context=_context(trials, ask.direction.higher_is_better, ask.pair),
         source=trials.source.name,
         notes=(
-            *_notes(trials, labels, estimable, turned=ask.pair is not None),
+            *set_notes(trials, labels, estimable, turned=ask.pair is not None),
+            *scale_notes(trials, estimable, ask.direction, ask.key),
             *_assumption(trials, ask, rows),
             *told.notes,
             *rows.notes,
@@ -397,24 +423,3 @@ def _context(trials: Trials, direction: bool | None, compare: tuple[str, str] | 
     """Say what the rows are about where they agree."""
     one, two = compare or (_only(trials.texts("treatment_1")), _only(trials.texts("treatment_2")))
     return Context(_only(trials.texts("outcome")), one or None, two or None, direction)
-
-
-def _notes(trials: Trials, labels: tuple[str, ...], estimable: Bools, *, turned: bool) -> tuple[str, ...]:
-    """Tell what about the set of rows as a whole a reader must know; `turned` rows are all about one pair."""
-    notes: list[str] = []
-    arms = (("treatment_1", "treatments in arm 1"), ("treatment_2", "treatments in arm 2"))
-    for role, noun in (("outcome", "outcomes"), *(() if turned else arms)):
-        different = sorted(set(trials.texts(role)) - {""})
-        if len(different) > 1:
-            notes.append(f"{len(different)} {noun} are pooled together: {', '.join(different)}.")
-    pooled: dict[str, list[str]] = {}
-    for label, row, ok in zip(labels, trials.rows, estimable.tolist(), strict=True):
-        if ok:
-            pooled.setdefault(label, []).append(row)
-    for label, where in pooled.items():
-        if len(where) > 1:
-            notes.append(
-                f"{label} enters {len(where)} times ({', '.join(where)}) and its rows are pooled as if they were "
-                "independent; if they share people, for instance one control group, the interval is too narrow."
-            )
-    return tuple(notes)

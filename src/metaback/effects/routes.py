@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from metaback.data.trials import Trials
 from metaback.effects.derive import derive
 from metaback.effects.effect_sizes import Step
-from metaback.effects.ways import Grade, level_of
+from metaback.effects.ways import DEFAULTS, FIVE_NUMBERS, Grade, level_of
 from metaback.errors import Problem
 from metaback.stats.conversions import CONVERSIONS, outputs
 from metaback.stats.conversions.family import critical
@@ -114,6 +114,25 @@ def from_derived(
     from_raw(draft, reverse({role: found.values[role] for role in roles if role in found.values}), key, options)
     _remember(draft, open_rows, found.steps, {role: found.values[role] for role in roles if role in found.values})
     return found.values
+
+
+def reopen_mixed(draft: Draft, own: Mapping[str, str]) -> bool:
+    """Take the effect from rows whose arms had their means from two estimators, and tell whether there are any.
+
+    Where the chosen estimator of five numbers fits one arm only, another stands in for the other arm; the difference of
+    two estimators would enter the effect as if it were that of the arms. Both arms are then to have the same.
+    """
+    chosen_one, usual = (FIVE_NUMBERS[word] for word in (own["five_numbers"], DEFAULTS["five_numbers"]))
+    mixed = (
+        [i for i, steps in draft.steps.items() if {chosen_one, usual} <= {step.conversion for step in steps}]
+        if chosen_one != usual
+        else []
+    )
+    for i in mixed:
+        draft.yi[i] = draft.vi[i] = np.nan
+        draft.routes[i] = ""
+        del draft.steps[i]
+    return bool(mixed)
 
 
 def _remember(draft: Draft, before: Bools, steps: Sequence[tuple[Step, ...]], values: Mapping[str, Floats]) -> None:

@@ -1,0 +1,195 @@
+"""What a row says twice of a ready-made effect, and SDs of a change that no correlation can give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaback.data.trials import Trials
+from metaback.effects.derive import half_unit
+from metaback.effects.overlooked import LAST_BIT, Lines
+from metaback.effects.routes import Draft
+from metaback.effects.ways import level_of
+from metaback.numbers import as_given, significant
+from metaback.stats.conversions.family import critical
+from metaback.stats.measures import about
+from metaback.stats.transforms import Transform, back
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+DIGITS = 4  # of a number that was derived, in a sentence
+# How far an SE may be from that of another source: intervals and P values by t of 10 degrees of freedom, by likelihood
+# or by adjusted variances are up to a fifth wider or narrower than those by the normal distribution.
+SLACK = 0.2
+# How far an effect may be from the middle of its interval, in half widths: exact intervals lean a little.
+LEAN = 0.2
+# Words of a route, and the source of the standard error that it stands for.
+USED = (("CI", "ci"), ("with variance", "vi"), ("with P", "p"), ("log-rank P", "p"), ("with t", "t"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One source of a standard error: its value, and the lowest and highest with rounding, (k,), nan where none."""
+
+    key: str
+    words: tuple[str, ...]
+    value: Floats
+    low: Floats
+    high: Floats
+
+
+def said_twice(trials: Trials, draft: Draft, ready: Bools, key: str) -> tuple[Lines, Lines]:
+    """Return per row the sources of its standard error that were not used, and what contradicts the effect.
+
+    ready: (k,) rows whose effect was in the table. A source contradicts when its standard error is more than a fifth
+    away, rounding apart; an effect contradicts its interval when it is a fifth of the half width or more from the
+    middle, on the scale on which the interval is symmetric.
+    """
+    ignored: list[list[str]] = [[] for _ in draft.routes]
+    apart: list[list[str]] = [[] for _ in draft.routes]
+    way = back("exp" if about(key).scale == "log" else about(key).back)
+    plain = [i for i in np.flatnonzero(ready).tolist() if ", times" not in draft.routes[i]]
+    sources = _sources(trials, draft, way, key) if plain else []
+    se = np.sqrt(draft.vi)
+    for i in plain:
+        used = _used(draft.routes[i])
+        for source in sources:
+            if np.isnan(source.low[i]) or source.key == used:
+                continue
+            ignored[i].append(source.words[i])
+            if not source.low[i] * (1 - SLACK) <= se[i] <= source.high[i] * (1 + SLACK):
+                own, other = (significant(float(x[i]), DIGITS) for x in (se, source.value))
+                apart[i].append(f"the standard error is {own} as used, but {other} by {source.words[i]}")
+    for i, words in _leaning(trials, way, plain).items():
+        apart[i].append(words)
+    return tuple(map(tuple, ignored)), tuple(map(tuple, apart))
+
+
+def _used(route: str) -> str:
+    """Return the source of the standard error that a route names."""
+    return next((source for words, source in USED if words in route), "se")
+
+
+def _sources(trials: Trials, draft: Draft, way: Transform, key: str) -> list[_Source]:
+    """Return the sources that the table has."""
+    identity = way.key == "identity"
+    found = [_direct(trials, "sei", "se"), _direct(trials, "vi", "vi")]
+    if identity:
+        found.append(_direct(trials, "se", "se"))
+    found.append(_interval(trials, way))
+    effect = np.abs(draft.yi)
+    t, half = trials.numbers("t"), half_unit("t", trials.numbers("t"))
+    size = np.abs(t)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own, low, high = effect / size, effect / (size + half), effect / np.maximum(size - half, 0.0)
+    found.append(_Source("t", tuple(f"its test (t = {as_given(float(x))})" for x in t), own, low, high))
+    found.append(_probability(trials, effect))
+    return found
+
+
+def _direct(trials: Trials, role: str, key: str) -> _Source:
+    """Return the source of a standard error or variance as it stands in the table."""
+    value, half = trials.numbers(role), half_unit(role, trials.numbers(role))
+    low, high = np.maximum(value - half, 0.0), value + half
+    words = tuple(f"{role} = {as_given(float(x))}" for x in value)
+    own, low, high = (np.sqrt(x) if role == "vi" else x for x in (value, low, high))
+    return _Source(key, words, own, low, high)
+
+
+def _interval(trials: Trials, way: Transform) -> _Source:
+    """Return the source of a printed interval; one beside an effect on a transformed scale is of unknown scale."""
+    low, high = trials.numbers("ci_low"), trials.numbers("ci_high")
+    printed = np.isfinite(trials.numbers("effect")) | (way.key == "identity")
+    half = np.fmin(half_unit("ci_low", low), half_unit("ci_high", high))
+    at, room = _ends(low, high, half, way, printed)
+    divisor = 2 * critical(level_of(trials.numbers("ci_level")))
+    width = at[1] - at[0]
+    words = tuple(
+        f"its interval ({as_given(float(a))} to {as_given(float(b))})" for a, b in zip(low, high, strict=True)
+    )
+    return _Source("ci", words, width / divisor, np.maximum(width - room, 0.0) / divisor, (width + room) / divisor)
+
+
+def _ends(low: Floats, high: Floats, half: Floats, way: Transform, rows: Bools) -> tuple[tuple[Floats, Floats], Floats]:
+    """Return both limits on the scale of the analysis and how far rounding moves them apart, nan where it has none."""
+    one, away_one = _forward(low, half, way, rows)
+    two, away_two = _forward(high, half, way, rows)
+    return (one, two), away_one + away_two
+
+
+def _forward(value: Floats, half: Floats, way: Transform, rows: Bools) -> tuple[Floats, Floats]:
+    """Carry numbers to the scale of the analysis, with half the width of what rounding makes of them there."""
+    first, last = way.image
+    inside = rows & (value - half > first) & (value + half < last) if way.key != "identity" else rows
+    if way.size:
+        inside = np.zeros_like(rows)
+    safe = np.where(inside & np.isfinite(value), value, 0.5)
+    small = np.where(inside & np.isfinite(value), half, 0.0)
+    found = way.forward(safe) if inside.any() else safe
+    away = np.abs(way.forward(safe + small) - way.forward(safe - small)) / 2 if inside.any() else small
+    good = inside & np.isfinite(value)
+    return np.where(good, found, np.nan), np.where(good, away, np.nan)
+
+
+def _probability(trials: Trials, effect: Floats) -> _Source:
+    """Return the source of a two-sided P value; P values of 0 and 1 give none."""
+    p, half = trials.numbers("p"), half_unit("p", trials.numbers("p"))
+    known = (p > 0) & (p < 1)
+    tiny = np.finfo(float).tiny
+    lowest, highest = np.clip(np.where(known, p - half, 0.5), tiny, None), np.clip(p + half, None, 1 - 1e-12)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low, own, high = (effect / critical(1 - np.where(known, x, 0.5)) for x in (lowest, p, highest))
+    words = tuple(f"its P value (p = {as_given(float(x))})" for x in p)
+    return _Source("p", words, *(np.where(known, x, np.nan) for x in (own, low, high)))
+
+
+def _leaning(trials: Trials, way: Transform, rows: list[int]) -> Mapping[int, str]:
+    """Return the rows whose printed effect is not in the middle of its interval, with the words to tell."""
+    effect, low, high = (trials.numbers(role) for role in ("effect", "ci_low", "ci_high"))
+    known = np.isfinite(effect) & np.isfinite(low) & np.isfinite(high)
+    # a paper prints an effect and its limits to the same decimals, of which zeros at the end are not seen
+    half = np.fmin.reduce([half_unit("effect", x) for x in (effect, low, high)])
+    at, away = _forward(effect, half, way, known)
+    (one, two), room = _ends(low, high, half, way, known)
+    middle = (one + two) / 2
+    far = np.abs(at - middle) > away + room / 2 + LEAN * (two - one) / 2 + LAST_BIT * np.abs(at)
+    scale = "" if way.key == "identity" else f" on the {'log' if way.key == 'exp' else way.title} scale"
+    found: dict[int, str] = {}
+    for i in (i for i in rows if far[i]):
+        shown = significant(float(way.inverse(middle[i : i + 1])[0]), DIGITS)
+        found[i] = (
+            f"the effect {as_given(float(effect[i]))} is not in the middle of its interval "
+            f"{as_given(float(low[i]))} to {as_given(float(high[i]))}{scale}, which is {shown}"
+        )
+    return found
+
+
+def impossible_changes(known: Mapping[str, Floats], rows: Bools, wanted: tuple[str, ...]) -> Lines:
+    """Return per row the SDs of a change that lie outside what the SDs before and after allow.
+
+    The SD of the change lies between |sd_pre - sd_post| (r = 1) and sd_pre + sd_post (r = -1). Outside, no correlation
+    can be solved, and another takes its place. known: numbers by role, (k,); wanted: roles of the measure.
+
+    >>> known = {role: np.array([x]) for role, x in {"sd_pre_1": 12.0, "sd_post_1": 13.0, "sd_change_1": 30.0}.items()}
+    >>> impossible_changes(known, np.array([True]), ("r_1",))[0][0][:30]
+    'sd_change_1 = 30 cannot be: wi'
+    """
+    found: list[list[str]] = [[] for _ in rows]
+    for arm in ("_1", "_2", ""):
+        names = (f"sd_pre{arm}", f"sd_post{arm}") if arm else ("sd_1", "sd_2")
+        change = f"sd_change{arm}"
+        if f"r{arm}" not in wanted or not {*names, change} <= known.keys():
+            continue
+        pre, post, own = known[names[0]], known[names[1]], known[change]
+        room = sum(half_unit(role, known[role]) for role in (*names, change))
+        wrong = rows & ((own > pre + post + room) | (own < np.abs(pre - post) - room))
+        for i in np.flatnonzero(wrong).tolist():
+            low, high = (as_given(float(x)) for x in (abs(pre[i] - post[i]), pre[i] + post[i]))
+            found[i].append(
+                f"{change} = {as_given(float(own[i]))} cannot be: with SDs of {as_given(float(pre[i]))} before and "
+                f"{as_given(float(post[i]))} after it lies between {low} and {high}, so that no correlation was solved"
+            )
+    return tuple(map(tuple, found))
