@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("plots", "report"),  # L6
     ("bundle",),  # L7
     ("result",),
-    ("regression",),
+    ("regression", "digits"),
     ("cli",),
     (PACKAGE,),  # the public names, on top of all
     ("__main__",),  # `python -m metaback`
@@ -57,6 +57,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "bundle": frozenset({"numpy", "pandas"}),
     "result": frozenset({"numpy", "pandas"}),
     "regression": frozenset({"numpy", "pandas"}),
+    "digits": frozenset({"numpy", "pandas"}),
     "cli": frozenset({"click", "rich"}),
     **dict.fromkeys(("status", "numbers", "errors", "registry", PACKAGE, "__main__"), frozenset[str]()),
 }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from metaback.data.datasets import load_dataset
     from metaback.data.read import read_trials
     from metaback.data.trials import Trials
+    from metaback.digits import SelfCheck, selfcheck
     from metaback.effects.compute import effect_sizes
     from metaback.effects.effect_sizes import EffectSizes
     from metaback.errors import DataError, EstimationError, FileError, MetabackError, OptionError
@@ -33,6 +34,7 @@ __all__ = [
     "Regression",
     "Result",
     "Results",
+    "SelfCheck",
     "Trials",
     "arms",
     "contrasts",
@@ -42,6 +44,7 @@ __all__ = [
     "pool_table",
     "read_trials",
     "regress",
+    "selfcheck",
 ]
 
 _HOMES = {
@@ -49,6 +52,7 @@ _HOMES = {
     "metaback.data.datasets": ("load_dataset",),
     "metaback.data.read": ("read_trials",),
     "metaback.data.trials": ("Trials",),
+    "metaback.digits": ("SelfCheck", "selfcheck"),
     "metaback.effects.compute": ("effect_sizes",),
     "metaback.effects.effect_sizes": ("EffectSizes",),
     "metaback.errors": ("DataError", "EstimationError", "FileError", "MetabackError", "OptionError"),

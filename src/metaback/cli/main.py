@@ -16,6 +16,7 @@ from metaback.errors import DataError, EstimationError, FileError, MetabackError
 COMMANDS = {
     "pool": "Pool a table of trials and write a report that anyone can check.",
     "measures": "List the effect measures with what they are computed from and their sources.",
+    "selfcheck": "Count the right digits of this machine's answers and write a dated protocol.",
 }
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (OptionError, 2),
