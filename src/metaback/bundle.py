@@ -19,6 +19,7 @@ from metaback.report.html import render_html
 from metaback.report.listing import listing_blocks
 from metaback.report.provenance import InputFile, provenance, provenance_blocks, reading_blocks
 from metaback.report.records import json_text, pooled_csv, results_record, studies_csv
+from metaback.report.route_table import routes_csv
 from metaback.report.sections import document_keys, report_document
 from metaback.report.words import anchor, comparison
 
@@ -74,6 +75,7 @@ def report_files(
         "results.json": json_text(results),
         "tables/pooled.csv": pooled_csv(pooled),
         "tables/studies.csv": studies_csv(everything),
+        "tables/routes.csv": routes_csv(everything),
         "references.bib": selected_bibtex(document_keys(pooled)),
     }
 

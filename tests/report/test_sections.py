@@ -60,7 +60,11 @@ def test_nobody_is_favoured_when_something_is_unknown(
 ) -> None:
     text = answer(make_analysis(make_effects(context=context)))
     assert "favours" not in text
-    assert "which direction is better is not stated" in text
+    better = context.higher_is_better
+    unsaid = (
+        "which direction is better is not stated" if better is None else "the whole interval lies below no difference"
+    )
+    assert unsaid in text
 
 
 def test_a_ratio_is_told_on_its_natural_scale(ratio: Analysis) -> None:

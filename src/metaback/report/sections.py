@@ -18,12 +18,14 @@ from metaback.postestimation.words import (
     percent_cell,
     plural,
     point_text,
+    prediction_words,
     scale_name,
     sentence_case,
 )
 from metaback.report.bibliography import reference_list
 from metaback.report.document import Block, Document, Figure, Heading, Listing, Notes, Paragraph
 from metaback.report.methods import methods_keys, methods_sentences, methods_text
+from metaback.report.route_table import route_table
 from metaback.report.tables import assumed_table, overview_table, pooled_table, pools, study_table
 from metaback.report.words import anchor, direction, tau2_texts
 from metaback.stats.measures.family import has_null
@@ -62,6 +64,7 @@ def section_blocks(
         *_assumed_blocks(analysis),
         Heading(3, "Studies", f"{anchor}-studies"),
         study_table(analysis),
+        *_route_blocks(analysis),
     ]
     if methods:
         blocks += _methods_blocks(analysis, f"{anchor}-methods", cited)
@@ -102,6 +105,12 @@ def _limited(points: tuple[str, ...]) -> tuple[str, ...]:
 def _assumed_blocks(analysis: Analysis) -> list[Block]:
     """Return the table of the pool under other pre-post correlations, nothing where none were asked for."""
     table = assumed_table(analysis)
+    return [] if table is None else [table]
+
+
+def _route_blocks(analysis: Analysis) -> list[Block]:
+    """Return the table of numbers that were derived, nothing where every row brought what the measure needs."""
+    table = route_table(analysis.fitted.effects)
     return [] if table is None else [table]
 
 
@@ -202,10 +211,11 @@ def _prediction_sentence(analysis: Analysis) -> str:
     digits = effect_digits(analysis.overall.mean)
     inside = prediction.lower <= 0 <= prediction.upper
     null = fixed(null_value(prediction.scale), 0)
+    rule = prediction_words(prediction, analysis.fitted.spec).removeprefix("t, ")
     beside = f", a range that {'includes' if inside else 'excludes'} no effect ({null})"
     return (
         f"The true effect in a new setting is expected between {limits_cell(prediction, digits, ' and ')} "
-        f"({percent(prediction.level)} prediction interval, {df_text(prediction.df)} df)"
+        f"({percent(prediction.level)} prediction interval, {rule})"
         f"{beside if has_null(analysis.fitted.effects.measure) else ''}."
     )
 

@@ -106,7 +106,11 @@ def direction(analysis: Analysis) -> str:
     winner = favoured(analysis, mean)
     if winner:
         return f"favours {winner}"
-    return "no difference lies outside the interval (which direction is better is not stated in the table)"
+    higher = comparison(analysis).higher_is_better
+    if higher is None:
+        return "no difference lies outside the interval (which direction is better is not stated in the table)"
+    side, better = "above" if mean.lower > 0 else "below", "higher" if higher else "lower"
+    return f"the whole interval lies {side} no difference, and {better} is better"
 
 
 def model_words(spec: PoolSpec) -> str:
