@@ -29,15 +29,27 @@ object <- function(fields, indent) {
   inner <- paste0(pad, "\"", names(fields), "\": ", unlist(fields), collapse = ",\n")
   paste0("{\n", inner, "\n", strrep(" ", indent), "}")
 }
-tight <- function(yi, vi, method) {
-  control <- list(tol = 1e-14, threshold = 1e-14, stepadj = 0.5, maxiter = 10000)
-  if (method %in% c("PM", "PMM")) control$tau2.max <- max(100, 1e5 * max(var(yi), mean(vi)))
+METHODS <- c("DL", "PM", "REML", "ML", "EB", "SJ", "HS")
+SCORING <- c("REML", "ML", "EB")
+tight <- function(yi, vi, method, threshold = 1e-14) {
+  control <- list(tol = 1e-14, threshold = threshold, maxiter = 10000)
+  if (method %in% SCORING) control$stepadj <- 0.5
+  if (method == "PM") control$tau2.max <- max(100, 1e5 * max(var(yi), mean(vi)))
   control
+}
+# the first stopping rule at which Fisher scoring ends by itself
+settled <- function(frame, mods, method) {
+  for (threshold in 10^-(14:10)) {
+    control <- tight(frame$yi, frame$vi, method, threshold)
+    res <- try(rma(yi, vi, mods = mods, data = frame, method = method, control = control), silent = TRUE)
+    if (!inherits(res, "try-error")) return(control)
+  }
+  stop("no stopping rule works")
 }
 leveled <- function(x) if (is.numeric(x)) x else factor(x, levels = sort(unique(as.character(x)), method = "radix"))
 
 one_test <- function(frame, mods, method, test) {
-  res <- rma(yi, vi, mods = mods, data = frame, method = method, test = test, control = tight(frame$yi, frame$vi, method))
+  res <- rma(yi, vi, mods = mods, data = frame, method = method, test = test, control = settled(frame, mods, method))
   pred <- predict(res)
   object(list(se = numbers(res$se), p_value = numbers(res$pval), ci_low = numbers(res$ci.lb),
               ci_high = numbers(res$ci.ub), qm = one(res$QM), qm_p = one(res$QMp),
@@ -46,7 +58,7 @@ one_test <- function(frame, mods, method, test) {
               new_low = numbers(pred$pi.lb), new_high = numbers(pred$pi.ub)), 4)
 }
 one_method <- function(frame, mods, method) {
-  res <- rma(yi, vi, mods = mods, data = frame, method = method, control = tight(frame$yi, frame$vi, method))
+  res <- rma(yi, vi, mods = mods, data = frame, method = method, control = settled(frame, mods, method))
   ci <- confint(res, control = list(tol = 1e-14, maxiter = 10000, tau2.max = max(100, 1e4 * res$tau2)))$random[1, 2:3]
   assign <- attr(model.matrix(mods, frame), "assign")
   groups <- lapply(setdiff(unique(assign), 0), function(g) which(assign == g))
@@ -57,7 +69,7 @@ one_method <- function(frame, mods, method) {
               z = one_test(frame, mods, method, "z"), t = one_test(frame, mods, method, "t"),
               knha = one_test(frame, mods, method, "knha")), 3)
 }
-one_case <- function(frame, formula, mods, measure = "GEN", methods = c("DL", "REML")) {
+one_case <- function(frame, formula, mods, measure = "GEN", methods = METHODS) {
   keep <- all.vars(mods)
   frame <- as.data.frame(lapply(frame[c("yi", "vi", keep)], function(x) if (is.factor(x)) as.character(x) else c(x)))
   frame <- frame[complete.cases(frame), ]
@@ -80,6 +92,15 @@ bcg <- escalc("RR", ai = tpos, bi = tneg, ci = cpos, di = cneg, data = dat.bcg)
 mcdaniel <- escalc("ZCOR", ri = ri, ni = ni, data = dat.mcdaniel1994)
 molloy <- escalc("ZCOR", ri = ri, ni = ni, data = dat.molloy2014)
 curtis <- escalc("ROM", m1i = m1i, sd1i = sd1i, n1i = n1i, m2i = m2i, sd2i = sd2i, n2i = n2i, data = dat.curtis1998)
+baskerville <- transform(dat.baskerville2012, yi = smd, vi = se^2)
+debruin <- escalc("PLO", xi = xi, ni = ni, data = dat.debruin2009)
+landenberger <- escalc("OR", ai = n.cbt.rec, bi = n.cbt.non, ci = n.ctrl.rec, di = n.ctrl.non,
+                       data = dat.landenberger2005)
+viechtbauer <- escalc("OR", ai = xTi, n1i = nTi, ci = xCi, n2i = nCi, data = dat.viechtbauer2021)
+bonett <- escalc("ABT", ai = ai, mi = mi, ni = ni, data = dat.bonett2010)
+crede <- escalc("ZCOR", ri = ri, ni = ni, data = dat.crede2010)
+vanhowe <- escalc("OR", ai = non.pos, bi = non.neg, ci = cir.pos, di = cir.neg, data = dat.vanhowe1999)
+damico <- escalc("OR", ai = xt, n1i = nt, ci = xc, n2i = nc, data = dat.damico2009)
 bornmann <- escalc("OR", ai = waward, n1i = wtotal, ci = maward, n2i = mtotal, data = dat.bornmann2007)
 
 cases <- list(
@@ -102,6 +123,15 @@ cases <- list(
   # raw year and year^2 in one model do not converge in metafor 3.8-1; the same model in centred years does
   "konstantopoulos raw years" = one_case(dat.konstantopoulos2011, "~ year + I(year^2)",
                                          ~ I(year - 1990) + I((year - 1990)^2)),
+  "hackshaw design and year" = one_case(dat.hackshaw1998, "~ design + year", ~ design + year, "OR"),
+  "baskerville trial" = one_case(baskerville, "~ design + score + fumonths", ~ design + score + fumonths),
+  "debruin scq" = one_case(debruin, "~ scq + patients", ~ scq + patients, "PLO"),
+  "landenberger programme" = one_case(landenberger, "~ design + group + hrs_week", ~ design + group + hrs_week, "OR"),
+  "viechtbauer dose" = one_case(viechtbauer, "~ dose + I(dose^2)", ~ dose + I(dose^2), "OR"),
+  "bonett caregivers" = one_case(bonett, "~ caregivers", ~ caregivers, "ABT"),
+  "crede class" = one_case(crede, "~ criterion * source + year", ~ criterion * source + year, "ZCOR"),
+  "vanhowe category" = one_case(vanhowe, "~ category - 1", ~ category - 1, "OR"),
+  "damico concealment" = one_case(damico, "~ conceal + blind + year", ~ conceal + blind + year, "OR"),
   "bornmann year" = one_case(bornmann, "~ year + type", ~ year + type, "OR"))
 
 six <- bcg[c(1, 3, 5, 7, 8, 10), ]

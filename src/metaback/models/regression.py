@@ -100,9 +100,9 @@ def in_columns(inner: Fit, basis: Basis) -> Fit:
 def fit_orders(fitted: FittedRegression, orders: np.ndarray[tuple[int, int], np.dtype[np.intp]]) -> Fit:
     """Fit the same design to reordered effects, one batch call: row i of `orders` (n, k) says which study stands where.
 
-    Effect and variance move together, so each fit keeps the studies and breaks their link to the moderators.
+    Effect and variance move together, so each fit keeps the studies and breaks their link to the moderators. The fits
+    are in terms of the orthonormal basis; `in_columns` turns them.
     """
     used = fitted.design.used
     y, v = fitted.effects.yi[used][orders], fitted.effects.vi[used][orders]
-    inner = fit_univariate(y, v, np.ones(y.shape, dtype=bool), fitted.spec.pool, fitted.basis.Q)
-    return in_columns(inner, fitted.basis)
+    return fit_univariate(y, v, np.ones(y.shape, dtype=bool), fitted.spec.pool, fitted.basis.Q)

@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaback.errors import OptionError
-from metaback.models.regression import FittedRegression, fit_orders
-from metaback.postestimation.regression import data_of
+from metaback.models.regression import FittedRegression, fit_orders, in_columns
 from metaback.stats.orders import all_orders, count_orders, random_orders
-from metaback.stats.regression import in_basis, subset_q
-from metaback.stats.wls import coefficients, prepare
+from metaback.stats.regression import in_basis
 
 Floats = NDArray[np.float64]
 EXACT = 50_000  # orders up to which all of them are tried: up to eight studies with distinct moderators
@@ -76,14 +74,16 @@ def permutation_test(fitted: FittedRegression, *, n: int = 5000, seed: int = 1) 
 
 def _statistics(fitted: FittedRegression, orders: NDArray[np.intp]) -> tuple[Floats, Floats]:
     """Return the statistic of each coefficient (n, p) and that of all moderators (n,) for each order."""
-    fit = fit_orders(fitted, orders)
-    y, v, Q = data_of(fitted)
-    y, v = y[orders], v[orders]
-    tau2 = np.where(np.isfinite(fit.theta[:, 0]), fit.theta[:, 0], 0.0)
+    inner = fit_orders(fitted, orders)
+    p = fitted.design.X.shape[1]
+    fit = in_columns(inner, fitted.basis)
     tested = [j for term in fitted.design.terms for j in term.columns]
-    batch = prepare(y, v, np.ones(y.shape, dtype=bool), np.broadcast_to(Q, (*y.shape, Q.shape[1])))
-    plain = in_basis(fitted.basis, np.eye(Q.shape[1])[-1])
-    factor = fit.cov[:, -1, -1] / (plain @ coefficients(batch, tau2).cov @ plain)
+    span = np.linalg.qr(in_basis(fitted.basis, np.eye(p)[tested]).T)[0]  # orthonormal, so that nothing is lost below
+    d, cov = inner.beta @ span, span.T @ inner.cov @ span
     with np.errstate(invalid="ignore", divide="ignore"):
         z = fit.beta / np.sqrt(np.diagonal(fit.cov, axis1=-2, axis2=-1))
-        return z, subset_q(y, v, fitted.design.X, tau2, tested) / factor
+    q = np.full(len(orders), np.nan)
+    known = np.isfinite(d).all(axis=-1) & (cov[:, 0, 0] > 0)
+    solved = np.asarray(np.linalg.solve(cov[known], d[known][..., None]), dtype=float)[..., 0]
+    q[known] = (d[known] * solved).sum(axis=-1)
+    return z, q

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaback.stats.refine import refined
+from metaback.stats.thin_qr import PLAIN, ROUND, TALL, gram_spread, thin_qr
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -145,7 +146,10 @@ def full_rank(problems: Problems) -> Bools:
     raw = np.abs(X).max(axis=1) + (0.0 if shift is None else np.abs(shift))
     scale = np.where(norm > 0, norm, 1.0)
     noise = (np.finfo(float).eps * X.shape[1] * np.maximum(raw / scale, 1.0)).max(axis=-1)
-    values = np.linalg.svd(X / scale[:, None], compute_uv=False)
+    X = X / scale[:, None]
+    if X.shape[1] * X.shape[2] >= TALL and ((gram_spread(X) > ROUND) & (noise < ROUND)).all():
+        return np.ones(problems.n, dtype=bool)
+    values = np.linalg.svd(X, compute_uv=False)
     return (norm > 0).all(axis=-1) & (values.shape[-1] >= problems.p) & (values[:, -1] > noise * values[:, 0])
 
 
@@ -215,7 +219,7 @@ def _factor(problems: Problems, tau2: Floats) -> tuple[Floats, Floats, Floats]:
     A = np.sqrt(w)[..., None] * (np.ones((*w.shape, 1)) if problems.X is None else problems.X)
     norm = np.sqrt((A * A).sum(axis=1, keepdims=True))
     norm = np.where(norm > 0, norm, 1.0)
-    q, r = np.linalg.qr(A / norm)
+    q, r = thin_qr(A / norm)
     return w, q, r * norm
 
 
@@ -248,15 +252,42 @@ def coefficients(problems: Problems, tau2: Floats) -> Coefficients:
         cov = (1 / total)[:, None, None]
         return Coefficients((problems.origin + mean)[:, None], cov, q1, np.log(total), np.log(count), sum_log)
     w, q, r = _factor(problems, tau2)
-    beta, dual = refined(problems.y.T, total_v.T, problems.X, q, r)
-    q1 = np.where(w > 0, dual * dual / np.where(w > 0, w, 1.0), 0.0).sum(-1)
+    beta, q1 = _solved(problems, total_v, q, r)
     inverse = np.asarray(np.linalg.inv(r), dtype=float)
     cov = np.einsum("npq,nrq->npr", inverse, inverse)
     logdet = 2 * np.log(np.abs(np.diagonal(r, axis1=-2, axis2=-1))).sum(-1)
-    plain = np.linalg.qr(problems.X, mode="r")
+    size = np.sqrt((problems.X * problems.X).sum(axis=1, keepdims=True))
+    plain = thin_qr(problems.X / size)[1] * size
     logdet_x = 2 * np.log(np.abs(np.diagonal(plain, axis1=-2, axis2=-1))).sum(-1)
     beta, cov = _unshifted(problems, beta, cov)
     return Coefficients(beta, cov, q1, logdet, logdet_x, sum_log)
+
+
+def _solved(problems: Problems, total_v: Floats, q: Floats, r: Floats) -> tuple[Floats, Floats]:
+    """Return the coefficients (n, p) and q1 (n,); corrected by residuals of twice the digits where those can help.
+
+    A tall design of condition below 10 leaves nothing to correct. total_v: (k, n); q, r: QR factors of W^1/2 X.
+    """
+    X = np.empty((0, 0, 0)) if problems.X is None else problems.X
+    unit = r / np.sqrt((r * r).sum(axis=1, keepdims=True))
+    easy = np.full(problems.n, X.shape[1] * X.shape[2] >= TALL)
+    if easy.any():
+        easy = gram_spread(unit) > PLAIN
+    beta, q1 = np.empty((problems.n, problems.p)), np.empty(problems.n)
+    rows = np.flatnonzero(easy)
+    if rows.size:
+        part = problems if rows.size == problems.n else problems.take(rows)
+        e, inner = _project(q[easy], (part.y / np.sqrt(total_v[:, rows])).T)
+        e, more = _project(q[easy], e)
+        beta[rows] = np.asarray(np.linalg.solve(r[easy], (inner + more)[..., None]), dtype=float)[..., 0]
+        q1[rows] = (e * e).sum(-1)
+    rows = np.flatnonzero(~easy)
+    if rows.size:
+        v = total_v.T[rows]
+        beta[rows], dual = refined(problems.y.T[rows], v, X[rows], q[rows], r[rows])
+        known = ~np.isinf(v)
+        q1[rows] = np.where(known, dual * dual * np.where(known, v, 1.0), 0.0).sum(-1)
+    return beta, q1
 
 
 def _project(q: Floats, b: Floats) -> tuple[Floats, Floats]:
