@@ -42,7 +42,7 @@ WHY = {
     "dat.bcg": "the textbook case",
     "dat.hine1989": "no heterogeneity",
     "dat.graves2010": "risk differences with tau2 near 4e-7",
-    "dat.pritz1997": "p values below 1e-300",
+    "dat.pritz1997": "p values near 1e-90",
     "two_peaks_zero": "two peaks of the likelihood, the lower one at 0",
     "two_peaks_outlier": "two peaks of the likelihood, and an outlier",
     "scale_0.001": "small units",
