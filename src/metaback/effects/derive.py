@@ -217,11 +217,34 @@ def _used(applied: Sequence[Applied], wanted: Sequence[str], size: int) -> list[
 
 def _steps(applied: Sequence[Applied], used: Sequence[Bools], size: int) -> tuple[tuple[Step, ...], ...]:
     """Write the ways gone row by row."""
-    found: list[list[Step]] = [[] for _ in range(size)] if applied else []
+    found: list[tuple[Step, ...]] = [()] * size
     for one, hit in zip(applied, used, strict=True):
-        for j in np.flatnonzero(hit).tolist():
-            found[int(one.rows[j])].append(_step(one, j))
-    return tuple(map(tuple, found)) if applied else ((),) * size
+        at = np.flatnonzero(hit)
+        for row, step in zip(one.rows[at].tolist(), _steps_of(one, at), strict=True):
+            found[row] = (*found[row], step)
+    return tuple(found)
+
+
+def _steps_of(one: Applied, at: Rows) -> list[Step]:
+    """Write one way for some of its rows; those that all have the same numbers share the words."""
+    way = one.way
+    own = [(role, column[at]) for role, column in zip(way.takes, one.values, strict=True) if not _is_assumed(role)]
+    whole = all(np.isfinite(column).all() for _, column in own) and all(new[at].all() for new in one.filled)
+    if not whole or len({role for role, _ in own}) < max(1, len(own)):
+        return [_step(one, j) for j in at.tolist()]
+    names = tuple(role for role, _ in own)
+    numbers = zip(*(column.tolist() for _, column in own), strict=True)
+    gave = zip(*(column[at].tolist() for column in one.gave), strict=True)
+    beliefs = (SKEWED if doubt else way.assumes for doubt in one.doubt[at].tolist())
+    return [
+        Step(way.gives, way.conversion, names, took, assumes, made)
+        for took, assumes, made in zip(numbers, beliefs, gave, strict=True)
+    ]
+
+
+def _is_assumed(role: str) -> bool:
+    """Tell whether a number is not the row's own."""
+    return role.startswith("assumed_")
 
 
 def _step(one: Applied, j: int) -> Step:
@@ -230,7 +253,7 @@ def _step(one: Applied, j: int) -> Step:
     gives = tuple(role for role, new in zip(way.gives, one.filled, strict=True) if new[j])
     gave = tuple(float(column[j]) for column, new in zip(one.gave, one.filled, strict=True) if new[j])
     both = zip(way.takes, one.values, strict=True)
-    own = ((role, float(column[j])) for role, column in both if not role.startswith("assumed_"))
+    own = ((role, float(column[j])) for role, column in both if not _is_assumed(role))
     taken = {role: value for role, value in own if np.isfinite(value)}
     assumes = SKEWED if one.doubt[j] else way.assumes
     return Step(gives, way.conversion, tuple(taken), tuple(taken.values()), assumes, gave)
