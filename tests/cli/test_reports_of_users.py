@@ -113,3 +113,46 @@ def test_a_proportion_has_no_line_of_no_effect() -> None:
     assert data.null is None
     assert not any("Test for overall effect" in row.label for row in data.rows)
     assert forest_data(mb.pool(rows({}, {}), measure="MD").analysis).null == 0
+
+
+# ---------------------------------------------------------------- sheets of a reviewer who had never seen the tool
+
+
+def sheet(text: str, **options: object) -> mb.EffectSizes:
+    """Read a sheet as typed and compute its effects."""
+    return mb.effect_sizes(mb.read_trials(text.encode()), **options)  # pyright: ignore[reportArgumentType]
+
+
+def test_medians_and_means_may_be_named_by_the_number_of_the_arm() -> None:
+    own = sheet("study,n_1,median_iqr_1,n_2,median_iqr_2\nA,30,4 (2 to 6),28,5 (3 to 7)\n", measure="MD")
+    apart = "study,n_1,median_1,q1_1,q3_1,n_2,median_2,q1_2,q3_2\nA,30,4,2,6,28,5,3,7\n"
+    assert own.vi[0] == sheet(apart, measure="MD").vi[0]
+    # (1^2 + 1.2^2) of standard errors
+    assert sheet("study,n_1,mean_se_1,n_2,mean_se_2\nA,25,10 (1),25,12 (1.2)\n", measure="MD").vi[0] == pytest.approx(
+        2.44
+    )
+
+
+def test_a_column_level_is_one_of_confidence_beside_an_interval_only() -> None:
+    dose = sheet("study,level,n_1,mean_1,sd_1,n_2,mean_2,sd_2\nA,HIGH,20,5,2,20,4,2\n", measure="MD")
+    assert dose.yi.tolist() == [1.0]
+    ratio = sheet("study,measure,effect,ci_low,ci_high,level\nA,OR,2,1,4,90\n")
+    # (ln 4 / (2 * 1.644853627))^2
+    assert ratio.vi[0] == pytest.approx((math.log(4) / (2 * 1.6448536269514722)) ** 2, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("study,r,n\nA,1.2,20\n", "a correlation lies between -1 and 1"),
+        ("study,events,n\nA,3,1\n", "more events than the 1 people of the group"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_for_single_groups_too(text: str, words: str) -> None:
+    with pytest.raises(mb.DataError, match=words):
+        mb.read_trials(text.encode())
+
+
+def test_rows_made_of_two_rows_keep_their_names() -> None:
+    long = pd.DataFrame({"study": ["A"] * 3, "treatment": ["x", "y", "z"], "events": [1, 2, 3], "n": [9, 9, 9]})
+    assert mb.effect_sizes(mb.contrasts(long, reference="z")).rows[0] == "index 0 and index 2"

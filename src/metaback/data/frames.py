@@ -31,7 +31,13 @@ def read_frame(frame: pd.DataFrame) -> RawTable:
     plain.columns = [str(name) for name in frame.columns]
     told: Any = frame.attrs.get("notes", ())  # as `contrasts` leaves them
     notes = tuple(map(str, cast("list[Any]", told))) if type(told) in {tuple, list} else ()
-    return RawTable(plain, tuple(f"index {label}" for label in frame.index), notes)
+    return RawTable(plain, tuple(map(_row_name, frame.index)), notes)
+
+
+def _row_name(label: object) -> str:
+    """Name a row by its index; one that names the rows of another table, as that of `contrasts` does, is a name."""
+    text = str(label)
+    return text if isinstance(label, str) and text.startswith(("row ", "index ")) else f"index {text}"
 
 
 def read_any_frame(source: Any) -> RawTable:

@@ -60,7 +60,9 @@ _SUFFIXES = {"1": ("e", "exp"), "2": ("c", "ctrl")}  # of the R package meta, an
 def _by_group(stem: str, arm: str) -> str:
     """Spell a role with the names that groups have: `Experimental Mean`, `mean_control`."""
     pairs = [(group, cell) for group in _GROUPS[arm] for cell in _CELLS[stem]]
-    return " ".join([f"{group}_{cell}" for group, cell in pairs] + [f"{cell}_{group}" for group, cell in pairs])
+    numbered = [f"{cell}_{arm}" for cell in _CELLS[stem][1:]] if stem in {"mean", "median"} else []
+    named = [f"{group}_{cell}" for group, cell in pairs] + [f"{cell}_{group}" for group, cell in pairs]
+    return " ".join(named + numbered)
 
 
 def _summaries(stem: str, rule: Rule = "any", *others: str) -> list[Role]:
@@ -194,7 +196,7 @@ _ALL = [
     Role("se", "number", "positive", ("std_err", "standard_error", "giv_se")),
     Role("ci_low", "number", spellings=("ci_lb", "ci_lower", "lower", "ci_start")),
     Role("ci_high", "number", spellings=("ci_ub", "ci_upper", "upper", "ci_end")),
-    Role("ci_level", "number", "percent", ("level", "confidence_level")),
+    Role("ci_level", "number", "percent", ("confidence_level",)),
     Role("yi", "number", spellings=("te", "meta_es")),
     Role("vi", "number", "positive"),
     Role("sei", "number", "positive", ("sete", "meta_se")),
@@ -223,6 +225,14 @@ _IN_CONTEXT = (
     _context("mean", "effect", "ci_start ci_end"),
     _context("giv_mean", "yi", "mean ci_start ci_end"),
     _context("giv_se", "sei", "mean ci_start ci_end"),
+    _context("level", "ci_level", "ci_low ci_high"),
+    _context("level", "ci_level", "ci_lb ci_ub"),
+    _context("level", "ci_level", "ci_lower ci_upper"),
+    _context("level", "ci_level", "lower upper"),
+    _context("level", "ci_level", "ci_low"),
+    _context("level", "ci_level", "ci_high"),
+    _context("ai", "alpha", "mi ni", "bi ci di n1i n2i xi"),
+    _context("mi", "items", "ai ni", "xi sdi ri ti bi ci"),
     _context("mi", "nonevents", "xi"),
     _context("mi", "mean", "sdi"),
     _context("mi", "predictors", "ti ni", "xi sdi"),

@@ -55,6 +55,7 @@ DERIVED_ROUTES = (
 )
 RATIOS = frozenset({"RR", "OR", "PETO", "IRR", "HR", "ROM", "MPRR", "MPOR", "VR", "CVR"})
 FIVE = ("min", "q1", "median", "q3", "max")
+CORRELATIONS = ("r", "r_1", "r_2", "r_covariate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +278,8 @@ def _consistency(trials: Trials) -> list[Problem]:
     arms = ("_1", "_2", "")
     return [
         *_check_intervals(trials),
-        *(problem for arm in ("1", "2") for problem in _check_counts(trials, arm)),
+        *(problem for arm in arms for problem in _check_counts(trials, arm)),
+        *(problem for role in CORRELATIONS for problem in _check_correlation(trials, role)),
         *(problem for arm in arms for problem in _check_order(trials, [f"{role}{arm}" for role in FIVE])),
         *(problem for arm in arms[:2] for problem in _check_mean(trials, arm)),
     ]
@@ -351,23 +353,31 @@ def _check_intervals(trials: Trials) -> list[Problem]:
     ]
 
 
+def _check_correlation(trials: Trials, role: str) -> list[Problem]:
+    """Check that a correlation is one."""
+    values = trials.numbers(role)
+    fix = "Check the cell; a percentage or a slope is not a correlation"
+    return _report(trials, np.abs(values) > 1, role, lambda _: "a correlation lies between -1 and 1", fix)
+
+
 def _check_counts(trials: Trials, arm: str) -> list[Problem]:
-    """Check the counts of one arm against its size."""
-    events, n = trials.numbers(f"events_{arm}"), trials.numbers(f"n_{arm}")
-    total = events + trials.numbers(f"nonevents_{arm}")
+    """Check the counts of an arm ("_1", "_2") or of a single group ("") against its size."""
+    events, n = trials.numbers(f"events{arm}"), trials.numbers(f"n{arm}")
+    total = events + trials.numbers(f"nonevents{arm}")
+    noun = "arm" if arm else "group"
     return [
         *_report(
             trials,
             events > n,
-            f"events_{arm}",
-            lambda i: f"more events than the {n[i]:g} people of the arm",
+            f"events{arm}",
+            lambda i: f"more events than the {n[i]:g} people of the {noun}",
             "Check whether the columns are swapped",
         ),
         *_report(
             trials,
             ~np.isnan(total + n) & (total != n),
-            f"n_{arm}",
-            lambda i: f"events and non-events of the arm add up to {total[i]:g}",
+            f"n{arm}",
+            lambda i: f"events and non-events of the {noun} add up to {total[i]:g}",
             "Correct the one that is wrong",
         ),
     ]

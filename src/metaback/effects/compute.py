@@ -27,11 +27,11 @@ from metaback.effects.instruments import (
 )
 from metaback.effects.known import known_numbers, swap_known
 from metaback.effects.presets import MEASURE_PRESETS
+from metaback.effects.reasons import explain
 from metaback.effects.routes import (
     Bools,
     Draft,
     Floats,
-    explain,
     from_analysis_scale,
     from_d,
     from_derived,
@@ -47,6 +47,9 @@ from metaback.stats.measures import MEASURES, about, raw_roles
 from metaback.stats.measures.family import defaults, option_names
 
 SHOWN = ("n_1", "mean_1", "sd_1", "n_2", "mean_2", "sd_2", "events_1", "events_2")
+# Numbers of arms that stand for means, and for counts, where no measure is named. Paired designs have mean_1 too.
+TWO_MEANS = ("mean_1", "median_1", "mean_post_1", "mean_change_1")
+TWO_COUNTS = ("events_1", "nonevents_1", "percent_1")
 SWAPPED = "arms swapped"
 REPEATED = ("paired means", "pre-post", "changes", "means")  # kinds of numbers that may rest on two measurements
 
@@ -287,9 +290,17 @@ def default_measure(trials: Trials) -> str:
         rule = f"{words} is not a measure that can be computed or turned into logs here"
         fix = "Put effects on the analysis scale (logs for ratios) into yi and sei, or correct the name"
         raise DataError(trials.source.name, [Problem(rule, fix, trials.roles["measure"])])
-    if np.isfinite(trials.numbers("mean_1")).any():
+    if _any(trials, TWO_MEANS):
         return "SMD"
-    return "RR" if np.isfinite(trials.numbers("events_1")).any() else "GEN"
+    if _any(trials, TWO_COUNTS):
+        return "RR"
+    bare = not _any(trials, ("effect", "yi"))
+    return "SMD" if bare and _any(trials, ("n_1",)) and _any(trials, ("t", "f_value", "p", "d")) else "GEN"
+
+
+def _any(trials: Trials, roles: tuple[str, ...]) -> bool:
+    """Tell whether any row has any of some numbers."""
+    return any(np.isfinite(trials.numbers(role)).any() for role in roles)
 
 
 def _add_totals(trials: Trials, inputs: dict[str, Floats]) -> None:

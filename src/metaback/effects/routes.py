@@ -36,7 +36,6 @@ ROUTES = {
 FROM_D = frozenset({"SMD", "RPB", "ZPB", "RBIS", "ZBIS", "D2OR", "D2ORL", "D2ORN"})
 UNIT = {"mean_2": 0.0, "sd_1": 1.0, "sd_2": 1.0}
 QUIET = frozenset({"equal-sds", "difference", "mean-change", "n-from-counts", "t-from-f", "pooled-sd"})
-CORRELATIONS = ("r", "r_1", "r_2")
 RANGE = (1e-100, 1e100)  # variances beyond it are slips of the pen, and their powers are no numbers any more
 BEYOND = "its effect or variance is beyond the range of numbers"
 
@@ -309,38 +308,3 @@ def _beyond_image(draft: Draft, trials: Trials, key: str, way: Transform, rows: 
         rule = f"{key} and its limits must be {where}"
         draft.problems.append(Problem(rule, fix, trials.roles["effect"], trials.rows[i], value))
     return wrong
-
-
-def explain(draft: Draft, trials: Trials, inputs: Mapping[str, Floats], key: str) -> None:
-    """Say why a row has no effect."""
-    roles = raw_roles(key)
-    named = trials.texts("measure")
-    effect, se = trials.numbers("effect"), trials.numbers("se")
-    brings = np.isfinite(effect) | np.isfinite(trials.numbers("yi"))
-    for i in np.flatnonzero(draft.open()):
-        if draft.reasons[i]:
-            continue
-        blank = [role for role in roles if not np.isfinite(inputs.get(role, np.full(len(trials), np.nan))[i])]
-        if brings[i] and named[i].upper() not in ("", key):
-            draft.reasons[i] = f"it brings {named[i]}, and the pool is of {key}"
-        elif np.isfinite(effect[i]) and np.isfinite(se[i]):
-            draft.reasons[i] = (
-                f"a standard error beside a {key} may be of the ratio or of its log; give its interval, or yi and sei"
-            )
-        elif brings[i]:
-            draft.reasons[i] = "its effect has neither an interval nor a standard error"
-        elif roles and len(blank) < len(roles):
-            draft.reasons[i] = _not_given(blank, about(key).kind)
-        else:
-            draft.reasons[i] = "no effect and no raw numbers are given"
-
-
-def _not_given(blank: Sequence[str], kind: str) -> str:
-    """Say what a row lacks, and of a correlation how to go on without it."""
-    missing = [role for role in blank if role in CORRELATIONS]
-    if not missing or len(missing) < len(blank) or kind not in ("paired means", "pre-post"):
-        return f"{', '.join(blank)} not given"
-    return (
-        f"{' and '.join(missing)} not given and not solvable from the SD, SE, CI, t, F or P of the change; give it, or "
-        "assume one with r=0.5"
-    )
