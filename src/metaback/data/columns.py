@@ -88,11 +88,22 @@ class Guesses:
         entry[2] += 1
 
     def notes(self) -> tuple[str, ...]:
-        """Word the guesses, one sentence per column and kind."""
-        return tuple(
-            f"column '{column}': {sentence} ({text!r} in {row}{f' and {count - 1} more' if count > 1 else ''})"
-            for (column, sentence), (text, row, count) in self.told.items()
-        )
+        """Word the guesses, one sentence per column and kind; columns of one kind are told together."""
+        kinds: dict[str, dict[str, list[Any]]] = {}
+        for (column, sentence), entry in self.told.items():
+            kinds.setdefault(sentence, {})[column] = entry
+        return tuple(_guess(sentence, columns) for sentence, columns in kinds.items())
+
+
+def _guess(sentence: str, columns: Mapping[str, list[Any]]) -> str:
+    """Word one kind of guess with its first cell and how many more there were in all of its columns."""
+    text, row, _ = next(iter(columns.values()))
+    count = sum(entry[2] for entry in columns.values())
+    names = ", ".join(f"'{column}'" for column in columns)
+    return (
+        f"column{'s' if len(columns) > 1 else ''} {names}: {sentence} "
+        f"({text!r} in {row}{f' and {count - 1} more' if count > 1 else ''})"
+    )
 
 
 @dataclass(slots=True)
