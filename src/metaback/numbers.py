@@ -48,9 +48,20 @@ def significant(value: float | None, digits: int = 3) -> str:
     return fixed(rounded, max(0, digits - 1 - size))
 
 
+def limit(value: float | None, digits: int = 2) -> str:
+    """Format a limit of an interval as `fixed` does; one that does not end is infinity with its sign.
+
+    >>> limit(-0.5), limit(math.inf), limit(-math.inf), limit(math.nan)
+    ('\u22120.50', '\u221e', '\u2212\u221e', '\u2013')
+    """
+    if value is not None and math.isinf(value):
+        return "\u221e" if value > 0 else f"{MINUS}\u221e"
+    return fixed(value, digits)
+
+
 def interval(low: float | None, high: float | None, digits: int = 2) -> str:
     """Format limits as `[-0.72, -0.10]`."""
-    return f"[{fixed(low, digits)}, {fixed(high, digits)}]"
+    return f"[{limit(low, digits)}, {limit(high, digits)}]"
 
 
 def estimate_text(point: float | None, low: float | None, high: float | None, digits: int = 2) -> str:
@@ -149,7 +160,7 @@ def parse_local(text: str, decimal: str) -> tuple[float, str] | None:
 
 
 def as_given(value: float) -> str:
-    """Write a number of a table as shortly as it can be, with a true minus sign: `2.5`, `12`, a dash where there is none.
+    """Write a number of a table as shortly as it can be, with a true minus sign: `2.5`, `12`; a dash for no number.
 
     >>> as_given(-2.50), as_given(12.0), as_given(0.1 + 0.2)
     ('\u22122.5', '12', '0.3')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import pandas as pd
 
@@ -17,7 +17,7 @@ from metaback.effects.compute import effect_sizes
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import OptionError
 from metaback.models.fitted import Estimate, Fitted
-from metaback.models.specs import PoolSpec, chosen, resolve_spec
+from metaback.models.specs import PoolSpec, SpecWords, chosen, resolve_spec
 from metaback.postestimation.analysis import analyse
 from metaback.postestimation.beyond import BeyondThreshold, probability_beyond
 from metaback.postestimation.fit_statistics import FitStatistics, fit_statistics
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from metaback.plots.style import Style
+
+
+class PoolWords(SpecWords, EffectWords, total=False):
+    """The keywords that `pool` and `pool_table` take besides those that they name."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -115,7 +119,6 @@ class Result:
 
     @property
     def notes(self) -> tuple[str, ...]:
-
         """Return what a reader must know about this result."""
         return self.analysis.overall.notes
 
@@ -253,7 +256,7 @@ def pool(
     effect: str | None = None,
     se: str | None = None,
     study: str | None = None,
-    **choices: Unpack[EffectWords],
+    **choices: Unpack[PoolWords],
 ) -> Result:
     """Pool effects: y_i = mu + u_i + e_i with u_i ~ N(0, tau2) and e_i ~ N(0, v_i).
 
@@ -263,12 +266,13 @@ def pool(
     "revman5" (DerSimonian-Laird, Wald) or "metafor" (REML, Wald). The next six override it.
     model: "random", "equal", "fixed" (as equal, in words that allow effects to differ) or "IVhet". tau2: "REML", "DL",
     "PM", "ML" ... (an unknown word lists them all), or its value, e.g. 0.04. weights: column of your own weights.
-    ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider".
-    pi: "none", "z", "t(k-1)", "t(k-2)". level: in (0, 1).
+    ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1", "KR", "HC", "PL", "perm" or a bootstrap ("boot-BCa" ...).
+    pi: "none", "z", "t(k-1)", "t(k-2)", "HK", "HK-PR", "KR", "KR-PR" or "NNF". level: in (0, 1).
     by: column of subgroups, each pooled with its own tau2. effect, se, study: columns of a frame that hold effects on
     the analysis scale (log for ratios), their standard errors and the labels of the studies (numbered without).
-    choices: how effects are computed, as in `effect_sizes`: options, r, r_grid, mixed_scores, instruments,
-    higher_is_better.
+    choices: tau2_ci ("QP", "BJ", "J", "PL", "PL-ML", "Wald", "Wald-ML": the interval of tau2, and with it of tau, I2
+    and H2), i2 ("tau2" or "Q"), rng and draws (seed and samples of rules that resample); and how effects are computed,
+    as in `effect_sizes`: options, r, r_grid, mixed_scores, instruments, higher_is_better.
 
     With one study the result is that study's own and a note says so. Raises `DataError` for a bad table,
     `OptionError` for an unknown word, `EstimationError` when no row has an effect.
@@ -279,8 +283,9 @@ def pool(
     >>> round(res.estimate.point, 4), round(res.heterogeneity.q, 4)
     (0.2542, 2.5204)
     """
-    spec = resolve_spec(preset, model=model, tau2=tau2, weights=weights, ci=ci, pi=pi, level=level)
-    said = effect_choices(**choices).words()
+    words, others = _sorted_words(choices)
+    spec = resolve_spec(preset, model=model, tau2=tau2, weights=weights, ci=ci, pi=pi, level=level, **words)
+    said = effect_choices(**others).words()
     if isinstance(data, EffectSizes):
         _refuse_late(said)
         effects, source = data, Source(data.source, "", len(data.labels), 0, {})
@@ -288,6 +293,16 @@ def pool(
         trials = data if isinstance(data, Trials) else checked_trials(data, effect, se, study)
         effects, source = effect_sizes(trials, measure=measure, preset=preset, by=by, **said), trials.source
     return Result(analyse(effects, spec), source)
+
+
+def _sorted_words(choices: PoolWords) -> tuple[SpecWords, EffectWords]:
+    """Sort keywords into those of the pool and those of its effects; an unknown one is told with all that are known."""
+    known = PoolWords.__annotations__
+    if unknown := [name for name in choices if name not in known]:
+        raise OptionError("; ".join(str(OptionError.unknown("option", name, known)) for name in unknown))
+    of_pool = {name: value for name, value in choices.items() if name in SpecWords.__annotations__}
+    others = {name: value for name, value in choices.items() if name not in of_pool}
+    return cast("SpecWords", of_pool), cast("EffectWords", others)
 
 
 def _refuse_late(said: EffectWords) -> None:
@@ -326,7 +341,7 @@ def pool_table(
     ci: str | None = None,
     pi: str | None = None,
     level: float | None = None,
-    **choices: Unpack[EffectWords],
+    **choices: Unpack[PoolWords],
 ) -> Results:
     """Pool every outcome x comparison of a table, with its strata as subgroups, as `metaback pool` does.
 
@@ -339,7 +354,8 @@ def pool_table(
     [9, 2, 8, 4]
     """
     trials = data if isinstance(data, Trials) else read_trials(data)
-    spec = resolve_spec(preset, model=model, tau2=tau2, weights=weights, ci=ci, pi=pi, level=level)
-    table = analyse_table(trials, spec, Request(outcome, compare, by, measure, effect_choices(**choices)))
+    words, others = _sorted_words(choices)
+    spec = resolve_spec(preset, model=model, tau2=tau2, weights=weights, ci=ci, pi=pi, level=level, **words)
+    table = analyse_table(trials, spec, Request(outcome, compare, by, measure, effect_choices(**others)))
     items = tuple(Result(analysis, trials.source) for analysis in table.analyses)
     return Results(items, table.unpooled, trials.source, spec)

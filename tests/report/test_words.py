@@ -110,10 +110,10 @@ def test_narrow_intervals_get_more_decimals(width: float, digits: int) -> None:
     assert effect_digits(Estimate(1.0, 1.0 - width / 2, 1.0 + width / 2, 0.1, 0.95)) == digits
 
 
-def test_limits_beyond_numbers_are_a_dash_on_pages_and_none_in_records(ratio: Analysis) -> None:
+def test_limits_beyond_numbers_are_infinite_on_pages_and_none_in_records(ratio: Analysis) -> None:
     mean = replace(ratio.overall.mean, upper=1e4)
     huge = replace(ratio, overall=replace(ratio.overall, mean=mean))
-    assert "95% CI 0.19 to \u2013" in summary_text(huge)
+    assert "95% CI 0.19 to \u221e" in summary_text(huge)
     record = json.loads(json_text(results_record([huge])))
     assert record["comparisons"][0]["overall"]["mean"]["natural"]["ci_high"] is None
 

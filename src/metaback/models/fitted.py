@@ -26,6 +26,7 @@ class Estimate:
     scale: "linear" or "log". back: key of stats/transforms.py that leads back to the natural scale; "" is the
     exponential for logs and nothing else. size: the number of people (or the time) that a way back needs, e.g. the
     harmonic mean for a pooled double arcsine; nan where it is not known.
+    test: name of the test that p_value comes from where that is not the z or t test of `statistic`, e.g. "permutation".
     """
 
     point: float
@@ -39,6 +40,7 @@ class Estimate:
     p_value: float = math.nan
     back: str = ""
     size: float | None = None
+    test: str = ""
 
     @property
     def way(self) -> str:

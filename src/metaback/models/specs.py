@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypedDict, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -60,6 +60,15 @@ class PoolSpec(BaseModel):
     level: Level = 0.95
     rng: Seed = 1
     draws: Draws = DRAWS
+
+
+class SpecWords(TypedDict, total=False):
+    """The rarer keywords of a pool, which `pool` and `pool_table` take besides those that they name; see `PoolSpec`."""
+
+    tau2_ci: str | None
+    i2: str | None
+    rng: int | None
+    draws: int | None
 
 
 WITHOUT_TAU2 = ("equal", "fixed")

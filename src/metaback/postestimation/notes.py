@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.numbers import significant
 from metaback.stats.inference import is_seeded
-from metaback.stats.resampling import EXACT_FLIPS
+from metaback.stats.resampling import tries_all
 from metaback.stats.tau2_interval import TAU2_INTERVALS
 
 DEGENERATE = 1e-8  # a generalised Q per degree of freedom below this is rounding: the effects are equal
@@ -124,7 +124,7 @@ def _tau2(spec: PoolSpec, facts: PoolFacts) -> list[str]:
 def _rule(spec: PoolSpec, facts: PoolFacts) -> list[str]:
     """Say what is peculiar to the rule of the mean: another centre, a seed, limits that do not exist."""
     notes = [RECENTRED[spec.ci]] if spec.ci in RECENTRED else []
-    if spec.ci == "perm" and facts.k <= EXACT_FLIPS:
+    if spec.ci == "perm" and tries_all(facts.k, spec.draws):
         patterns = 2 ** (facts.k - 1)
         notes.append(f"The permutation test tried all {patterns:,} patterns of signs.")
         if 1 / patterns > 1 - spec.level:

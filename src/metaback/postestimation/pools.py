@@ -21,6 +21,7 @@ from metaback.stats.inference import (
     IntervalRequest,
     Limits,
     apply_whole,
+    mean_words,
     prediction_limits,
     quantile,
     two_sided_p,
@@ -68,7 +69,7 @@ def summarise(fitted: Fitted, masks: NDArray[np.bool_]) -> tuple[PoolSummary, ..
     facts = _facts(problems, fit, spec, spread)
     pools = (
         PoolSummary(
-            mean=_mean(means, spec, i, scale, tested=tested),
+            mean=_mean(means, spec, i, scale, int(problems.m[i]) + 1, tested=tested),
             prediction=_prediction(prediction, spec, i, scale),
             heterogeneity=_heterogeneity(spread, fit, spec, i, int(problems.m[i])),
             weights=np.where(masks[i], weights[i], np.nan),
@@ -131,15 +132,17 @@ def _known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _mean(means: Limits, spec: PoolSpec, i: int, scale: str, *, tested: bool) -> Estimate:
-    """Return the pooled mean of pool i with its interval, and its test where 0 means no effect."""
+def _mean(means: Limits, spec: PoolSpec, i: int, scale: str, k: int, *, tested: bool) -> Estimate:
+    """Return the pooled mean of pool i of k effects with its interval, and its test where 0 means no effect."""
     point, lower, upper, se, df, statistic, p = (
         float(column[i])
         for column in (means.point, means.lower, means.upper, means.se, means.df, means.statistic, means.p)
     )
     if not tested:
         statistic = p = math.nan
-    return Estimate(point, lower, upper, se, spec.level, scale, statistic, df, p)
+    # one study has the Wald test, whatever the rule
+    test = mean_words(spec.ci).test if tested and k > 1 else ""
+    return Estimate(point, lower, upper, se, spec.level, scale, statistic, df, p, test=test)
 
 
 def _predictions(fit: Fit, spec: PoolSpec, problems: Problems) -> Limits | None:

@@ -10,9 +10,10 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.routes import ROUTES
 from metaback.models.fitted import Estimate, to_natural
 from metaback.models.specs import PoolSpec, estimates_tau2
-from metaback.numbers import ABSENT, df_text, estimate_text, fixed, humanise, p_phrase
+from metaback.numbers import ABSENT, df_text, estimate_text, fixed, humanise, limit, p_phrase
 from metaback.postestimation.scales import natural_way, row_sizes, way_back
 from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary
+from metaback.stats.inference import PREDICTION_RULES, whole_prediction
 from metaback.stats.measures import about
 from metaback.stats.transforms import back
 
@@ -196,7 +197,7 @@ def limits_cell(estimate: Estimate | None, digits: int, joint: str = " to ") -> 
     if estimate is None:
         return ABSENT
     _, low, high = natural_values(estimate)
-    return f"{fixed(low, digits)}{joint}{fixed(high, digits)}"
+    return f"{limit(low, digits)}{joint}{limit(high, digits)}"
 
 
 def study_estimates(analysis: Analysis) -> tuple[Estimate | None, ...]:
@@ -242,11 +243,21 @@ def asks_prediction(spec: PoolSpec) -> bool:
     return estimates_tau2(spec) and spec.pi != "none"
 
 
+def prediction_words(prediction: Estimate, spec: PoolSpec) -> str:
+    """Name the rule of a prediction interval in a few words: `t, 3 df`, `normal quantile`, or the title of its rule."""
+    if whole_prediction(spec.pi) is not None:
+        return PREDICTION_RULES[spec.pi].title
+    return "normal quantile" if math.isinf(prediction.df) else f"t, {df_text(prediction.df)} df"
+
+
 def mean_test(mean: Estimate, *, brief: bool = False) -> str:
     """Write the test of no effect as `t = -2.91, df = 3, P = 0.02`, or brief as `t(3) = -2.91, P = 0.02`.
 
-    The normal has no df: `z = -2.91, P = 0.004`. Nothing is written where no test was made.
+    The normal has no df: `z = -2.91, P = 0.004`. A P value that is not that of the statistic stands alone under the
+    name of its test: `permutation P = 0.02`. Nothing is written where no test was made.
     """
+    if mean.test:
+        return p_phrase(mean.p_value, f"{mean.test} P") if math.isfinite(mean.p_value) else ""
     if not math.isfinite(mean.statistic):
         return ""
     value, p, df = fixed(mean.statistic), p_phrase(mean.p_value), df_text(mean.df)

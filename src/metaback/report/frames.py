@@ -16,7 +16,11 @@ from metaback.stats.transforms import back
 
 NATURAL = ("estimate", "ci_low", "ci_high", "pi_low", "pi_high")
 GRID = ("r", "estimate", "se", "statistic", "df", "p_value", "ci_low", "ci_high", "tau2", "k", "scale")
-ABOUT = ("measure", "tau2", "tau2_low", "tau2_high", "i2_tau2", "i2_q", "q", "q_df", "q_p")
+ABOUT = (
+    "measure",
+    *("tau2", "tau2_low", "tau2_high", "tau", "tau_low", "tau_high"),
+    *("i2_tau2", "i2_low", "i2_high", "i2_q", "h2", "h2_low", "h2_high", "q", "q_df", "q_p"),
+)
 CHANGES = frozenset({"ROM", "ROMC", "RR", "MPRR", "IRR", "VR", "CVR", "VRC", "CVRC"})  # 1.2 is 20% more; not so odds
 SHARE = (0.0, 1.0)
 

@@ -13,9 +13,10 @@ from metaback.postestimation.scales import way_back
 from metaback.postestimation.words import from_raw_numbers, i2_from_q, percent, plural, scale_name
 from metaback.report.words import measure_words
 from metaback.stats.conversions import CONVERSIONS
-from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES, mean_words, prediction_text
+from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES, is_seeded, mean_words, prediction_text
 from metaback.stats.measures import MEASURES, about, choices_of
 from metaback.stats.measures.family import has_null
+from metaback.stats.resampling import EXACT_FLIPS
 from metaback.stats.tau2 import TAU2_ESTIMATORS
 from metaback.stats.tau2_interval import TAU2_INTERVALS, tau2_interval_text
 from metaback.stats.transforms import back
@@ -192,7 +193,7 @@ def _model_sentences(spec: PoolSpec, cite: _Citations) -> list[str]:
     words, keys = MODEL_WORDS[spec.model]
     weights = f"with the weights of the column {spec.weights}" if spec.weights else "with inverse-variance weights"
     sentences = [f"Effects were pooled {weights} {words}{cite(*keys)}", *_tau2_sentences(spec, cite)]
-    return [*sentences, f"Confidence intervals of pooled effects ({level}) {_mean_rule(spec.ci, cite)}"]
+    return [*sentences, f"Confidence intervals of pooled effects ({level}) {_mean_rule(spec.ci, cite)}{_drawn(spec)}"]
 
 
 def _tau2_sentences(spec: PoolSpec, cite: _Citations) -> list[str]:
@@ -206,6 +207,16 @@ def _tau2_sentences(spec: PoolSpec, cite: _Citations) -> list[str]:
         f"The between-study variance τ² was estimated by the {entry.title} method ({spec.tau2}){cite(*entry.cite)}",
         f"Its {percent(spec.level)} confidence interval {rule}{cite(*TAU2_INTERVALS[spec.tau2_ci].cite)}",
     ]
+
+
+def _drawn(spec: PoolSpec) -> str:
+    """Say how many random samples a rule of the mean drew and from which seed, nothing for one that draws none."""
+    if not is_seeded(spec.ci):
+        return ""
+    samples = f"{spec.draws:,} random samples"
+    if spec.ci == "perm":
+        samples = f"all patterns for {EXACT_FLIPS} studies or fewer, or where {spec.draws:,} do; else so many at random"
+    return f" ({samples}, seed {spec.rng})"
 
 
 def _mean_rule(key: str, cite: _Citations) -> str:

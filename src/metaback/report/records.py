@@ -53,6 +53,11 @@ POOLED_COLUMNS = (
     "i2_high",
     "i2_q",
     "h2",
+    "h2_low",
+    "h2_high",
+    "tau",
+    "tau_low",
+    "tau_high",
     "q",
     "q_df",
     "q_p",
@@ -149,7 +154,9 @@ def assumed_rows(assumed: AssumedR | None) -> list[dict[str, Cell]]:
     rows: list[dict[str, Cell]] = []
     for r, mean, tau2, k in zip(assumed.grid, assumed.means, assumed.tau2, assumed.k, strict=True):
         known = {} if mean is None else _estimate_record(mean)
-        kept = {name: value for name, value in known.items() if name not in {"distribution", "level", "natural"}}
+        kept = {
+            name: value for name, value in known.items() if name not in {"distribution", "level", "natural", "test"}
+        }
         rows.append({"r": _number(r), **kept, "tau2": _number(tau2), "k": k})
     return rows
 
@@ -223,7 +230,8 @@ def _estimate_record(estimate: Estimate) -> dict[str, Any]:
         "estimate": _number(estimate.point),
         "se": _number(estimate.se),
         "statistic": _number(estimate.statistic),
-        "distribution": "normal" if math.isinf(estimate.df) else "t",
+        "test": estimate.test or None,
+        "distribution": _distribution(estimate.df),
         "df": _number(estimate.df),
         "p_value": _number(estimate.p_value),
         "ci_low": _number(estimate.lower),
@@ -234,6 +242,13 @@ def _estimate_record(estimate: Estimate) -> dict[str, Any]:
     }
 
 
+def _distribution(df: float) -> str | None:
+    """Name the distribution of a quantile; None for a rule that has another one than t and the normal."""
+    if math.isnan(df):
+        return None
+    return "normal" if math.isinf(df) else "t"
+
+
 def _prediction_record(prediction: Estimate | None) -> dict[str, Any] | None:
     if prediction is None:
         return None
@@ -242,7 +257,7 @@ def _prediction_record(prediction: Estimate | None) -> dict[str, Any] | None:
         "pi_low": _number(prediction.lower),
         "pi_high": _number(prediction.upper),
         "se": _number(prediction.se),
-        "distribution": "normal" if math.isinf(prediction.df) else "t",
+        "distribution": _distribution(prediction.df),
         "df": _number(prediction.df),
         "level": _number(prediction.level),
         "natural": {"pi_low": _number(low), "pi_high": _number(high), **_size(prediction)},
@@ -267,6 +282,11 @@ def _heterogeneity_record(found: Heterogeneity) -> dict[str, Any]:
         "i2_low": _number(found.i2_low),
         "i2_high": _number(found.i2_high),
         "h2": _number(found.h2),
+        "h2_low": _number(found.h2_low),
+        "h2_high": _number(found.h2_high),
+        "tau": _number(found.tau),
+        "tau_low": _number(found.tau_low),
+        "tau_high": _number(found.tau_high),
     }
 
 

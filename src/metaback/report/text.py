@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 
 from metaback.numbers import df_text, fixed, humanise, p_phrase
@@ -20,6 +19,7 @@ from metaback.postestimation.words import (
     percent_cell,
     plural,
     point_text,
+    prediction_words,
     sentence_case,
 )
 from metaback.report.sections import notes
@@ -65,8 +65,7 @@ def _prediction_lines(analysis: Analysis) -> list[str]:
     if prediction is None:
         return [f"  Prediction interval  not estimable (k = {analysis.overall.k})"]
     limits = limits_cell(prediction, effect_digits(analysis.overall.mean))
-    rule = "normal quantile" if math.isinf(prediction.df) else f"t, {df_text(prediction.df)} df"
-    return [f"  Prediction interval  {limits}   ({rule})"]
+    return [f"  Prediction interval  {limits}   ({prediction_words(prediction, spec)})"]
 
 
 def _heterogeneity_line(analysis: Analysis, pool: PoolSummary) -> str:

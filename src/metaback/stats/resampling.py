@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -12,7 +13,8 @@ from scipy.special import ndtr, ndtri
 from metaback.stats.intervals.family import IntervalRequest, Limits, wald_limits, whole_mean_rule
 from metaback.stats.wls import Bools, Floats, Problems, coefficients, prepare
 
-EXACT_FLIPS = 12  # studies up to which all 2^(k - 1) patterns of signs are tried
+EXACT_FLIPS = 12  # studies up to which all 2^(k - 1) patterns of signs are tried, however few draws are asked for
+FIRST = 1.5  # first outer end of a permutation limit, in halves of the Wald interval
 SAME = 1e-9  # share of a statistic within which two are equal: ties of the observed one with its own pattern
 HALVINGS = 30  # of the bracket of a permutation limit: 1e-9 of its width
 DOUBLINGS = 60  # of the search for the outer end of that bracket
@@ -46,13 +48,22 @@ def sign_patterns(k: int, draws: int, seed: int) -> tuple[NDArray[np.float64], b
     """Return patterns of signs (patterns, k), the observed one first, and whether they are all there are.
 
     A pattern and its mirror image give the same two-sided statistic, so the first study keeps its sign: 2^(k - 1)
-    patterns for k up to 12, else `draws` random ones after the observed.
+    patterns where `tries_all`, else `draws` random ones after the observed.
     """
-    if k <= EXACT_FLIPS:
+    if tries_all(k, draws):
         patterns = np.array(list(product((1.0, -1.0), repeat=k - 1)), dtype=np.float64).reshape(2 ** (k - 1), k - 1)
         return np.hstack((np.ones((patterns.shape[0], 1)), patterns)), True
     random = np.random.default_rng(seed).integers(0, 2, (draws, k)).astype(np.float64) * 2.0 - 1.0
     return np.vstack((np.ones((1, k)), random)), False
+
+
+def tries_all(k: int, draws: int) -> bool:
+    """Tell whether all patterns of signs of k studies are tried: up to 12 studies, and where they are fewer than draws.
+
+    >>> tries_all(12, 999), tries_all(13, 4999), tries_all(14, 4999)
+    (True, True, False)
+    """
+    return k <= EXACT_FLIPS or 2 ** (k - 1) <= draws
 
 
 def permutation_p(y: Floats, v: Floats, shifts: Floats, request: IntervalRequest) -> Floats:
@@ -62,32 +73,56 @@ def permutation_p(y: Floats, v: Floats, shifts: Floats, request: IntervalRequest
 
     y, v: (k,). Source: Follmann & Proschan 1999. Same as `metafor::permutest(exact=TRUE)` of y - shift.
     """
-    signs, _ = sign_patterns(y.size, request.draws, request.seed)
+    signs = sign_patterns(y.size, request.draws, request.seed)[0]
     flipped = (signs * (y - shifts[:, None, None])).reshape(-1, y.size)
+    at_least = _at_least(flipped, v, request, shifts.size)
+    return at_least.mean(axis=1)
+
+
+def _at_least(flipped: Floats, v: Floats, request: IntervalRequest, shifts: int) -> Bools:
+    """Tell which statistics are at least that of the first pattern of their shift, (shifts, patterns)."""
     point, se = _means(flipped, np.broadcast_to(v, flipped.shape), np.ones(flipped.shape, dtype=bool), request)
-    statistic = np.abs(point / se).reshape(shifts.size, -1)
-    return (statistic >= statistic[:, :1] * (1 - SAME)).mean(axis=1)
+    statistic = np.abs(point / se).reshape(shifts, -1)
+    return statistic >= statistic[:, :1] * (1 - SAME)
 
 
-def _permutation_limit(y: Floats, v: Floats, start: float, step: float, request: IntervalRequest) -> float:
-    """Return the shift, on the side of `step`, beyond which p is at most 1 - level; infinite where p never is."""
-    signs = sign_patterns(y.size, request.draws, request.seed)[0].shape[0]
-    goal = 1 - request.level
-    if 1 / signs > goal:  # the observed pattern alone
-        return float(np.copysign(np.inf, step))
+def _permutation_limit(y: Floats, v: Floats, ends: tuple[float, float], request: IntervalRequest) -> float:
+    """Return the shift beyond the centre `ends[0]`, on the side of `ends[1]`, from which p is at most 1 - level.
 
-    def inside(shift: float) -> bool:
-        return bool(permutation_p(y, v, np.array([shift]), request)[0] > goal * (1 + SAME))
+    Infinite where p never is. Patterns that are on one side of the observed statistic at both ends of the bracket are
+    not fitted again within it; the end that is left is checked with all patterns, and where the check fails all are
+    fitted in every halving.
+    """
+    signs = sign_patterns(y.size, request.draws, request.seed)[0]
+    goal = (1 - request.level) * (1 + SAME) * signs.shape[0]
+    low, high = ends
+    if signs.shape[0] * (1 - request.level) < 1:  # the observed pattern alone
+        return float(np.copysign(np.inf, high - low))
 
-    low, high = start, start + step
+    def counted(shift: float, of: Bools) -> Bools:
+        return _at_least(signs[of] * (y - shift), v, request, 1)[0]
+
+    everything = np.ones(signs.shape[0], dtype=bool)
+    at_low, at_high = everything, counted(high, everything)  # at the centre the observed statistic is 0
     for _ in range(DOUBLINGS):
-        if not inside(high):
+        if at_high.sum() <= goal:
             break
-        low, high = high, high + 2 * (high - start)
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if inside(middle) else (low, middle)
-    return (low + high) / 2
+        low, high, at_low = high, high + 2 * (high - ends[0]), at_high
+        at_high = counted(high, everything)
+    for shortcut in (True, False):
+        inner, outer, at_inner, at_outer = low, high, at_low, at_high
+        for _ in range(HALVINGS):
+            middle = (inner + outer) / 2
+            of = (at_inner != at_outer) | ~np.full(signs.shape[0], shortcut)
+            of[0] = True  # the observed pattern, which the others are compared with
+            at_middle = at_inner.copy()
+            at_middle[of] = counted(middle, of)
+            inside = at_middle.sum() > goal
+            inner, outer = (middle, outer) if inside else (inner, middle)
+            at_inner, at_outer = (at_middle, at_outer) if inside else (at_inner, at_middle)
+        if not shortcut or bool((counted(inner, everything) == at_inner).all()):
+            break
+    return (inner + outer) / 2
 
 
 @whole_mean_rule(
@@ -97,12 +132,15 @@ def _permutation_limit(y: Floats, v: Floats, start: float, step: float, request:
     text="were permutation intervals: shifts of the effects that a two-sided test by sign flips, with τ² estimated "
     "anew for every pattern of signs, does not reject",
     cite="follmann1999",
+    test="permutation",
     seeded=True,
 )
 def permutation(problems: Problems, tau2: Floats, request: IntervalRequest) -> Limits:
     """Return the permutation test of no effect and the interval of shifts that it does not reject.
 
-    All patterns of signs are tried for k up to 12, else `request.draws` random ones; see `permutation_p`.
+    All patterns of signs are tried for k up to 12 and where they are no more than `request.draws`, else that many
+    random ones; see `permutation_p`. The cost is that of some ten fits of every pattern: for REML and
+    13 studies half a second to a second.
 
     Edges: the smallest possible p value is 2^(1 - k), so that a 95% interval is infinite below 6 studies. Source:
     Follmann & Proschan 1999. The p value is that of `metafor::permutest(exact=TRUE)`.
@@ -111,10 +149,10 @@ def permutation(problems: Problems, tau2: Floats, request: IntervalRequest) -> L
     lower, upper, p = base.lower.copy(), base.upper.copy(), base.p.copy()
     for i in range(problems.n):
         y, v = _studies(problems, i)
-        centre = float(base.point[i] - problems.origin[i])
-        width = 2 * float(base.upper[i] - base.lower[i])
-        lower[i] = problems.origin[i] + _permutation_limit(y, v, centre, -width, request)
-        upper[i] = problems.origin[i] + _permutation_limit(y, v, centre, width, request)
+        origin = float(problems.origin[i])
+        centre, low, high = (float(ends[i]) - origin for ends in (base.point, base.lower, base.upper))
+        lower[i] = origin + _permutation_limit(y, v, (centre, centre + FIRST * (low - centre)), request)
+        upper[i] = origin + _permutation_limit(y, v, (centre, centre + FIRST * (high - centre)), request)
         p[i] = permutation_p(y, v, -problems.origin[i : i + 1], request)[0]
     return Limits(base.point, base.se, base.df, lower, upper, base.statistic, p, tau2)
 
@@ -147,29 +185,51 @@ def _tails(level: float) -> Floats:
     return np.array([(1 - level) / 2, (1 + level) / 2])
 
 
-def percentile_ends(means: Floats, point: float, jackknife: Floats, level: float) -> Floats:
-    """Return the quantiles of the resampled means. Source: Efron 1979; Davison & Hinkley 1997."""
-    return _order_statistic(means, _tails(level))
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """A bootstrap interval (2,) and the p value of zero: 1 - level of the interval that ends at zero."""
+
+    limits: Floats
+    p: float
 
 
-def basic_ends(means: Floats, point: float, jackknife: Floats, level: float) -> Floats:
-    """Return twice the point less the quantiles, mirrored. Source: Davison & Hinkley 1997."""
-    return 2 * point - _order_statistic(means, _tails(level))[::-1]
+def _least_level(below: float, above: float, size: int) -> float:
+    """Return twice the smaller tail share, each counted with one more, so that p is at least 2 / (B + 1)."""
+    return min(1.0, 2 * (min(below, above) + 1) / (size + 1))
 
 
-def bca_ends(means: Floats, point: float, jackknife: Floats, level: float) -> Floats:
+def percentile_ends(means: Floats, point: float, zero: float, jackknife: Floats, level: float) -> Ends:
+    """Return the quantiles of the resampled means. Source: Efron 1979; Davison & Hinkley 1997.
+
+    p = 2 (1 + min(number of means <= 0, number >= 0)) / (B + 1): the interval leaves out 0 where p <= 1 - level.
+    """
+    p = _least_level(float(np.sum(means <= zero)), float(np.sum(means >= zero)), means.size)
+    return Ends(_order_statistic(means, _tails(level)), p)
+
+
+def basic_ends(means: Floats, point: float, zero: float, jackknife: Floats, level: float) -> Ends:
+    """Return twice the point less the quantiles, mirrored; p likewise. Source: Davison & Hinkley 1997."""
+    return percentile_ends(2 * point - means, point, zero, jackknife, level)
+
+
+def bca_ends(means: Floats, point: float, zero: float, jackknife: Floats, level: float) -> Ends:
     """Return the bias-corrected and accelerated quantiles.
 
     p -> Phi(z0 + (z0 + z_p) / (1 - a (z0 + z_p))), z0 from the share of means below the point (ties count half), a from
-    the skewness of the leave-one-out means. Source: Efron 1987.
+    the skewness of the leave-one-out means. The p value is the one whose quantile is 0, and at least 2 / (B + 1).
+    Source: Efron 1987.
     """
-    share = (np.sum(means < point) + np.sum(means == point) / 2) / means.size
-    z0 = ndtri(np.clip(share, 1 / (means.size + 1), means.size / (means.size + 1)))
+    size = means.size
+    share = (np.sum(means < point) + np.sum(means == point) / 2) / size
+    z0 = ndtri(np.clip(share, 1 / (size + 1), size / (size + 1)))
     d = jackknife.mean() - jackknife
     scale = np.sum(d * d) ** 1.5
     a = np.sum(d**3) / (6 * scale) if scale > 0 else 0.0
     z = z0 + ndtri(_tails(level))
-    return _order_statistic(means, ndtr(z0 + z / (1 - a * z)))
+    below = (np.sum(means < zero) + np.sum(means == zero) / 2) / size
+    w = ndtri(np.clip(below, 1 / (size + 1), size / (size + 1))) - z0
+    p = 2 * float(ndtr(-np.abs(w / (1 + a * w) - z0)))
+    return Ends(_order_statistic(means, ndtr(z0 + z / (1 - a * z))), max(p, 2 / (size + 1)))
 
 
 def _leave_one_out(y: Floats, v: Floats, request: IntervalRequest) -> Floats:
@@ -180,22 +240,23 @@ def _leave_one_out(y: Floats, v: Floats, request: IntervalRequest) -> Floats:
 
 
 Sampler = Callable[[Floats, Floats, float, IntervalRequest], Floats]
-Ends = Callable[[Floats, float, Floats, float], Floats]
+Rule = Callable[[Floats, float, float, Floats, float], Ends]
 
 
-def _bootstrap(problems: Problems, tau2: Floats, request: IntervalRequest, sampler: Sampler, ends: Ends) -> Limits:
-    """Return the bootstrap interval of each problem; its own tau2 and mean stay, no test is made."""
+def _bootstrap(problems: Problems, tau2: Floats, request: IntervalRequest, sampler: Sampler, ends: Rule) -> Limits:
+    """Return the bootstrap interval of each problem; its own tau2 and mean stay, p is that of the interval."""
     base = wald_limits(problems, tau2, request.level)
-    lower, upper, se = base.lower.copy(), base.upper.copy(), base.se.copy()
+    lower, upper, se, p = base.lower.copy(), base.upper.copy(), base.se.copy(), base.p.copy()
     nothing = np.full(problems.n, np.nan)
     for i in range(problems.n):
         y, v = _studies(problems, i)
         means = sampler(y, v, float(tau2[i]), request)
-        point = float(base.point[i] - problems.origin[i])
+        origin = float(problems.origin[i])
         jackknife = _leave_one_out(y, v, request) if ends is bca_ends else means
-        lower[i], upper[i] = problems.origin[i] + ends(means, point, jackknife, request.level)
-        se[i] = means.std(ddof=1)
-    return Limits(base.point, se, np.full(problems.n, np.inf), lower, upper, nothing, nothing, tau2)
+        found = ends(means, float(base.point[i]) - origin, -origin, jackknife, request.level)
+        lower[i], upper[i] = origin + found.limits
+        se[i], p[i] = means.std(ddof=1), found.p
+    return Limits(base.point, se, nothing, lower, upper, nothing, p, tau2)
 
 
 @whole_mean_rule(
@@ -204,6 +265,7 @@ def _bootstrap(problems: Problems, tau2: Floats, request: IntervalRequest, sampl
     short="bootstrap, percentile",
     text="were percentiles of the means of studies drawn with replacement, with τ² estimated for each sample",
     cite="efron1979 davison1997",
+    test="bootstrap",
     seeded=True,
 )
 def bootstrap_percentile(problems: Problems, tau2: Floats, request: IntervalRequest) -> Limits:
@@ -220,6 +282,7 @@ def bootstrap_percentile(problems: Problems, tau2: Floats, request: IntervalRequ
     short="bootstrap, basic",
     text="were basic bootstrap intervals from studies drawn with replacement, with τ² estimated for each sample",
     cite="davison1997",
+    test="bootstrap",
     seeded=True,
 )
 def bootstrap_basic(problems: Problems, tau2: Floats, request: IntervalRequest) -> Limits:
@@ -237,6 +300,7 @@ def bootstrap_basic(problems: Problems, tau2: Floats, request: IntervalRequest) 
     text="were bias-corrected and accelerated bootstrap intervals from studies drawn with replacement, with τ² "
     "estimated for each sample",
     cite="efron1987",
+    test="bootstrap",
     seeded=True,
 )
 def bootstrap_bca(problems: Problems, tau2: Floats, request: IntervalRequest) -> Limits:
@@ -253,6 +317,7 @@ def bootstrap_bca(problems: Problems, tau2: Floats, request: IntervalRequest) ->
     short="parametric bootstrap, percentile",
     text="were percentiles of the means of effects drawn from the fitted model, with τ² estimated for each sample",
     cite="efron1979 davison1997",
+    test="bootstrap",
     seeded=True,
 )
 def parametric_percentile(problems: Problems, tau2: Floats, request: IntervalRequest) -> Limits:
@@ -269,6 +334,7 @@ def parametric_percentile(problems: Problems, tau2: Floats, request: IntervalReq
     short="parametric bootstrap, basic",
     text="were basic bootstrap intervals from effects drawn from the fitted model, with τ² estimated for each sample",
     cite="davison1997",
+    test="bootstrap",
     seeded=True,
 )
 def parametric_basic(problems: Problems, tau2: Floats, request: IntervalRequest) -> Limits:

@@ -68,7 +68,7 @@ def _predictive(c: float, mean: Floats, se: Floats, tau: Floats, weight: Floats,
 
 @whole_prediction_rule(
     "NNF",
-    title="confidence distribution of τ² (Nagashima, Noma and Furukawa)",
+    title="Nagashima-Noma-Furukawa",
     text="quantiles of the predictive distribution over the confidence distribution of τ² (Nagashima, Noma and "
     "Furukawa), by numerical integration instead of their bootstrap",
     cite="nagashima2019",
@@ -113,4 +113,4 @@ def prediction_nnf(problems: Problems, tau2: Floats, request: IntervalRequest) -
 
     tail = (1 - request.level) / 2
     nothing = np.full(problems.n, np.nan)
-    return Limits(point, se, problems.m, limit(tail), limit(1 - tail), nothing, nothing, tau2)
+    return Limits(point, se, nothing, limit(tail), limit(1 - tail), nothing, nothing, tau2)

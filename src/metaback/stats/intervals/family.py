@@ -59,11 +59,13 @@ class MeanWords:
 
     short: beside the model's name; text: in the methods of a paper, after "Confidence intervals of pooled effects".
     guards: key of the rule that this one changes; its text comes first, and `text` goes on from there.
+    test: name of the test that its P value is of, "" for the z or t test of mean / se.
     """
 
     short: str
     text: str
     guards: str = ""
+    test: str = ""
 
 
 def mean_rule(
@@ -74,16 +76,16 @@ def mean_rule(
 
 
 def whole_mean_rule(
-    key: str, *, title: str, short: str, text: str, cite: str, seeded: bool = False
+    key: str, *, title: str, short: str, text: str, cite: str, test: str = "", seeded: bool = False
 ) -> Callable[[WholeRule], WholeRule]:
     """Return the decorator that adds a rule which needs the data, not only a factor and degrees of freedom.
 
     The kernel leaves the covariance as the model has it (`model_alone`); the interval comes from the rule afterwards.
-    seeded: its numbers depend on the seed of the request.
+    test: see `MeanWords`; seeded: its numbers depend on the seed of the request.
     """
 
     def add(rule: WholeRule) -> WholeRule:
-        words = MeanWords(short, text)
+        words = MeanWords(short, text, test=test)
         MEAN_RULES.register(key, title=title, cite=cite, words=words, whole=rule, seeded=seeded)(model_alone)
         return rule
 

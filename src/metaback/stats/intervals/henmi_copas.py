@@ -77,6 +77,7 @@ def _tail(x: Floats, pivot: _Pivot) -> Floats:
     text="followed Henmi and Copas: centred at the mean with fixed-effect weights, which give small studies less "
     "influence, with limits that allow for heterogeneity",
     cite="henmi2010",
+    test="Henmi-Copas",
 )
 def henmi_copas(problems: Problems, tau2: Floats, request: IntervalRequest) -> Limits:
     """Return the interval of Henmi and Copas; the given tau2 is not used, theirs is DerSimonian and Laird's.

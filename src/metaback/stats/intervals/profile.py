@@ -56,6 +56,7 @@ def _at_zero(problems: Problems, unit: Floats) -> Floats:
     short="profile likelihood",
     text="were profile likelihood intervals, with the mean and τ² by maximum likelihood",
     cite="hardy1996",
+    test="likelihood-ratio",
 )
 def profile_likelihood(problems: Problems, tau2: Floats, request: IntervalRequest) -> Limits:
     """Return {mu: the log-likelihood, maximised over tau2, is within chi2_1(level) / 2 of its maximum}, its hull.
