@@ -100,3 +100,17 @@ LEFT_OUT = {"dat.normand1999"}
 def test_exact_permutation_p(name: str) -> None:
     y, v = np.array(INPUT[name]["yi"]), np.array(INPUT[name]["vi"])
     assert permutation_p(y, v, np.zeros(1), REQUEST)[0] == pytest.approx(CASES[name]["perm_p"], abs=1e-12)
+
+
+PERMUTED = json.loads((HERE / "metafor_permutation.json").read_text(encoding="utf-8"))["cases"]
+STOPPED = 5e-9  # metafor's absolute tolerance, and effects that are equal to 1e-9 are ties here
+
+
+@pytest.mark.parametrize("name", list(PERMUTED))
+def test_exact_permutation_limits(name: str) -> None:
+    rule, true = whole_rule("perm"), PERMUTED[name]
+    assert rule is not None
+    request = IntervalRequest(0.95, lambda part: TAU2_ESTIMATORS[true["method"]].function(part).value)
+    found = apply_whole(rule, problem(name), request.estimate(problem(name)), request)
+    assert found.p[0] == pytest.approx(true["p"], abs=1e-12)
+    np.testing.assert_allclose([found.lower[0], found.upper[0]], true["ci"], rtol=ITERATED, atol=STOPPED)
