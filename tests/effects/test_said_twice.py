@@ -87,3 +87,23 @@ def test_the_ends_of_what_is_possible_are_possible() -> None:
     known = {role: np.array([x, x2]) for role, x, x2 in (("sd_1", 12.0, 12.0), ("sd_2", 13.0, 13.0))}
     known["sd_change"] = np.array([25.0, 1.0])
     assert impossible_changes(known, np.array([True, True]), ("r",)) == ((), ())
+
+
+MEANS = {"n_1": 22, "mean_1": 31.2, "sd_1": 14.8, "n_2": 21, "mean_2": 42.5, "sd_2": 16.1}
+# Of these means: Wald with both SDs apart is sqrt(14.8^2/22 + 16.1^2/21) = 4.7222, Student 4.7128 with t(41) = 2.0195
+EFFECT = {"measure": "MD", "effect": -11.3}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (-20.56, -2.04, False),  # normal, as Review Manager prints it: 11.3 -+ 1.96 * 4.722
+        (-20.82, -1.78, False),  # Student: 11.3 -+ 2.0195 * 4.713
+        (-20.84, -1.76, False),  # Welch
+        (-19.06, -3.54, True),  # of 90%
+        (-15.9, -6.7, True),  # of the SE for the SD
+    ],
+)
+def test_the_interval_of_another_test_is_no_contradiction(low: float, high: float, told: bool) -> None:
+    (words,) = effects(MEANS | EFFECT | {"ci_low": low, "ci_high": high}, measure="MD").disagreements
+    assert bool(words) is told

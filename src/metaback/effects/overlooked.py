@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from metaback.effects.derive import by_way, half_unit
 from metaback.effects.effect_sizes import ROLE_WORDS
-from metaback.effects.ways import Way, chosen, open_ways
+from metaback.effects.ways import Way, chosen, level_of, open_ways
 from metaback.numbers import as_given, significant
 from metaback.stats.conversions import CONVERSIONS
+from metaback.stats.conversions.family import critical
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -26,6 +27,10 @@ CHECKED: Mapping[str, str] = {
     "odds_ratio": "odds-ratio",
     "risk_ratio": "risk-ratio",
 }
+# Ways over the test of two groups, and those of them that take a quantile of Student's t.
+TESTS = frozenset({"sd-from-se-difference", "sd-from-ci-difference", "sd-from-t", "sd-from-f", "sd-from-p"})
+QUANTILES = frozenset({"sd-from-ci-difference", "sd-from-p"})
+SIZED = frozenset({"sd_1", "n_1", "sd_2", "n_2"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +114,36 @@ def _compare(found: Overlooked, inputs: Mapping[str, Floats], role: str, sources
             before |= fresh
             both = np.flatnonzero(fresh & np.isfinite(other.values))
             room = first.half + other.half + LAST_BIT * np.abs(first.values)
-            apart = np.abs(first.values - other.values) > room
+            low, high = _other_tests(inputs, first, other)
+            apart = (other.values < low * first.values - room) | (other.values > high * first.values + room)
             for row in both.tolist():
                 found.ignored[row].append(_name(inputs, role, other, row))
                 if apart[row] and _firm(first) and _firm(other):
                     one, two = (_value(inputs, role, source, row) for source in (first, other))
                     found.disagreements[row].append(f"{ROLE_WORDS.get(role, role)} is {one}, but {two}")
+
+
+def _other_tests(inputs: Mapping[str, Floats], first: _Source, other: _Source) -> tuple[Floats, Floats]:
+    """Return between which multiples an SD within groups may lie because the test behind it was another one.
+
+    The ways from an interval or a test of two groups are those of Student. Programs that pool print normal intervals
+    with the SDs of the groups apart, and papers may have used Welch's test: the SD derived is then the one of the
+    groups times SE/SE_pooled, times z/t. Exactly 1 to 1 for all other sources.
+    """
+    low, high = np.ones(first.values.shape), np.ones(first.values.shape)
+    if other.way is None or other.way.conversion not in TESTS or not inputs.keys() >= SIZED:
+        return low, high
+    sd_1, n_1, sd_2, n_2 = (inputs[role] for role in ("sd_1", "n_1", "sd_2", "n_2"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = n_1 + n_2 - 2
+        pooled = np.sqrt(((n_1 - 1) * sd_1**2 + (n_2 - 1) * sd_2**2) / df * (1 / n_1 + 1 / n_2))
+        unlike = np.sqrt(sd_1**2 / n_1 + sd_2**2 / n_2) / pooled
+        level = level_of(inputs.get("ci_level", np.full(df.shape, np.nan)))
+        level = 1 - inputs["p"] if other.way.conversion == "sd-from-p" else level
+        normal = critical(level) / critical(level, df) if other.way.conversion in QUANTILES else np.ones(df.shape)
+    factors = np.stack([low, unlike, normal, unlike * normal])
+    factors = np.where(np.isfinite(factors) & (df > 0), factors, 1.0)
+    return factors.min(axis=0), factors.max(axis=0)
 
 
 def _firm(source: _Source) -> bool:
