@@ -103,7 +103,7 @@ def test_exact_permutation_p(name: str) -> None:
 
 
 PERMUTED = json.loads((HERE / "metafor_permutation.json").read_text(encoding="utf-8"))["cases"]
-STOPPED = 5e-9  # metafor's absolute tolerance, and effects that are equal to 1e-9 are ties here
+TIES = 2e-8  # metafor counts statistics within 1.5e-8 of the observed one as equal to it, which moves its limits
 
 
 @pytest.mark.parametrize("name", list(PERMUTED))
@@ -113,4 +113,4 @@ def test_exact_permutation_limits(name: str) -> None:
     request = IntervalRequest(0.95, lambda part: TAU2_ESTIMATORS[true["method"]].function(part).value)
     found = apply_whole(rule, problem(name), request.estimate(problem(name)), request)
     assert found.p[0] == pytest.approx(true["p"], abs=1e-12)
-    np.testing.assert_allclose([found.lower[0], found.upper[0]], true["ci"], rtol=ITERATED, atol=STOPPED)
+    np.testing.assert_allclose([found.lower[0], found.upper[0]], true["ci"], rtol=0, atol=TIES)
