@@ -156,3 +156,22 @@ def test_numbers_that_cannot_be_are_refused_for_single_groups_too(text: str, wor
 def test_rows_made_of_two_rows_keep_their_names() -> None:
     long = pd.DataFrame({"study": ["A"] * 3, "treatment": ["x", "y", "z"], "events": [1, 2, 3], "n": [9, 9, 9]})
     assert mb.effect_sizes(mb.contrasts(long, reference="z")).rows[0] == "index 0 and index 2"
+
+
+@pytest.mark.parametrize("text", ["study,OR (95% CI)\nA,2 (1 to 4)\n", "study,OR,lower,upper\nA,2,1,4\n"])
+def test_a_column_headed_by_a_measure_brings_its_effects(text: str) -> None:
+    found = sheet(text)
+    # ln 2 and (2 ln 2 / (2 * 1.959963985))^2
+    assert (found.measure, found.yi[0]) == ("OR", pytest.approx(math.log(2), rel=1e-14))
+    assert found.vi[0] == pytest.approx((math.log(2) / 1.959963984540054) ** 2, rel=1e-14)
+    assert any("printed effects of the measure OR" in note for note in mb.read_trials(text.encode()).notes)
+
+
+def test_a_head_counts_where_the_role_was_given_by_hand_too() -> None:
+    own = mb.read_trials(b"study,OR,from,to\nA,2,1,4\n", roles={"effect": "OR", "ci_low": "from", "ci_high": "to"})
+    assert mb.effect_sizes(own).yi[0] == pytest.approx(math.log(2), rel=1e-14)  # not 2, as if it were a difference
+
+
+def test_raw_numbers_are_not_moved_to_the_measure_of_another_column() -> None:
+    found = sheet("study,n_1,mean_1,sd_1,n_2,mean_2,sd_2,MD\nA,20,5,2,20,4,2,1\n")
+    assert (found.measure, found.obtained) == ("SMD", ("means and SDs",))

@@ -129,7 +129,7 @@ def test_a_standard_error_beside_a_ratio_is_not_guessed_about(measure: str) -> N
     found = effects(RATIO, {"effect": 0.5, "se": 0.2}, measure=measure)
     assert found.estimable.tolist() == [True, False]
     assert found.reasons[1] == (
-        f"a standard error beside a {measure} may be of the ratio or of its log; give its interval, or yi and sei"
+        f"a standard error beside {measure} may be of the ratio or of its log; give its interval, or yi and sei"
     )
 
 

@@ -291,6 +291,30 @@ def recognise(
     return {role: roles[role] for role in ROLES if role in roles}, problems
 
 
+NAMED = ("OR", "RR", "HR", "RD", "IRR", "MD", "SMD", "ROM")  # measures that people head a column of effects with
+RAW = ("yi", "measure", "mean_1", "median_1", "events_1", "mean_post_1", "mean_change_1", "percent_1")
+
+
+def named_effect(columns: Iterable[object], known: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the column of printed effects that is headed by its measure, with that measure: `OR (95% CI)`, `HR`.
+
+    None where two columns are, or where the table has effects or raw numbers of its own, which are better. A column
+    that was given the role by hand is read by its head too.
+
+    >>> named_effect(["Study", "OR (95% CI)"], {"study": "Study"}), named_effect(["Study", "OR", "RR"], {})
+    (('OR (95% CI)', 'OR'), None)
+    """
+    if any(role in known for role in RAW):
+        return None
+    words = {f"{key.lower()}{end}": key for key in NAMED for end in ("", "_95_ci", "_ci_95", "_95ci")}
+    found = [(str(column), words[normal_name(column)]) for column in columns if normal_name(column) in words]
+    taken = set(known.values()) if "effect" not in known else set(known.values()) - {known["effect"]}
+    free = [(column, key) for column, key in found if column not in taken]
+    if "effect" in known:
+        free = [(column, key) for column, key in free if column == known["effect"]]
+    return free[0] if len(free) == 1 else None
+
+
 def _bad_requests(given: Mapping[str, str], names: list[str]) -> list[Problem]:
     """Check the roles that the user gave by hand."""
     problems: list[Problem] = []

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from metaback.data.columns import Bools, Floats, Habits, read_columns, text_of
-from metaback.data.roles import ROLES, normal_name, recognise
+from metaback.data.roles import ROLES, named_effect, normal_name, recognise
 from metaback.errors import DataError, Problem, suggestion
 from metaback.stats.measures import MEASURES, raw_roles
 
@@ -150,7 +150,13 @@ def make_trials(
     far; habits: what is known about how the table writes its numbers.
     """
     known, problems = recognise(frame.columns, roles)
+    headed = named_effect(frame.columns, known)
+    known |= {"effect": headed[0]} if headed else {}
     done = read_columns(frame, known, rows, habits or Habits())
+    if headed:
+        filled = np.isfinite(np.asarray(done.values["effect"], dtype=float))
+        done.values["measure"] = [headed[1] if ok else "" for ok in filled]
+        notes = (*notes, f"column '{headed[0]}': read as printed effects of the measure {headed[1]}")
     for role in done.values:  # a cell such as `0.50 (0.20 to 0.80)` brings roles that have no column of their own
         if role not in known:
             known[role] = role if role not in frame.columns else f"{role} (from its cell)"

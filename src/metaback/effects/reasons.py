@@ -33,7 +33,7 @@ def explain(draft: Draft, trials: Trials, inputs: Mapping[str, Floats], key: str
             draft.reasons[i] = f"it brings {named[i]}, and the pool is of {key}"
         elif np.isfinite(effect[i]) and np.isfinite(se[i]):
             draft.reasons[i] = (
-                f"a standard error beside a {key} may be of the ratio or of its log; give its interval, or yi and sei"
+                f"a standard error beside {key} may be of the ratio or of its log; give its interval, or yi and sei"
             )
         elif brings[i]:
             draft.reasons[i] = "its effect has neither an interval nor a standard error"
