@@ -18,6 +18,7 @@ from metaback.models.regression import COEFFICIENT_RULES
 from metaback.models.specs import resolve_spec
 from metaback.postestimation.group_comparison import compare_groups
 from metaback.regression import Regression
+from metaback.stats.tau2_interval import TAU2_INTERVALS
 
 SAME = 1e-9  # the same numbers in another order or unit
 NIST = json.loads((Path(__file__).parent / "reference" / "nist.json").read_text(encoding="utf-8"))["cases"]
@@ -234,9 +235,11 @@ def test_comparisons_need_groups() -> None:
     [
         (lambda d: mb.regress(d, "~ doze"), "did you mean 'dose'"),
         (lambda d: mb.regress(d, "~ dose", ci="HKS"), "did you mean"),
-        (lambda d: mb.regress(d, "~ dose", ci="HC"), "ci='HC' is not known"),
-        (lambda d: mb.regress(d, "~ dose", pi="NNF"), "pi='NNF' is not known"),
-        (lambda d: mb.regress(d, "~ dose", model="IVhet"), "model='IVhet' is not known"),
+        (lambda d: mb.regress(d, "~ dose", ci="HC"), "is a rule of a mean; use one of Wald, "),
+        (lambda d: mb.regress(d, "~ dose", ci="KR"), "its own degrees of freedom"),
+        (lambda d: mb.regress(d, "~ dose", pi="NNF"), "is a rule of a mean; use one of none, "),
+        (lambda d: mb.regress(d, "~ dose", model="IVhet"), "use model='random' without weights"),
+        (lambda d: mb.regress(d, "~ dose").update(weights="dose"), "weights='dose' weighs the mean of a pool"),
         (lambda d: mb.regress(d, "~ dose").to_frame(transform="x"), "natural"),
         (lambda d: mb.regress(d, "~ dose").contrast("doze"), "did you mean 'dose'"),
         (lambda d: mb.regress(d, "~ dose").contrast([[1.0, 2.0, 3.0]]), "one column per coefficient"),
@@ -289,3 +292,107 @@ def test_a_factor_of_the_variance_is_not_below_one_where_that_is_asked() -> None
     plain, guarded = (mb.regress(effects, "~ dose", ci=ci) for ci in ("Wald", "HKSJ-q1"))
     assert guarded.coefficients["dose"].se == pytest.approx(plain.coefficients["dose"].se, rel=SAME)
     assert guarded.coefficients["dose"].df == 12
+
+
+@pytest.mark.parametrize("model", ["equal", "fixed"])
+def test_without_tau2_there_is_no_share_of_it_and_no_prediction(model: str) -> None:
+    fit = mb.regress(effects_of(table()), "~ dose", model=model)
+    weighted = np.polynomial.polynomial.polyfit(table()["dose"], table()["yi"], 1, w=table()["vi"] ** -0.5)
+    assert [e.point for e in fit.coefficients.values()] == pytest.approx(weighted.tolist(), rel=1e-10)
+    assert (fit.tau2, fit.r2) == (None, None)
+    assert fit.predict(pd.DataFrame({"dose": [2.0]}))[["pi_low", "pi_high"]].isna().all(axis=None)
+    assert "τ² = 0" in fit.methods_text()
+    assert json.dumps(fit.to_dict())
+
+
+@pytest.mark.parametrize("rule", list(TAU2_INTERVALS))
+def test_tau2_has_the_interval_that_is_asked_for(rule: str) -> None:
+    effects = effects_of(table())
+    spread = mb.regress(effects, "~ 1", tau2_ci=rule).heterogeneity
+    pool = mb.pool(effects, tau2_ci=rule).heterogeneity
+    ours = (spread.tau2_low, spread.tau2_high, spread.i2_low, spread.h2_high, spread.tau_high)
+    assert ours == pytest.approx((pool.tau2_low, pool.tau2_high, pool.i2_low, pool.h2_high, pool.tau_high), rel=1e-8)
+    fit = mb.regress(effects, "~ dose + arm", tau2_ci=rule)
+    low, high = fit.heterogeneity.tau2_low, fit.heterogeneity.tau2_high
+    assert low is not None
+    assert high is not None
+    assert low <= high
+    assert TAU2_INTERVALS[rule].facts["text"] in fit.methods_text()
+
+
+def test_the_flags_of_pools_are_flags_of_regressions() -> None:
+    frame = table()
+    agree = effects_of(frame.assign(yi=0.1 * frame["dose"] + 0.01 * np.sin(np.arange(14))))
+    assert any("as wide as the Wald interval" in note for note in mb.regress(agree, "~ dose").notes)
+    assert any(note.startswith("14 studies for 3 moderators") for note in mb.regress(agree, "~ dose + arm").notes)
+    peaks = pd.DataFrame({"yi": [0.0, 0.0, 0.1, 5.0, -5.0], "vi": [1e-4, 1e-4, 1e-4, 4.0, 4.0]})
+    assert mb.pool(peaks.assign(study=list("abcde")), measure="GEN").notes[:1] == tuple(
+        note for note in mb.regress(peaks.assign(study=list("abcde")), "~ 1", measure="GEN").notes[:1]
+    )
+
+
+def test_one_residual_degree_of_freedom_predicts_nothing() -> None:
+    fit = mb.regress(effects_of(table(k=3)), "~ dose")
+    assert fit.predict(pd.DataFrame({"dose": [2.0]}))["pi_low"].isna().all()
+    assert "No prediction intervals: they need two residual degrees of freedom, there is 1." in fit.notes
+
+
+def test_categories_keep_their_order_and_their_first_is_compared_with() -> None:
+    order = ["c", "a", "never", "b"]
+    frame = table().assign(arm=lambda d: pd.Categorical(d["arm"], categories=order, ordered=True))
+    fit = mb.regress(effects_of(frame), "~ arm")
+    assert list(fit.coefficients) == ["Intercept", "arm[T.a]", "arm[T.b]"]
+    assert list(fit.adjusted_means("arm")["arm"]) == ["c", "a", "b"]
+    assert list(fit.predict(pd.DataFrame({"arm": ["b", "c"]}))["estimate"]) == pytest.approx(
+        list(mb.regress(effects_of(table()), "~ arm").predict(pd.DataFrame({"arm": ["b", "c"]}))["estimate"]), rel=SAME
+    )
+    assert list(mb.regress(effects_of(frame), "~ dose").update("~ C(arm)").coefficients)[1:] == [
+        "C(arm)[T.a]",
+        "C(arm)[T.b]",
+    ]
+    numbers_first = table().assign(arm=lambda d: pd.Categorical(d["arm"].map({"a": 3, "b": 1, "c": 2}), [3, 1, 2]))
+    assert list(mb.regress(effects_of(numbers_first), "~ C(arm)").coefficients)[1:] == ["C(arm)[T.1]", "C(arm)[T.2]"]
+
+
+@pytest.mark.parametrize("kind", ["bool", "boolean"])
+def test_true_is_one_and_false_is_nought(kind: str) -> None:
+    flag = np.arange(14) % 3 == 0
+    fit = mb.regress(effects_of(table().assign(flag=pd.array(flag, dtype=kind))), "~ flag")
+    same = mb.regress(effects_of(table().assign(flag=flag.astype(float))), "~ flag")
+    assert list(fit.coefficients) == ["Intercept", "flag"]
+    assert fit.coefficients["flag"].point == pytest.approx(same.coefficients["flag"].point, rel=1e-12)
+    assert fit.predict(pd.DataFrame({"flag": [True]}))["estimate"][0] == pytest.approx(
+        same.predict(pd.DataFrame({"flag": [1.0]}))["estimate"][0], rel=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        pd.date_range("2020-01-01", periods=14).to_series(index=range(14)),
+        pd.period_range("2020-01", periods=14, freq="M").to_series(index=range(14)),
+        pd.Series([f"2020-01-{day + 1:02d}" for day in range(14)]),
+        pd.Series([f"{day + 1}.1.2020" for day in range(14)]),
+    ],
+)
+def test_dates_are_refused_in_words(dates: pd.Series) -> None:
+    with pytest.raises(mb.DataError, match=r"column 'when'.*holds dates.*the days since a start"):
+        mb.regress(effects_of(table().assign(when=dates)), "~ when")
+
+
+def test_words_for_nothing_among_numbers_are_blanks_and_their_rows_are_named() -> None:
+    dose = [str(x) for x in range(14)]
+    dose[3], dose[9] = "NR", "n/a"
+    fit = mb.regress(effects_of(table().assign(amount=dose)), "~ amount")
+    assert fit.k == 12
+    assert [row for _, row, _ in fit.left_out] == ["index 3", "index 9"]
+    with pytest.raises(mb.DataError, match="'about 5': is text in a column of numbers"):
+        mb.regress(effects_of(table().assign(amount=[*dose[:13], "about 5"])), "~ amount")
+
+
+def test_codes_of_missing_values_are_told() -> None:
+    frame = table()
+    frame.loc[4, "dose"] = -999.0
+    notes = mb.regress(effects_of(frame), "~ dose").notes
+    assert any(note.startswith("dose holds -999, far from its other values") for note in notes)
+    assert not any("far from" in note for note in mb.regress(effects_of(table()), "~ dose").notes)

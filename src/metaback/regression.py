@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metaback.data.trials import Trials
+from metaback.data.trials import Source, Trials
 from metaback.effects.compute import effect_sizes
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.models.regression import RegressionSpec, resolve_regression
-from metaback.models.specs import chosen
+from metaback.models.specs import chosen, estimates_tau2
 from metaback.postestimation.fit_statistics import FitStatistics, fit_statistics
 from metaback.postestimation.regression import (
     JointTest,
@@ -29,7 +29,10 @@ from metaback.postestimation.regression_contrasts import contrasts
 from metaback.postestimation.regression_permutation import PermutationTest, permutation_test
 from metaback.postestimation.regression_scale import LocationScale, heteroscedastic
 from metaback.postestimation.summary import Heterogeneity
+from metaback.report.bundle_io import write_bundle
+from metaback.report.provenance import InputFile, provenance
 from metaback.report.regression_methods import regression_methods
+from metaback.report.regression_page import regression_files
 from metaback.report.regression_tables import (
     coefficients_frame,
     contrasts_frame,
@@ -53,6 +56,7 @@ class Regression:
     """
 
     analysis: RegressionAnalysis
+    source: Source
 
     @property
     def spec(self) -> RegressionSpec:
@@ -192,10 +196,25 @@ class Regression:
         """Return the methods paragraph of this analysis."""
         return regression_methods(self.analysis)[0]
 
+    def report(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Write the report of this regression into a folder, whole or not at all, and return the folder.
+
+        report.html, results.json, tables/ and references.bib; force: also into a folder that metaback did not make.
+        """
+        source, pool = self.source, self.spec.pool
+        described = InputFile(source.name, source.sha256, source.rows, source.roles, source.notes)
+        idle = set[str]() if estimates_tau2(pool) else {"tau2", "pi", "tau2_ci"}
+        options = {"formula": self.spec.formula, **pool.model_dump(mode="json", exclude={*idle, "weights"})}
+        record = provenance(described, options=options)
+        files = regression_files(self.analysis, source.name, record)
+        write_bundle(Path(folder), files, provenance=record, force=force)
+        return Path(folder)
+
     def update(self, formula: str | None = None, **choices: Any) -> Regression:
         """Fit the same effects again with another formula or other choices; what was chosen before stays."""
         kept = {**chosen(self.spec.pool), **choices}
-        return Regression(analyse_regression(self.effects, resolve_regression(formula or self.spec.formula, **kept)))
+        spec = resolve_regression(formula or self.spec.formula, **kept)
+        return Regression(analyse_regression(self.effects, spec), self.source)
 
     def __repr__(self) -> str:
         """Return about 20 lines of text."""
@@ -221,6 +240,7 @@ def regress(
     tau2: str | float | None = None,
     ci: str | None = None,
     pi: str | None = None,
+    tau2_ci: str | None = None,
     level: float | None = None,
     effect: str | None = None,
     se: str | None = None,
@@ -228,8 +248,9 @@ def regress(
 ) -> Regression:
     """Regress effects on moderators: y_i = x_i'beta + u_i + e_i with u_i ~ N(0, tau2) and e_i ~ N(0, v_i).
 
-    data, measure, preset, model, tau2, pi, level, effect, se, study: as in `pool`. ci: "Wald", "Wald-t", "HKSJ",
-    "HKSJ-wider" or "HKSJ-q1", for every coefficient, with k - p degrees of freedom.
+    data, measure, preset, tau2, tau2_ci, level, effect, se, study: as in `pool`. model: "random", "equal" or "fixed".
+    ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider" or "HKSJ-q1", for every coefficient, with k - p degrees of freedom.
+    pi: "none", "z", "t(k-1)" or "t(k-2)".
     formula: the right side in terms of columns, e.g. "~ weeks + C(stratum)": numbers enter as they are, words as
     factors compared with their first level, `C(x)` makes a factor of numbers; `a:b`, `a * b`, `bs(x, df=4)`,
     `cr(x, df=3, constraints='center')`, `poly(x, 2)`, `I(x**2)`, `log(x)`, `- 1` for no intercept; names that are
@@ -244,10 +265,10 @@ def regress(
     >>> fit.moderators.df, len(fit.left_out)
     (1, 4)
     """
-    spec = resolve_regression(formula, preset, model=model, tau2=tau2, ci=ci, pi=pi, level=level)
+    spec = resolve_regression(formula, preset, model=model, tau2=tau2, ci=ci, pi=pi, tau2_ci=tau2_ci, level=level)
     if isinstance(data, EffectSizes):
-        effects = data
+        effects, source = data, Source(data.source, "", len(data.labels), 0, {})
     else:
         trials = data if isinstance(data, Trials) else checked_trials(data, effect, se, study)
-        effects = effect_sizes(trials, measure=measure, preset=preset)
-    return Regression(analyse_regression(effects, spec))
+        effects, source = effect_sizes(trials, measure=measure, preset=preset), trials.source
+    return Regression(analyse_regression(effects, spec), source)

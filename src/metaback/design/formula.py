@@ -64,13 +64,19 @@ class _Parsed:
 
 
 def build_design(
-    formula: str, columns: Mapping[str, NDArray[Any]], usable: Bools, rows: Sequence[str], source: str = "the table"
+    formula: str,
+    columns: Mapping[str, NDArray[Any]],
+    usable: Bools,
+    rows: Sequence[str],
+    source: str = "the table",
+    orders: Mapping[str, Sequence[Any]] | None = None,
 ) -> FormulaDesign:
     """Return the design of a formula over the rows that have an effect and every moderator.
 
     formula: the right side, e.g. "~ weeks + C(stratum)" (factors, `a:b`, `a * b`, `bs(x, df=4)`, `cr(x, df=4)`,
     `poly(x, 2)`, `I(x**2)`, `- 1` for no intercept); powers may be written `^`. Text is never run: see `check_python`.
-    columns: (k,) values by name; usable: (k,) rows with an effect; rows: where each row stands, for messages.
+    columns: (k,) values by name; usable: (k,) rows with an effect; rows: where each row stands, for messages; orders:
+    values of pandas categories in their order, which levels keep; the first is what the others are compared with.
 
     Raises `OptionError` for a formula that cannot be read or names an unknown column, `DataError` for cells that are
     no numbers, a factor with one level, no more rows than coefficients, and columns that repeat each other.
@@ -93,7 +99,7 @@ def build_design(
     )
     if not used.any():
         raise DataError(source, [Problem("no row has an effect and every moderator", "Fill in or drop a moderator")])
-    found = tuple(_with_levels(column, used) for column in found)
+    found = tuple(_with_levels(column, used, (orders or {}).get(column.name, ())) for column in found)
     problems = [_one_level(column) for column in found if column.numbers is None and len(column.levels) < 2]
     if problems:
         raise DataError(source, problems)
@@ -267,11 +273,11 @@ def _moderators(
     return tuple(column for column, _ in read), [problem for _, problems in read for problem in problems]
 
 
-def _with_levels(column: Moderator, used: Bools) -> Moderator:
+def _with_levels(column: Moderator, used: Bools, order: Sequence[Any]) -> Moderator:
     """Give a factor the levels of the rows in use."""
     if column.numbers is not None:
         return column
-    return replace(column, levels=levels_of([text for text, use in zip(column.texts, used, strict=True) if use]))
+    return replace(column, levels=levels_of([t for t, use in zip(column.texts, used, strict=True) if use], order))
 
 
 def _one_level(column: Moderator) -> Problem:

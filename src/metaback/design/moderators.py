@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metaback.data.cells import MISSING
+from metaback.data.columns import CODE_FACTOR, CODES
 from metaback.errors import Problem
 from metaback.numbers import parse_number
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+_FLAGS = {"true": 1.0, "false": 0.0}
 SHOWN = 5  # cells of one column that an error lists
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([ T][0-9:.]+)?|[0-9]{1,2}[./][0-9]{1,2}[./][0-9]{4}")
 _LIKE_A_NUMBER = re.compile(r"[<>~≈=≤≥]*\s*[-+\u2212]?[0-9][0-9.,'\s]*%?")
 
 
@@ -61,26 +65,55 @@ def moderator(
 
     A column whose cells are all plain numbers is numeric; one of words is a factor; `factor` (the column stands in
     `C()`) makes a factor of both. A column that mixes numbers, or what looks like them ("1,5", "<3", "20%"), with
-    other text is a problem: as a factor it would silently get one coefficient per spelling.
+    other text is a problem: as a factor it would silently get one coefficient per spelling. Words for nothing ("NA",
+    "n/a", "NR") among numbers are blanks, whose rows are listed like all others without a value. True and false are 1
+    and 0. Dates are a problem outside `C()`: one coefficient for each is never meant.
 
     >>> column, problems = moderator("weeks", np.array(["8", "", "12"], dtype=object), ("2", "3", "4"), factor=False)
     >>> column.numbers
     array([ 8., nan, 12.])
     """
     texts = tuple(cell_text(value) for value in values)
-    parsed = [parse_number(text) if text else math.nan for text in texts]
-    numeric = all(number is not None for number in parsed) and any(texts)
-    flags = {text for text in texts if text} <= {"true", "false"} and any(texts)
     if factor:
         return Moderator(name, None, texts), ()
-    if numeric:
+    if dates := _dates(name, values, texts):
+        return Moderator(name, None, texts), dates
+    if all(isinstance(value, bool | np.bool_) for value, text in zip(values, texts, strict=True) if text) and any(
+        texts
+    ):
+        return Moderator(name, np.array([_FLAGS.get(text, math.nan) for text in texts]), texts), ()
+    parsed = [parse_number(text) if text else math.nan for text in texts]
+    if any(number is not None and math.isfinite(number) for number in parsed):  # words for nothing among numbers
+        parsed = [math.nan if text.lower() in MISSING else n for text, n in zip(texts, parsed, strict=True)]
+    if all(number is not None for number in parsed) and any(texts):
         numbers = np.array([math.nan if number is None else number for number in parsed])
-        plain = values.astype(float) if values.dtype.kind in "fiu" else numbers
-        return Moderator(name, plain, texts), ()
-    if flags and values.dtype.kind == "b":
-        return Moderator(name, values.astype(float), texts), ()
+        return Moderator(name, values.astype(float) if values.dtype.kind in "fiu" else numbers, texts), ()
     odd = _odd_cells(name, texts, parsed, rows)
     return Moderator(name, None, texts), odd
+
+
+def _dates(name: str, values: NDArray[Any], texts: tuple[str, ...]) -> tuple[Problem, ...]:
+    """Return the problem of a column of dates, periods or durations."""
+    timed = values.dtype.kind in "mM" or any(
+        hasattr(value, "strftime") or hasattr(value, "resolution") for value in values
+    )
+    known = [text for text in texts if text]
+    if not timed and not (known and all(_DATE.fullmatch(text) for text in known)):
+        return ()
+    fix = "Add a column of numbers, e.g. the year or the days since a start, and name that"
+    return (Problem("holds dates, of which a formula can take none", fix, name, value=known[0] if known else None),)
+
+
+def codes_of_missing(numbers: Floats) -> tuple[str, ...]:
+    """Return the numbers of a column that look like codes for missing values: -99 and its kin, far from all others.
+
+    >>> codes_of_missing(np.array([4.0, 8.0, -999.0]))
+    ('-999',)
+    """
+    coded = np.isin(numbers, CODES)
+    others = np.abs(numbers[~coded & np.isfinite(numbers)])
+    far = coded & (np.abs(numbers) > CODE_FACTOR * others.max(initial=0.0))
+    return tuple(f"{value:g}" for value in np.unique(numbers[far]).tolist())
 
 
 def _odd_cells(
@@ -97,13 +130,18 @@ def _odd_cells(
     return tuple(Problem(rule, fix, name, rows[i], texts[i]) for i in odd[:SHOWN])
 
 
-def levels_of(texts: Sequence[str]) -> tuple[str, ...]:
-    """Return the distinct values of a factor, sorted: by size where all are numbers, else by the alphabet.
+def levels_of(texts: Sequence[str], order: Sequence[Any] = ()) -> tuple[str, ...]:
+    """Return the distinct values of a factor: in the order given, else by size where all are numbers, else sorted.
+
+    order: the values of a pandas category, empty where the column is none.
 
     >>> levels_of(["12", "8", "8"])
     ('8', '12')
     """
     known = sorted({text for text in texts if text})
+    given = [cell_text(value) for value in order]
+    if given:
+        return tuple(sorted(known, key=given.index))
     numbers = {text: parse_number(text) for text in known}
     if all(number is not None for number in numbers.values()):
         return tuple(sorted(known, key=lambda text: numbers[text] or 0.0))

@@ -390,6 +390,7 @@ def _finish(trials: Trials, ask: _Ask, rows: _Rows, by: str | None) -> EffectSiz
             *rows.notes,
         ),
         moderators=_moderators(trials),
+        categories=_categories(trials),
         steps=draft.steps_of_all(),
         ignored=told.ignored,
         disagreements=told.disagreements,
@@ -403,6 +404,13 @@ def _moderators(trials: Trials) -> dict[str, NDArray[Any]]:
     """Return the columns that a formula can name: by role, and by the name in the table, which wins."""
     by_role = {role: trials.frame[column].to_numpy() for role, column in trials.roles.items()}
     return by_role | {str(column): trials.frame[column].to_numpy() for column in trials.frame.columns}
+
+
+def _categories(trials: Trials) -> dict[str, tuple[Any, ...]]:
+    """Return the values of every pandas category in their order, by the names of `_moderators`."""
+    columns = {**trials.roles, **{str(column): column for column in trials.frame.columns}}
+    kinds = {name: trials.frame[column].dtype for name, column in columns.items()}
+    return {name: tuple(kind.categories) for name, kind in kinds.items() if isinstance(kind, pd.CategoricalDtype)}
 
 
 def _groups(trials: Trials, by: str | None) -> tuple[str, ...] | None:

@@ -90,7 +90,7 @@ class EffectSizes:
     ignored: per row, what else could have given a number but was not used, because something better was reported;
     disagreements: per row, sources that differ by more than rounding. Empty where nobody looked.
     moderators: every column of the table by its name, and by its role where it has one, (k,) each: what a formula can
-    name.
+    name. categories: of those columns that are pandas categories, their values in the order that the user gave them.
     inputs: role name -> (k,) raw numbers (n_1, mean_1, events_1 ...) as given, or as derived where the effect was
     computed from them, nan where blank.
     corrections: per row, what was done to it ("0.5 added to all cells", "arms swapped", ...), "" where nothing.
@@ -126,6 +126,7 @@ class EffectSizes:
     grid: CorrelationGrid | None = None
     ignored: tuple[tuple[str, ...], ...] = ()
     disagreements: tuple[tuple[str, ...], ...] = ()
+    categories: Mapping[str, tuple[Any, ...]] = field(default_factory=dict[str, tuple[Any, ...]])
 
     @property
     def k(self) -> int:

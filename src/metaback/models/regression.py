@@ -14,11 +14,11 @@ from metaback.models.fitted import Fit
 from metaback.models.pool import no_effects
 from metaback.models.specs import PoolSpec, resolve_spec
 from metaback.models.univariate import fit_univariate
+from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES
 from metaback.stats.regression import Basis, in_basis, orthonormal
 from metaback.status import Status
 
 COEFFICIENT_RULES = ("Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1")  # those that serve every coefficient alike
-REGRESSION_MODELS = ("random", "equal")
 PREDICTION_WORDS = ("none", "z", "t(k-1)", "t(k-2)")
 
 
@@ -55,19 +55,38 @@ class FittedRegression:
 def resolve_regression(formula: str, preset: str = "cochrane", **choices: object) -> RegressionSpec:
     """Resolve a formula, a preset and the choices that override it (None stands for "as the preset has it").
 
-    Raises `OptionError` for unknown words and for interval rules that exist for a plain mean only.
+    Raises `OptionError` for unknown words, and for models, weights and interval rules that serve a plain mean only.
 
     >>> resolve_regression("~ weeks").pool.tau2
     'REML'
     """
     pool = resolve_spec(preset, **choices)
-    if pool.model not in REGRESSION_MODELS:
-        raise OptionError.unknown("model", pool.model, REGRESSION_MODELS)
-    if pool.ci not in COEFFICIENT_RULES:
-        raise OptionError.unknown("ci", pool.ci, COEFFICIENT_RULES)
-    if pool.pi not in PREDICTION_WORDS:
-        raise OptionError.unknown("pi", pool.pi, PREDICTION_WORDS)
+    if problems := _unlike_a_pool(pool):
+        raise OptionError("; ".join(problems))
     return RegressionSpec(formula=formula, pool=pool)
+
+
+def _unlike_a_pool(pool: PoolSpec) -> list[str]:
+    """Name the choices of a pool that a regression does not have, with the reason."""
+    problems: list[str] = []
+    if pool.model == "IVhet" or pool.weights is not None:
+        what = "model='IVhet'" if pool.model == "IVhet" else f"weights={pool.weights!r}"
+        problems.append(
+            f"{what} weighs the mean of a pool; the joint tests of a regression rest on the weights 1 / (v + tau2): "
+            "use model='random' without weights"
+        )
+    if pool.ci == "KR":
+        problems.append(
+            "ci='KR' gives every coefficient its own degrees of freedom and joint tests another F; a regression needs "
+            f"one rule for all: use one of {', '.join(COEFFICIENT_RULES)}"
+        )
+    elif pool.ci not in COEFFICIENT_RULES:
+        title = MEAN_RULES[pool.ci].title
+        problems.append(f"ci={pool.ci!r} ({title}) is a rule of a mean; use one of {', '.join(COEFFICIENT_RULES)}")
+    if pool.pi not in PREDICTION_WORDS:
+        title = PREDICTION_RULES[pool.pi].title
+        problems.append(f"pi={pool.pi!r} ({title}) is a rule of a mean; use one of {', '.join(PREDICTION_WORDS)}")
+    return problems
 
 
 def fit_regression(effects: EffectSizes, spec: RegressionSpec) -> FittedRegression:
@@ -77,7 +96,8 @@ def fit_regression(effects: EffectSizes, spec: RegressionSpec) -> FittedRegressi
     """
     if not effects.estimable.any():
         raise no_effects(effects)
-    design = build_design(spec.formula, effects.moderators, effects.estimable, effects.rows, effects.source)
+    orders = effects.categories
+    design = build_design(spec.formula, effects.moderators, effects.estimable, effects.rows, effects.source, orders)
     y, v = effects.yi[design.used], effects.vi[design.used]
     everything = np.ones(y.size, dtype=bool)
     columns = design.design.columns

@@ -11,21 +11,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metaback.design.formula import average_rows, new_rows, observed
+from metaback.design.moderators import codes_of_missing
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.models.regression import FittedRegression, RegressionSpec, fit_regression
+from metaback.models.specs import estimates_tau2
+from metaback.postestimation.notes import PoolFacts, moderator_notes, pool_notes
+from metaback.postestimation.pools import PREDICTION_FROM
 from metaback.postestimation.scales import way_back
 from metaback.postestimation.summary import Heterogeneity
 from metaback.stats.heterogeneity import cochran_q, h2_from_tau2, i2_from_q, i2_from_tau2, typical_variance
 from metaback.stats.inference import PREDICTION_RULES, quantile, two_sided_p
 from metaback.stats.measures import about
 from metaback.stats.regression import gvif, in_basis, joint_p, r_squared, subset_q
-from metaback.stats.tau2_interval import q_profile
+from metaback.stats.tau2_interval import TAU2_INTERVALS
 from metaback.stats.transforms import back
 from metaback.stats.wls import Problems, coefficients, prepare
 
 Floats = NDArray[np.float64]
-STUDIES_PER_MODERATOR = 10  # Deeks et al. 2024, Cochrane Handbook, section 10.11.5.1
 STABLE_R2 = 40  # below this number of studies R2 is often far off (Lopez-Lopez et al. 2014)
 
 
@@ -84,7 +87,7 @@ def analyse_regression(effects: EffectSizes, spec: RegressionSpec) -> Regression
     design = fitted.design
     k, p = design.X.shape
     spread = residual_heterogeneity(fitted)
-    explains = spec.pool.model == "random" and isinstance(spec.pool.tau2, str) and design.intercept and p > 1
+    explains = estimates_tau2(spec.pool) and isinstance(spec.pool.tau2, str) and design.intercept and p > 1
     r2 = r_squared(float(fitted.fit.theta[0]), fitted.null_tau2) if explains else None
     tested = [j for term in design.terms for j in term.columns]
     moderators = joint_test(fitted, tested, tuple(term.name for term in design.terms)) if tested else None
@@ -166,13 +169,13 @@ def _terms(fitted: FittedRegression) -> tuple[TermSummary, ...]:
 
 
 def residual_heterogeneity(fitted: FittedRegression) -> Heterogeneity:
-    """Return what the moderators leave unexplained: QE with its test, tau2 with its Q-profile interval, I2 and H2."""
+    """Return what the moderators leave unexplained: QE with its test, tau2 with its interval, tau, I2 and H2."""
     problems = _problems(fitted)
-    random = fitted.spec.pool.model == "random"
+    random = estimates_tau2(fitted.spec.pool)
     tau2 = fitted.fit.theta[..., 0].reshape(1)
     (q,), (p,) = cochran_q(problems)
-    low, high = q_profile(problems, fitted.spec.pool.level)
-    typical = typical_variance(problems)
+    limits = TAU2_INTERVALS[fitted.spec.pool.tau2_ci].function(problems, tau2, fitted.spec.pool.level)
+    low, high, typical = limits.lower, limits.upper, typical_variance(problems)
 
     def when(values: Floats) -> float | None:
         value = float(values[0])
@@ -190,6 +193,33 @@ def residual_heterogeneity(fitted: FittedRegression) -> Heterogeneity:
         i2_low=when(i2_from_tau2(low, typical)),
         i2_high=when(i2_from_tau2(high, typical)),
         h2=when(h2_from_tau2(tau2, typical)),
+        h2_low=when(h2_from_tau2(low, typical)),
+        h2_high=when(h2_from_tau2(high, typical)),
+        tau=when(np.sqrt(tau2)),
+        tau_low=when(np.sqrt(low)),
+        tau_high=when(np.sqrt(high)),
+    )
+
+
+def _facts(fitted: FittedRegression, spread: Heterogeneity) -> PoolFacts:
+    """Collect what the notes on intervals and peaks are made from, as for a pool."""
+    pool, problems = fitted.spec.pool, _problems(fitted)
+    tau2 = fitted.fit.theta[..., 0].reshape(1)
+    m = problems.m
+    q = float(coefficients(problems, tau2).q1[0] / m[0])
+    normal, student = quantile(pool.level, np.array([np.inf])), quantile(pool.level, m)
+    pieces = TAU2_INTERVALS[pool.tau2_ci].function(problems, tau2, pool.level).pieces
+    return PoolFacts(
+        k=problems.y.shape[0],
+        tau2=float(tau2[0]),
+        tau2_low=math.nan if spread.tau2_low is None else spread.tau2_low,
+        tau2_high=math.nan if spread.tau2_high is None else spread.tau2_high,
+        hksj_share=float(student[0] / normal[0]) * math.sqrt(q),
+        hksj_q=q,
+        variance_ratio=float(problems.v.max() / problems.v_min[0]),
+        rival=float(fitted.fit.rival),
+        gap=float(fitted.fit.gap),
+        pieces=int(pieces[0]),
     )
 
 
@@ -198,22 +228,21 @@ def _notes(
 ) -> tuple[str, ...]:
     """Say what a reader must know, the most serious first."""
     k, p = fitted.design.X.shape
-    notes: list[str] = []
-    moderators = p - int(fitted.design.intercept)
-    if moderators and k < STUDIES_PER_MODERATOR * moderators:
-        word = "coefficient" if moderators == 1 else "coefficients"
-        notes.append(
-            f"{k} effects for {moderators} {word} of moderators: fewer than {STUDIES_PER_MODERATOR} each, so the model "
-            "may fit these studies and no others."
-        )
+    pool, m = fitted.spec.pool, k - p
+    notes = [*moderator_notes(k, p - int(fitted.design.intercept)), *pool_notes(pool, _facts(fitted, spread))]
+    if pool.pi != "none" and estimates_tau2(pool) and k >= PREDICTION_FROM > m + 1:
+        notes.append(f"No prediction intervals: they need two residual degrees of freedom, there is {m}.")
     if left_out:
         were = "1 row is" if len(left_out) == 1 else f"{len(left_out)} rows are"
         notes.append(f"{were} left out for want of an effect or a moderator:")
         notes += [f"{label} ({row}): {reason}." for label, row, reason in left_out]
-    if spread.tau2 is not None and spread.tau2_low is None:
-        notes.append(
-            "The Q-profile interval of τ² is empty: the residuals agree more closely than chance would have it."
-        )
+    for column in fitted.design.moderators:
+        codes = () if column.numbers is None else codes_of_missing(column.numbers[fitted.design.used])
+        if codes:
+            notes.append(
+                f"{column.name} holds {' and '.join(codes)}, far from its other values: leave such cells blank if that "
+                "stands for a missing value."
+            )
     if r2 is not None and k < STABLE_R2:
         notes.append(f"R² is a ratio of two estimates of τ² from {k} effects and may be far off.")
     clusters = fitted.effects.clusters[fitted.design.used]
@@ -239,12 +268,13 @@ def predict_rows(fitted: FittedRegression, X: Floats) -> tuple[Prediction, ...]:
     """Return the prediction at each row of X (rows, p).
 
     The mean is x'beta with its confidence interval; the prediction interval is
-    x'beta -+ quantile x sqrt(tau2 + x'Vx), with k - p df for "t(k-1)" and k - p - 1 for "t(k-2)".
+    x'beta -+ quantile x sqrt(tau2 + x'Vx), with k - p df for "t(k-1)" and k - p - 1 for "t(k-2)". As for a pool there
+    is none with fewer than two residual degrees of freedom.
     """
     pool = fitted.spec.pool
     m = float(fitted.design.X.shape[0] - fitted.design.X.shape[1])
     df = np.array([math.nan])
-    if pool.pi != "none" and pool.model == "random":
+    if pool.pi != "none" and estimates_tau2(pool) and m + 1 >= PREDICTION_FROM:
         df = PREDICTION_RULES[pool.pi].function(np.array([m + 1]))
     wide = float(quantile(pool.level, df)[0])
     tau2 = float(fitted.fit.theta[..., 0])

@@ -13,6 +13,7 @@ from metaback.design.formula import INTERCEPT, FormulaDesign, build_design, coll
 from metaback.errors import EstimationError, OptionError
 from metaback.models.fitted import Estimate
 from metaback.models.regression import FittedRegression
+from metaback.models.specs import estimates_tau2
 from metaback.postestimation.regression import JointTest
 from metaback.stats.inference import quantile, two_sided_p
 from metaback.stats.location_scale import LocationScaleFit, location_scale
@@ -58,10 +59,11 @@ def heteroscedastic(fitted: FittedRegression, formula: str, *, method: str = "RE
     """
     if method not in METHODS:
         raise OptionError.unknown("method", method, METHODS)
-    if fitted.spec.pool.model != "random":
-        raise OptionError("a location-scale model needs model='random'; equal effects have no tau2 to explain")
+    if not estimates_tau2(fitted.spec.pool):
+        raise OptionError(f"a location-scale model needs model='random'; {fitted.spec.pool.model} effects have no tau2")
     effects, location = fitted.effects, fitted.design
-    design = build_design(formula, effects.moderators, location.used, effects.rows, effects.source)
+    orders = effects.categories
+    design = build_design(formula, effects.moderators, location.used, effects.rows, effects.source, orders)
     X = location.X[design.used[location.used]]
     if len(X) <= X.shape[1] + design.X.shape[1] or collinear(X):
         raise EstimationError(f"{effects.source}: {len(X)} rows have every moderator, too few for both formulas")

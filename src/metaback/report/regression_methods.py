@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.numbers import significant
 from metaback.postestimation.regression import RegressionAnalysis
 from metaback.postestimation.words import percent, plural
@@ -11,6 +12,7 @@ from metaback.report.methods import PRESET_WORDS, software_name
 from metaback.report.words import measure_words
 from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES
 from metaback.stats.tau2 import TAU2_ESTIMATORS
+from metaback.stats.tau2_interval import TAU2_INTERVALS, tau2_interval_text
 
 RULE_WORDS = {
     "Wald": "Wald tests and intervals with the normal distribution",
@@ -44,8 +46,8 @@ def regression_methods(analysis: RegressionAnalysis) -> tuple[str, tuple[str, ..
         f"They were regressed on the formula '{fitted.spec.formula}' ({size}) by weighted least squares with "
         "inverse-variance weights"
     )
-    if spec.model == "random":
-        sentences.append(_tau2_sentence(spec.tau2, cite))
+    if estimates_tau2(spec):
+        sentences.append(_tau2_sentence(spec, cite))
     else:
         sentences.append("No residual between-study variance was allowed for (τ² = 0)")
     sentences.append(
@@ -56,7 +58,7 @@ def regression_methods(analysis: RegressionAnalysis) -> tuple[str, tuple[str, ..
         sentences.append(f"R² is the share by which the moderators lower τ²{cite('raudenbush2009', 'lopezlopez2014')}")
     if any(term.gvif is not None for term in analysis.terms):
         sentences.append(f"Collinearity was measured by generalised variance inflation factors{cite('fox1992')}")
-    if spec.model == "random" and spec.pi != "none":
+    if estimates_tau2(spec) and spec.pi != "none":
         words = PREDICTION_WORDS[spec.pi]
         sentences.append(f"Prediction intervals use {words}{cite(*PREDICTION_RULES[spec.pi].cite)}")
     if analysis.left_out:
@@ -68,12 +70,13 @@ def regression_methods(analysis: RegressionAnalysis) -> tuple[str, tuple[str, ..
     return " ".join(f"{sentence}." for sentence in sentences), tuple(keys)
 
 
-def _tau2_sentence(tau2: str | float, cite: Callable[..., str]) -> str:
+def _tau2_sentence(spec: PoolSpec, cite: Callable[..., str]) -> str:
     """Say where the residual between-study variance comes from."""
-    if not isinstance(tau2, str):
-        return f"The residual between-study variance was given: τ² = {significant(tau2)}"
-    entry = TAU2_ESTIMATORS[tau2]
+    if not isinstance(spec.tau2, str):
+        return f"The residual between-study variance was given: τ² = {significant(spec.tau2)}"
+    entry, rule = TAU2_ESTIMATORS[spec.tau2], TAU2_INTERVALS[spec.tau2_ci]
     return (
         f"The residual between-study variance τ² was estimated by the {entry.title} method"
-        f"{cite('raudenbush2009', *entry.cite)} and has the Q-profile interval{cite('viechtbauer2007')}"
+        f"{cite('raudenbush2009', *entry.cite)}; its {percent(spec.level)} confidence interval "
+        f"{tau2_interval_text(spec.tau2_ci)}{cite(*rule.cite)}"
     )

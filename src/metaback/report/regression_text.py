@@ -16,7 +16,7 @@ from metaback.report.words import clean, measure_words, model_words, one_line, t
 WIDTH = 100
 NAME = 34
 NOTE_LINES = 6
-NEXT_STEPS = "Next: .to_frame()  .terms()  .contrast()  .predict(frame)  .permutation_test()  .methods_text()"
+NEXT_STEPS = "Next: .to_frame()  .terms()  .contrast()  .predict(frame)  .permutation_test()  .report()"
 
 
 def regression_text(analysis: RegressionAnalysis) -> str:
@@ -64,6 +64,7 @@ def coefficient_table(analysis: RegressionAnalysis) -> Table:
         head=("Term", "Estimate", "SE", f"{level} CI", _statistic_name(analysis), "P"),
         rows=tuple((name, *_cells(estimate)) for name, estimate in analysis.coefficients.items()),
         numeric=(False, True, True, True, True, True),
+        file="coefficients.csv",
     )
 
 
@@ -84,6 +85,7 @@ def row_table(analysis: RegressionAnalysis) -> Table:
         head=("Study", "Row", "Effect", "Fitted", "Remark"),
         rows=tuple(rows),
         numeric=(False, False, True, True, False),
+        file="rows.csv",
     )
 
 
