@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from metaback.data.trials import Trials
 from metaback.effects.routes import Bools, Draft, Floats, from_analysis_scale, from_printed
-from metaback.errors import FileError, OptionError, Problem
+from metaback.errors import FileError, OptionError, Problem, suggestion
 from metaback.stats.measures import MEASURES, raw_roles
 
 RESCALED = "MD"  # the measure whose effects can be carried to the units of an instrument
@@ -107,7 +107,9 @@ def unused(trials: Trials, instruments: Mapping[str, Instrument]) -> tuple[str, 
     """Tell instruments that no row names."""
     named = {text.strip().casefold() for text in trials.texts("instrument")}
     return tuple(
-        f"No row names the instrument '{name}' that was described." for name in instruments if name not in named
+        f"No row names the instrument '{name}' that was described{suggestion(name, sorted(named))}."
+        for name in instruments
+        if name not in named
     )
 
 

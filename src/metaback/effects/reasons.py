@@ -27,6 +27,7 @@ def explain(draft: Draft, trials: Trials, inputs: Mapping[str, Floats], key: str
     brings = np.isfinite(effect) | np.isfinite(trials.numbers("yi"))
     open_rows = [i for i in np.flatnonzero(draft.open()).tolist() if not draft.reasons[i]]
     other = _other_measures(trials, open_rows if key == "GEN" else ())
+    hint = _paired_hint(trials, key)
     for i in open_rows:
         blank = [role for role in roles if not _has(inputs, role, i)]
         if brings[i] and named[i].upper() not in ("", key):
@@ -38,9 +39,17 @@ def explain(draft: Draft, trials: Trials, inputs: Mapping[str, Floats], key: str
         elif brings[i]:
             draft.reasons[i] = "its effect has neither an interval nor a standard error"
         elif roles and len(blank) < len(roles):
-            draft.reasons[i] = _not_given(inputs, blank, about(key).kind, i)
+            draft.reasons[i] = _not_given(inputs, blank, about(key).kind, i) + hint
         else:
             draft.reasons[i] = f"no effect and no raw numbers are given{other.get(i, '')}"
+
+
+def _paired_hint(trials: Trials, key: str) -> str:
+    """Say how to name the columns of one group before and after, where they have the names of two-arm tables."""
+    names = {normal_name(column) for column in trials.frame.columns}
+    if about(key).kind != "paired means" or "mean_1" in trials.roles or not {"mean_pre", "mean_post"} <= names:
+        return ""
+    return "; name the two measurements of one group mean_1 sd_1 and mean_2 sd_2 (effects are 1 less 2)"
 
 
 def _has(inputs: Mapping[str, Floats], role: str, i: int) -> bool:
