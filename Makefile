@@ -56,7 +56,7 @@ test-all: lint types
 	$(PYTEST) $(ALL_TESTS)
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/run.py
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/run.py
 
 MINUTES ?= 15
 SEED ?= 1

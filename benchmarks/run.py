@@ -58,12 +58,14 @@ Clock = Callable[[], float]
 
 def main() -> None:
     """Run all benchmarks and print them as Markdown."""
+    sys.stdout.reconfigure(line_buffering=True)  # the lines of child processes stand in order
     print("# Timings\n")
     print(f"Python {sys.version.split()[0]}, numpy {np.__version__}, {os.cpu_count()} processors.\n")
     whole_process()
     one_fit()
     many_fits()
     million_rows()
+    subprocess.run([sys.executable, str(HERE / "large.py")], check=True)
 
 
 def table(title: str, rows: list[tuple[str, float, str]]) -> None:
