@@ -30,8 +30,8 @@ def reason(row: dict[str, Any], **options: Any) -> str:
         ({"events": 12, "n": 20}, {}, "say measure='PR' or another of PLN, PLO"),
         ({"r": 0.2, "n": 20}, {}, "say measure='COR'"),
         (
-            {"mean_pre": 50, "sd_pre": 9, "mean_post": 40, "n": 20},
-            {"measure": "SMCR", "r": 0.5},
+            {"mean_pre": 50, "mean_post": 40, "n": 20, "r": 0.5},
+            {"measure": "SMCR"},
             "mean_2 sd_2 (effects",
         ),
         ({"treatment": "yoga", "mean": 3, "sd": 4, "n": 20}, {}, "make pairs of them with contrasts()"),
