@@ -14,6 +14,7 @@ from metaback.stats.intervals.family import IntervalRequest, Limits, wald_limits
 from metaback.stats.wls import Bools, Floats, Problems, coefficients, prepare
 
 EXACT_FLIPS = 12  # studies up to which all 2^(k - 1) patterns of signs are tried, however few draws are asked for
+TIE = 1e-10  # of the range of resampled means: a sample of the same studies in another order differs by rounding
 FIRST = 1.5  # first outer end of a permutation limit, in halves of the Wald interval
 SAME = 1e-9  # share of a statistic within which two are equal: ties of the observed one with its own pattern
 HALVINGS = 30  # of the bracket of a permutation limit: 1e-9 of its width
@@ -166,10 +167,15 @@ def _resampled(y: Floats, v: Floats, tau2: float, request: IntervalRequest) -> F
     return _means(y[picked], v[picked], np.ones(picked.shape, dtype=bool), request)[0]
 
 
+def _mean_at(y: Floats, v: Floats, tau2: float) -> float:
+    """Return the mean at a given tau2, on the origin of y."""
+    at = prepare(y[None], v[None], np.ones((1, y.size), dtype=bool))
+    return float(coefficients(at, np.array([tau2])).beta[0, 0])
+
+
 def _simulated(y: Floats, v: Floats, tau2: float, request: IntervalRequest) -> Floats:
     """Return means of effects drawn from the fitted model, (draws,), tau2 estimated for each."""
-    at = prepare(y[None], v[None], np.ones((1, y.size), dtype=bool))
-    mean = float(coefficients(at, np.array([tau2])).beta[0, 0])
+    mean = _mean_at(y, v, tau2)
     noise: Floats = np.random.default_rng(request.seed).standard_normal((request.draws, y.size))
     spread: Floats = np.sqrt(v + tau2)
     drawn: Floats = np.asarray(mean + noise * spread, dtype=np.float64)
@@ -212,6 +218,12 @@ def basic_ends(means: Floats, point: float, zero: float, jackknife: Floats, leve
     return percentile_ends(2 * point - means, point, zero, jackknife, level)
 
 
+def _share_below(means: Floats, at: float) -> float:
+    """Return the share of means below a point; ties, which few studies have many of, count half."""
+    room = TIE * float(np.ptp(means))
+    return float(np.sum(means < at - room) + np.sum(np.abs(means - at) <= room) / 2) / means.size
+
+
 def bca_ends(means: Floats, point: float, zero: float, jackknife: Floats, level: float) -> Ends:
     """Return the bias-corrected and accelerated quantiles.
 
@@ -220,13 +232,13 @@ def bca_ends(means: Floats, point: float, zero: float, jackknife: Floats, level:
     Source: Efron 1987.
     """
     size = means.size
-    share = (np.sum(means < point) + np.sum(means == point) / 2) / size
+    share = _share_below(means, point)
     z0 = ndtri(np.clip(share, 1 / (size + 1), size / (size + 1)))
     d = jackknife.mean() - jackknife
     scale = np.sum(d * d) ** 1.5
     a = np.sum(d**3) / (6 * scale) if scale > 0 else 0.0
     z = z0 + ndtri(_tails(level))
-    below = (np.sum(means < zero) + np.sum(means == zero) / 2) / size
+    below = _share_below(means, zero)
     w = ndtri(np.clip(below, 1 / (size + 1), size / (size + 1))) - z0
     p = 2 * float(ndtr(-np.abs(w / (1 + a * w) - z0)))
     return Ends(_order_statistic(means, ndtr(z0 + z / (1 - a * z))), max(p, 2 / (size + 1)))
@@ -253,7 +265,7 @@ def _bootstrap(problems: Problems, tau2: Floats, request: IntervalRequest, sampl
         means = sampler(y, v, float(tau2[i]), request)
         origin = float(problems.origin[i])
         jackknife = _leave_one_out(y, v, request) if ends is bca_ends else means
-        found = ends(means, float(base.point[i]) - origin, -origin, jackknife, request.level)
+        found = ends(means, _mean_at(y, v, float(tau2[i])), -origin, jackknife, request.level)
         lower[i], upper[i] = origin + found.limits
         se[i], p[i] = means.std(ddof=1), found.p
     return Limits(base.point, se, nothing, lower, upper, nothing, p, tau2)
