@@ -12,6 +12,7 @@ from metaback.data.read import read_trials
 from metaback.effects.compute import effect_sizes
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.said_twice import impossible_changes
+from metaback.errors import DataError
 
 
 def effects(*rows: dict[str, Any], **options: Any) -> EffectSizes:
@@ -107,3 +108,19 @@ EFFECT = {"measure": "MD", "effect": -11.3}
 def test_the_interval_of_another_test_is_no_contradiction(low: float, high: float, told: bool) -> None:
     (words,) = effects(MEANS | EFFECT | {"ci_low": low, "ci_high": high}, measure="MD").disagreements
     assert bool(words) is told
+
+
+def test_a_full_correlation_of_two_measurements_is_told() -> None:
+    row = {f"{role}_{arm}": x for arm in (1, 2) for role, x in (("mean_pre", 50), ("sd_pre", 12), ("mean_post", 40))}
+    row |= {"n_1": 20, "n_2": 21, "r_2": 0.5}
+    found = effects(row | {"r_1": 1.0}, row | {"r_1": 0.99}, measure="DPPC2")
+    (told,) = [note for note in found.notes if "correlation of 1" in note]
+    assert told.startswith("A (index 0) brings a pre-post correlation of 1 or −1, which no two")
+
+
+def test_change_scores_beside_final_ones_are_not_taken_for_them() -> None:
+    row = {"n_1": 25, "mean_1": 10, "sd_1": 5, "n_2": 25, "mean_2": 12, "sd_2": 6, "score_type": "change"}
+    changes = {"mean_change_1": -3, "sd_change_1": 2, "mean_change_2": -1, "sd_change_2": 2}
+    assert effects(row, measure="SMD").score_types == ("change",)
+    with pytest.raises(DataError, match="beside mean changes of its own"):
+        effects(row | changes, measure="SMD")

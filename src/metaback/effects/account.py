@@ -14,7 +14,7 @@ from metaback.effects.overlooked import Lines, overlooked
 from metaback.effects.routes import Draft, title_words
 from metaback.effects.said_twice import impossible_changes, said_twice
 from metaback.numbers import as_given
-from metaback.stats.measures import raw_roles
+from metaback.stats.measures import about, raw_roles
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -43,7 +43,20 @@ def account(
     more, contrary = said_twice(trials, draft, ~draft.open() & ~computed, key)
     ignored = _merged(ignored, ready, more)
     apart = _merged(apart, contrary, impossible_changes(known, np.ones(len(trials), dtype=bool), raw_roles(key)))
-    return Account(ignored, apart, (*_beliefs(trials, draft), *_contradictions(trials, apart)))
+    perfect = _perfect(trials, draft, computed, key)
+    return Account(ignored, apart, (*_beliefs(trials, draft), *perfect, *_contradictions(trials, apart)))
+
+
+def _perfect(trials: Trials, draft: Draft, computed: Bools, key: str) -> list[str]:
+    """Tell rows whose two measurements are said to correlate fully: what is left of their variance is too small."""
+    if about(key).kind not in ("paired means", "pre-post"):
+        return []
+    found = np.zeros(len(trials), dtype=bool)
+    for role in {"r", "r_1", "r_2"} & draft.used.keys():
+        found |= computed & (np.abs(draft.used[role]) == 1)
+    names = [f"{trials.texts('study')[i]} ({trials.rows[i]})" for i in np.flatnonzero(found)]
+    words = "a pre-post correlation of 1 or −1, which no two measurements have: its variance is too small"
+    return [f"{listed(names)} brings {words}."] if names else []
 
 
 def _merged(*lines: Lines) -> Lines:

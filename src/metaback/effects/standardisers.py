@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from metaback.data.trials import Trials
 from metaback.effects.direction import listed
 from metaback.effects.instruments import needed
@@ -98,6 +100,7 @@ def _types(trials: Trials, computed: Bools, changes: Bools, key: str) -> tuple[l
     own = ANCOVA if adjusted else FINAL if about(key).kind == "means" else ""
     types: list[str] = []
     problems: list[Problem] = []
+    brought = trials.numbers("mean_change_1")
     for i, text in enumerate(trials.texts("score_type")):
         word = score_words(text)
         if word is None:
@@ -106,6 +109,10 @@ def _types(trials: Trials, computed: Bools, changes: Bools, key: str) -> tuple[l
         elif word and word != CHANGE and changes[i] and computed[i]:
             rule = "the effect of this row was computed from mean changes"
             fix = "Write 'change', or give the means and SDs that belong to it"
+            problems.append(Problem(rule, fix, trials.roles["score_type"], trials.rows[i], text))
+        elif word == CHANGE and computed[i] and not changes[i] and own == FINAL and np.isfinite(brought[i]):
+            rule = "the effect of this row was computed from mean_1 and mean_2, beside mean changes of its own"
+            fix = "Write 'final', or leave the means blank where the changes are to be used"
             problems.append(Problem(rule, fix, trials.roles["score_type"], trials.rows[i], text))
         usual = CHANGE if changes[i] or about(key).kind == "changes" else own
         types.append(word or (usual if computed[i] else ""))
