@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.numbers import significant
-from metaback.stats.inference import is_seeded
+from metaback.stats.inference import PREDICTION_RULES, is_seeded
 from metaback.stats.resampling import tries_all
 from metaback.stats.tau2_interval import TAU2_INTERVALS
 
@@ -20,6 +20,7 @@ RECENTRED = {
     "those of the random-effects model, around its own mean.",
     "PL": "The mean and its interval rest on the maximum likelihood estimate of τ², whatever estimator of τ² is shown.",
 }
+SPREAD_RULES = ("HK", "HK-PR", "NNF")  # of prediction, with a standard error that is 0 for equal effects
 NEAR_PEAK = 2.0  # log-likelihood units within which a second peak must be told
 
 
@@ -30,7 +31,7 @@ class PoolFacts:
     hksj_share: width of the Hartung-Knapp interval over that of the Wald interval (nan for k = 1); hksj_q: its factor
     of the variance; variance_ratio: largest over smallest sampling variance; rival, gap: second peak of the
     likelihood and how much lower it is (nan, inf where there is none); pieces: of how many intervals the set of tau2
-    consists.
+    consists; prediction_low: lower limit of prediction, nan where there is none.
     """
 
     k: int
@@ -43,6 +44,7 @@ class PoolFacts:
     rival: float
     gap: float
     pieces: int = 1
+    prediction_low: float = 0.0
 
 
 def pool_notes(spec: PoolSpec, facts: PoolFacts) -> tuple[str, ...]:
@@ -50,8 +52,7 @@ def pool_notes(spec: PoolSpec, facts: PoolFacts) -> tuple[str, ...]:
     if facts.k == 1:
         return ("One study: the estimate and its interval are that study's own; nothing was pooled.",)
     notes = [*_hksj(spec, facts), *_tau2(spec, facts), *_rule(spec, facts)]
-    if spec.pi != "none" and estimates_tau2(spec) and facts.k < 3:
-        notes.append(f"No prediction interval: it needs at least 3 studies, there are {facts.k}.")
+    notes += _prediction(spec, facts)
     if facts.variance_ratio > WIDE_VARIANCES:
         notes.append(
             "The largest sampling variance is more than ten million times the smallest: look for a variance typed as "
@@ -119,6 +120,21 @@ def _tau2(spec: PoolSpec, facts: PoolFacts) -> list[str]:
             "all of them together."
         )
     return notes
+
+
+def _prediction(spec: PoolSpec, facts: PoolFacts) -> list[str]:
+    """Say why there is no prediction interval, or why it must not be used."""
+    if spec.pi == "none" or not estimates_tau2(spec):
+        return []
+    if facts.k < 3:
+        return [f"No prediction interval: it needs at least 3 studies, there are {facts.k}."]
+    if spec.pi in SPREAD_RULES and facts.hksj_q < DEGENERATE:
+        title = PREDICTION_RULES[spec.pi].title
+        return [f"The effects are equal to rounding: the prediction interval ({title}) has no width, or there is none."]
+    if math.isnan(facts.prediction_low):
+        title = PREDICTION_RULES[spec.pi].title
+        return [f"No prediction interval: its rule ({title}) has no degrees of freedom left."]
+    return []
 
 
 def _rule(spec: PoolSpec, facts: PoolFacts) -> list[str]:

@@ -115,8 +115,8 @@ def _saddle(problems: Problems, a: Floats, g: Floats, q: Floats) -> tuple[Floats
     """
 
     def sums(z: Floats) -> tuple[Floats, Floats]:
-        c = 2 * z * g / (1 + 2 * z * g)
-        w = a * (1 - c)
+        far = 1 + 2 * z * g
+        c, w = 2 * z * g / far, a / far  # not a (1 - c), which is 0 for a vast tau2
         return c.sum(axis=0) - problems.p * (w * c).sum(axis=0) / w.sum(axis=0), (c * c).sum(axis=0)
 
     low, high = 1 / q, (1 + problems.m / 2) / q

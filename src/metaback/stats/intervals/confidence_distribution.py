@@ -89,12 +89,13 @@ def prediction_nnf(problems: Problems, tau2: Floats, request: IntervalRequest) -
     fit = coefficients(problems.take(index), nodes.ravel())
     mean = (fit.beta[:, 0] - problems.origin[index]).reshape(nodes.shape)
     spread = np.sqrt(fit.cov[:, 0, 0] * fit.q1 / problems.m[index]).reshape(nodes.shape)
-    scale = np.sqrt(problems.v_min)
-    known = spread[0] > 0
+    real = np.flatnonzero(spread[0] > 0)
+    scale = np.sqrt(problems.v_min[real])
+    nothing = np.full(problems.n, np.nan)
 
     def limit(p: float) -> Floats:
         def curve(x: Floats, rows: Index) -> Floats:
-            pairs = zip(x, rows, strict=True)
+            pairs = zip(x, real[rows], strict=True)
             return np.array(
                 [
                     _predictive(
@@ -105,12 +106,12 @@ def prediction_nnf(problems: Problems, tau2: Floats, request: IntervalRequest) -
                 ]
             )
 
-        centre = mean[0]
+        centre = mean[0, real]
         _, up = rising_bracket(lambda x, rows: -curve(centre[rows] + x, rows), scale)
         _, down = rising_bracket(lambda x, rows: curve(centre[rows] - x, rows), scale)
-        ends = (np.where(known, centre - down, np.nan), np.where(known, centre + up, np.nan))
-        return problems.origin + bracketed_root(curve, *ends)
+        found = nothing.copy()
+        found[real] = problems.origin[real] + bracketed_root(curve, centre - down, centre + up)
+        return found
 
     tail = (1 - request.level) / 2
-    nothing = np.full(problems.n, np.nan)
     return Limits(point, se, nothing, limit(tail), limit(1 - tail), nothing, nothing, tau2)
