@@ -133,12 +133,31 @@ def test_a_batch_is_a_loop_over_correlations() -> None:
         assert mb.pool(table(), measure="SMCC", r=r).estimate.point == pytest.approx(estimate, rel=1e-11)
 
 
-@pytest.mark.parametrize("choices", [{"model": "equal"}, {"model": "IVhet"}, {"weights": "n"}], ids=str)
-def test_every_model_has_its_grid(choices: dict[str, str]) -> None:
+CHOICES = [
+    {"model": "equal"},
+    {"model": "fixed"},
+    {"model": "IVhet"},
+    {"weights": "n"},
+    {"tau2": 0.04},
+    {"tau2": "PM", "ci": "HKSJ"},
+    {"ci": "KR"},
+    {"ci": "HC"},
+    {"ci": "PL", "tau2": "ML"},
+    {"ci": "perm"},
+]
+
+
+@pytest.mark.parametrize("choices", CHOICES, ids=str)
+def test_every_model_has_its_grid(choices: dict[str, Any]) -> None:
     res = mb.pool(table(), measure="SMCC", r=0.5, r_grid=GRID, **choices)
     again = mb.pool(table(), measure="SMCC", r=0.9, **choices)
     last = res.r_grid.iloc[-1]
-    np.testing.assert_allclose((last["estimate"], last["se"]), (again.estimate.point, again.estimate.se), rtol=1e-11)
+    wanted = (again.estimate.point, again.estimate.se, *again.ci, again.p_value)
+    np.testing.assert_allclose(
+        last[["estimate", "se", "ci_low", "ci_high", "p_value"]].astype(float), wanted, rtol=1e-9
+    )
+    if again.tau2 is not None:
+        assert last["tau2"] == pytest.approx(again.tau2, rel=1e-9)
 
 
 def test_without_r_the_rows_stay_with_what_to_give() -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate, Fit
 from metaback.models.pool import own_weights
 from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.models.univariate import fit_univariate
-from metaback.stats.inference import quantile, two_sided_p
+from metaback.postestimation.means import mean_estimate, mean_limits
 from metaback.stats.measures import about
 from metaback.stats.measures.family import has_null
+from metaback.stats.wls import prepare
 from metaback.status import Status
 
 
@@ -68,20 +70,20 @@ def assumed_r(effects: EffectSizes, spec: PoolSpec) -> AssumedR | None:
         return AssumedR(found.assumed, rows)
     mask = np.isfinite(found.yi) & (found.vi > 0)
     fit = fit_univariate(found.yi, found.vi, mask, spec, weights=own_weights(effects, spec))
-    means = tuple(_mean(fit, i, effects, spec) for i in range(found.r.size))
+    k = mask.sum(axis=1)
+    good = np.flatnonzero([Status(int(code)).ok for code in fit.status])
+    means: list[Estimate | None] = [None] * found.r.size
+    if good.size:
+        limits = mean_limits(_taken(fit, good), spec, prepare(found.yi[good], found.vi[good], mask[good]))
+        scale, tested = about(effects.measure).scale, has_null(effects.measure)
+        for place, i in enumerate(good.tolist()):
+            means[i] = mean_estimate(limits, spec, place, scale, int(k[i]), tested=tested)
     known = estimates_tau2(spec)
     tau2 = tuple(float(fit.theta[i, 0]) if known and mean is not None else None for i, mean in enumerate(means))
-    k = tuple(int(np.isfinite(row).sum()) for row in found.yi)
-    return AssumedR(found.assumed, rows, tuple(found.r.tolist()), means, tau2, k)
+    grid: tuple[float, ...] = tuple(found.r.tolist())
+    return AssumedR(found.assumed, rows, grid, tuple(means), tau2, tuple(int(count) for count in k))
 
 
-def _mean(fit: Fit, i: int, effects: EffectSizes, spec: PoolSpec) -> Estimate | None:
-    """Return the pooled mean of problem i with its interval and test, None where it could not be estimated."""
-    if not Status(int(fit.status[i])).ok:
-        return None
-    point, se, df = float(fit.beta[i, 0]), math.sqrt(fit.cov[i, 0, 0]), fit.df[i : i + 1]
-    half = float(quantile(spec.level, df)[0]) * se
-    statistic = point / se if has_null(effects.measure) and se > 0 else math.nan
-    p = float(two_sided_p(np.array([statistic]), df)[0])
-    scale = about(effects.measure).scale
-    return Estimate(point, point - half, point + half, se, spec.level, scale, statistic, float(df[0]), p)
+def _taken(fit: Fit, index: NDArray[np.intp]) -> Fit:
+    """Select fits of a batch."""
+    return Fit(*(getattr(fit, part.name)[index] for part in fields(Fit)))

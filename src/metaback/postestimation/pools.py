@@ -12,25 +12,21 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate, Fit, Fitted
 from metaback.models.pool import own_weights
 from metaback.models.specs import PoolSpec, estimates_tau2
+from metaback.postestimation.means import mean_estimate, mean_limits, request_of
 from metaback.postestimation.notes import PoolFacts, pool_notes
 from metaback.postestimation.scales import shown_pool
 from metaback.postestimation.summary import Heterogeneity, PoolSummary
 from metaback.stats.heterogeneity import cochran_q, h2_from_tau2, i2_from_q, i2_from_tau2, typical_variance
 from metaback.stats.inference import (
     PREDICTION_RULES,
-    IntervalRequest,
     Limits,
     apply_whole,
-    mean_words,
     prediction_limits,
     quantile,
-    two_sided_p,
     whole_prediction,
-    whole_rule,
 )
 from metaback.stats.measures import about, raw_roles
 from metaback.stats.measures.family import has_null
-from metaback.stats.tau2 import TAU2_ESTIMATORS
 from metaback.stats.tau2_interval import TAU2_INTERVALS
 from metaback.stats.wls import Floats, Problems, coefficients, prepare, shares
 
@@ -62,14 +58,14 @@ def summarise(fitted: Fitted, masks: NDArray[np.bool_]) -> tuple[PoolSummary, ..
     n = masks.shape[0]
     problems = prepare(np.broadcast_to(effects.yi, masks.shape), np.broadcast_to(effects.vi, masks.shape), masks)
     spread = _spread(problems, fit.theta[:, 0], spec)
-    means, prediction = _means(fit, spec, problems), _predictions(fit, spec, problems)
+    means, prediction = mean_limits(fit, spec, problems), _predictions(fit, spec, problems)
     own = own_weights(effects, spec)
     weights = 100 * shares(np.broadcast_to(effects.vi, masks.shape), masks, means.tau2, own)
     scale, tested = about(effects.measure).scale, has_null(effects.measure)
-    facts = _facts(problems, fit, spec, spread)
+    facts = _facts(problems, fit, spread, prediction, spec.level)
     pools = (
         PoolSummary(
-            mean=_mean(means, spec, i, scale, int(problems.m[i]) + 1, tested=tested),
+            mean=mean_estimate(means, spec, i, scale, int(problems.m[i]) + 1, tested=tested),
             prediction=_prediction(prediction, spec, i, scale),
             heterogeneity=_heterogeneity(spread, fit, spec, i, int(problems.m[i])),
             weights=np.where(masks[i], weights[i], np.nan),
@@ -95,29 +91,6 @@ def _spread(problems: Problems, tau2: Floats, spec: PoolSpec) -> _Spread:
     return _Spread(q, p, low, high, limits.pieces, from_q, i2_tau2, i2_low, i2_high, h2, h2_low, h2_high)
 
 
-def request_of(spec: PoolSpec) -> IntervalRequest:
-    """Return what the interval rules must know of a spec; a given tau2 is given in every sample too."""
-    chosen = spec.tau2
-
-    def estimate(problems: Problems) -> Floats:
-        if isinstance(chosen, str):
-            return TAU2_ESTIMATORS[chosen].function(problems).value
-        return np.full(problems.n, float(chosen))
-
-    return IntervalRequest(spec.level, estimate, spec.rng, spec.draws)
-
-
-def _means(fit: Fit, spec: PoolSpec, problems: Problems) -> Limits:
-    """Return the means with their intervals and tests: from the fit, or from a rule that needs the data."""
-    rule, tau2 = whole_rule(spec.ci), fit.theta[:, 0]
-    if rule is not None:
-        return apply_whole(rule, problems, tau2, request_of(spec))
-    point, se = fit.beta[:, 0], np.sqrt(fit.cov[:, 0, 0])
-    half = quantile(spec.level, fit.df) * se
-    statistic = np.where(se > 0, point / np.where(se > 0, se, 1.0), np.nan)
-    return Limits(point, se, fit.df, point - half, point + half, statistic, two_sided_p(statistic, fit.df), tau2)
-
-
 def participants(effects: EffectSizes, mask: NDArray[np.bool_]) -> int | None:
     """Add up both arms, or the one group, of the pooled rows; return None where a row does not state them."""
     roles = ("n",) if "n" in raw_roles(effects.measure) else ("n_1", "n_2")
@@ -130,19 +103,6 @@ def participants(effects: EffectSizes, mask: NDArray[np.bool_]) -> int | None:
 def _known(value: float) -> float | None:
     """Return a number, or None for one that does not exist."""
     return float(value) if math.isfinite(value) else None
-
-
-def _mean(means: Limits, spec: PoolSpec, i: int, scale: str, k: int, *, tested: bool) -> Estimate:
-    """Return the pooled mean of pool i of k effects with its interval, and its test where 0 means no effect."""
-    point, lower, upper, se, df, statistic, p = (
-        float(column[i])
-        for column in (means.point, means.lower, means.upper, means.se, means.df, means.statistic, means.p)
-    )
-    if not tested:
-        statistic = p = math.nan
-    # one study has the Wald test, whatever the rule
-    test = mean_words(spec.ci).test if tested and k > 1 else ""
-    return Estimate(point, lower, upper, se, spec.level, scale, statistic, df, p, test=test)
 
 
 def _predictions(fit: Fit, spec: PoolSpec, problems: Problems) -> Limits | None:
@@ -203,12 +163,12 @@ def _heterogeneity(spread: _Spread, fit: Fit, spec: PoolSpec, i: int, m: int) ->
     )
 
 
-def _facts(problems: Problems, fit: Fit, spec: PoolSpec, spread: _Spread) -> list[PoolFacts]:
+def _facts(problems: Problems, fit: Fit, spread: _Spread, prediction: Limits | None, level: float) -> list[PoolFacts]:
     """Collect what the notes are made from."""
     tau2 = fit.theta[:, 0]
     at = coefficients(problems, tau2)
     q1 = np.where(problems.m > 0, at.q1 / np.where(problems.m > 0, problems.m, 1.0), 1.0)
-    normal, student = quantile(spec.level, np.full_like(tau2, np.inf)), quantile(spec.level, problems.m)
+    normal, student = quantile(level, np.full_like(tau2, np.inf)), quantile(level, problems.m)
     ratio = np.where(problems.m > 0, student * np.sqrt(q1) / normal, np.nan)
     finite = np.where(np.isinf(problems.v), 0.0, problems.v)
     spans = finite.max(axis=0) / problems.v_min
@@ -224,6 +184,7 @@ def _facts(problems: Problems, fit: Fit, spec: PoolSpec, spread: _Spread) -> lis
             pieces=int(spread.pieces[i]),
             rival=float(fit.rival[i]),
             gap=float(fit.gap[i]),
+            prediction_low=0.0 if prediction is None else float(prediction.lower[i]),
         )
         for i in range(tau2.size)
     ]
