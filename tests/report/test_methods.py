@@ -11,6 +11,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+import metaback as mb
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.presets import MEASURE_PRESETS
 from metaback.models import specs
@@ -162,3 +163,17 @@ def test_studies_without_events_are_told_of_ratios_only(
     assert f"Where {when}, 0.5 was added" in text
     assert ("say nothing about a ratio" in text) == told
     assert {"deeks2010", "sweeting2004"} <= set(keys)
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"tau2": 0.04}, "The residual between-study variance was given: τ² = 0.0400."),
+        ({"model": "fixed"}, "No residual between-study variance was allowed for (τ² = 0)."),
+        ({"tau2": "GENQM"}, "was estimated by the median-unbiased generalised Q method"),
+    ],
+    ids=str,
+)
+def test_a_regression_says_where_its_tau2_is_from(choices: dict[str, str | float], words: str) -> None:
+    pain = mb.load_dataset("backpain").query("outcome == 'pain'")
+    assert words in mb.regress(pain, "~ weeks", **choices).methods_text()
