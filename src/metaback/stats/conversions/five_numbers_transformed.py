@@ -217,8 +217,9 @@ def log_normal(
 ) -> MeanSd:
     """Return mean and SD of one group whose logarithms are normal, from up to five numbers.
 
-    m and s are mean and SD of the logs by `luo_wan_shi`; mean = exp(m + s^2/2), sd = mean sqrt(exp(s^2) - 1): the
-    plug-in estimators of the paper, without its corrections of a bias that is of the order 1/n.
+    m and s are mean and SD of the logs by `luo_wan_shi`; mean = exp(m + s^2/2), sd = mean sqrt(exp(s^2) - 1). The
+    source does the same with estimators of its own for s^2 and with corrections of a bias that is of the order 1/n,
+    which are not here; `metafor::conv.fivenum(dist="lnorm")` has them, and so differs in that order.
 
     All (k,), nan where missing: each row takes the fullest scenario that it has; nan where there is none, for numbers
     that are not above 0 or out of order, and n < 5. Source: Shi et al. 2020 (log-normal).

@@ -22,7 +22,7 @@ def _vtypes(base: str) -> Convention:
         {
             "LS": Choice(formula=f", with the large-sample variance {base} + g²/(2N)"),
             "LS2": Choice(
-                formula=f", with variance J²({base} + d²/(2N))", note="variance of d times J²", cite="borenstein2009"
+                formula=f", with variance J²({base} + d²/(2N))", note="variance of d times J²", cite="borenstein2009b"
             ),
         },
     )
@@ -59,7 +59,7 @@ def _standardised(
         formula=f"{ADJUSTED}, with variance s²(1/n₁ + 1/n₂) from the residual standard deviation s",
         turn="sign",
     ),
-    cite="borenstein2009",
+    cite="deeks2024",
 )
 def adjusted_difference(
     mean_adj_1: Floats, n_1: Floats, mean_adj_2: Floats, n_2: Floats, sd_residual: Floats
@@ -72,7 +72,8 @@ def adjusted_difference(
 
     All arguments (k,), in the units of the instrument; sd_residual is the root of the mean square error of the analysis
     of covariance. May be pooled with `MD` of final values and `MDCH` of the same instrument. Undefined for N < 4 and
-    for an sd_residual of 0. Source: Borenstein 2009.
+    for an sd_residual of 0. Source: the analysis of covariance; Deeks et al. 2024, section 10.5.2, on pooling such
+    estimates with others.
 
     >>> out = adjusted_difference(*(np.array([x]) for x in (103.0, 50.0, 100.0, 50.0, 5.5)))
     >>> round(float(out.yi[0]), 4), round(float(out.vi[0]), 4)
@@ -96,7 +97,7 @@ def adjusted_difference(
         turn="sign",
         standardiser="the pooled SD",
     ),
-    cite="borenstein2009",
+    cite="borenstein2009b",
 )
 def adjusted_standardised_difference(
     mean_adj_1: Floats,
@@ -148,7 +149,7 @@ def adjusted_standardised_difference(
         turn="sign",
         standardiser="the pooled SD",
     ),
-    cite="borenstein2009",
+    cite="borenstein2009b",
 )
 def residual_to_unadjusted_difference(
     mean_adj_1: Floats,
@@ -197,7 +198,7 @@ def residual_to_unadjusted_difference(
         turn="sign",
         standardiser="the residual SD",
     ),
-    cite="borenstein2009",
+    cite="borenstein2009b",
 )
 def residual_standardised_difference(
     mean_adj_1: Floats,
