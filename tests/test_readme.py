@@ -13,25 +13,32 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def block(language: str) -> str:
-    """Return the one fenced block of a language."""
-    found = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    assert len(found) == 1
-    return found[0]
+def blocks(language: str) -> list[str]:
+    """Return the fenced blocks of a language, in order."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_example_prints_what_the_readme_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+EXAMPLES = [
+    pytest.param(code, text, folder, id=folder)
+    for code, text, folder in zip(blocks("python"), blocks("text"), ("pain_report", "weeks_report"), strict=True)
+]
+
+
+@pytest.mark.parametrize(("code", "text", "folder"), EXAMPLES)
+def test_the_example_prints_what_the_readme_shows(
+    code: str, text: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     done = subprocess.run(
-        [sys.executable, "-X", "utf8", "-W", "error", "-c", block("python")],
+        [sys.executable, "-X", "utf8", "-W", "error", "-c", code],
         check=False,
         capture_output=True,
         text=True,
         encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
-    assert block("text").strip() in done.stdout
-    assert (tmp_path / "pain_report" / "report.html").exists()
+    assert text.strip() in done.stdout
+    assert (tmp_path / folder / "report.html").exists()
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!https?:)([^)#]+)\)", README))
@@ -39,5 +46,6 @@ def test_every_link_of_the_readme_leads_somewhere(link: str) -> None:
     assert (ROOT / link).exists()
 
 
-def test_the_example_is_short() -> None:
-    assert len(block("python").strip().splitlines()) <= 15
+@pytest.mark.parametrize("code", blocks("python"), ids=["pool", "regress"])
+def test_the_example_is_short(code: str) -> None:
+    assert len(code.strip().splitlines()) <= 15

@@ -396,3 +396,51 @@ def test_codes_of_missing_values_are_told() -> None:
     notes = mb.regress(effects_of(frame), "~ dose").notes
     assert any(note.startswith("dose holds -999, far from its other values") for note in notes)
     assert not any("far from" in note for note in mb.regress(effects_of(table()), "~ dose").notes)
+
+
+def test_predictions_beyond_the_values_of_the_fit_are_marked() -> None:
+    frame = table()
+    fit = mb.regress(effects_of(frame), "~ dose + arm")
+    low, high = frame["dose"].min(), frame["dose"].max()
+    new = pd.DataFrame({"dose": [low, high, high + 1, low - 1], "arm": list("abca")})
+    outside = fit.predict(new)["outside"]
+    assert outside.tolist()[:2] == ["", ""]
+    assert outside[2] == outside[3] == f"dose beyond {low:g} to {high:g}"
+    assert "outside" not in fit.fitted_values()
+    natural = fit.predict(new, transform="natural")
+    assert natural["outside"].tolist() == outside.tolist()
+
+
+@pytest.mark.parametrize(
+    ("formula", "new", "words"),
+    [
+        ("~ arm", {"arm": ["a", "d"]}, "column 'arm', index 1: found 'd': is not a level of the fit"),
+        (
+            "~ bs(dose, df=4)",
+            {"dose": [4.0, 20.0]},
+            "column 'dose', index 1: found '20': lies beyond .* where bs.. ends",
+        ),
+        ("~ bs(`my dose`, df=4)", {"my dose": [20.0]}, "column 'my dose', index 0: found '20': lies beyond"),
+        ("~ log(dose)", {"dose": [4.0, -1.0]}, "index 1: log.dose. is not a number"),
+        ("~ dose", {"doze": [4.0]}, "the moderator is missing from the new rows"),
+    ],
+)
+def test_new_rows_that_have_no_prediction_are_errors(formula: str, new: dict[str, list[object]], words: str) -> None:
+    fit = mb.regress(effects_of(table().assign(**{"my dose": table()["dose"]})), formula)
+    with pytest.raises(mb.DataError, match=words):
+        fit.predict(pd.DataFrame(new))
+
+
+def test_a_natural_spline_goes_on_as_a_line() -> None:
+    fit = mb.regress(effects_of(table()), "~ cr(dose, df=3, constraints='center')")
+    three = fit.predict(pd.DataFrame({"dose": [20.0, 21.0, 22.0]}))
+    assert np.diff(three["estimate"], 2) == pytest.approx(0, abs=1e-9)
+    assert three["outside"].str.startswith("dose beyond").all()
+
+
+@pytest.mark.parametrize("dtype", [float, object])
+def test_new_numbers_keep_all_their_digits(dtype: type) -> None:
+    frame = table().assign(year=lambda d: d["year"] + math.pi / 1e10)
+    fit = mb.regress(effects_of(frame), "~ year")
+    again = fit.predict(pd.DataFrame({"year": frame["year"].astype(dtype)}))
+    np.testing.assert_allclose(again["estimate"], fit.fitted_values()["estimate"], rtol=1e-13)

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metaback.data.trials import Source, Trials
+from metaback.design.formula import outside
 from metaback.effects.compute import effect_sizes
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
@@ -150,11 +151,14 @@ class Regression:
         """Return the expected effect, its interval and the prediction interval for each row of new moderators.
 
         frame: the moderators by name; it is not changed. transform="natural" carries everything back to the natural
-        scale.
+        scale. Column `outside` names the moderators beyond the values of the fit: there the line is a guess. Raises
+        `DataError` for levels that the fit did not see and for values beyond the ends of a `bs()`.
         """
         found = predict_frame(self.analysis.fitted, frame)
-        names = [column.name for column in self.analysis.fitted.design.moderators]
-        return predictions_frame(found, {name: frame[name] for name in names}, transform=transform)
+        design = self.analysis.fitted.design
+        names = [column.name for column in design.moderators]
+        told = predictions_frame(found, {name: frame[name] for name in names}, transform=transform)
+        return told.assign(outside=outside(design, frame))
 
     def fitted_values(self, *, transform: str | None = None) -> pd.DataFrame:
         """Return the prediction at each row in use, with its study and observed effect."""

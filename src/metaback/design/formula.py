@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -118,7 +120,8 @@ def build_design(
 def new_rows(design: FormulaDesign, frame: pd.DataFrame) -> Floats:
     """Return the rows of X for new values of the moderators, (rows, p), coded as in the fit.
 
-    Raises `DataError` with every column that is missing, blank cell and level that the fit did not see.
+    Raises `DataError` with every column that is missing, blank cell and level that the fit did not see, every value
+    beyond the ends of a `bs()`, and every row in which a term is not a number, such as the log of a negative one.
     """
     k, problems = len(frame), list[Problem]()
     rows = tuple(f"index {index}" for index in frame.index)
@@ -140,9 +143,66 @@ def new_rows(design: FormulaDesign, frame: pd.DataFrame) -> Floats:
         problems += odd
         problems += _unseen(known, column, rows)
         found.append(replace(column, levels=known.levels))
+    problems += _beyond_splines(design, tuple(found), rows)
     if problems:
         raise DataError("the new rows", problems)
-    return _evaluate(design.model, _frame(tuple(found), dict(design.aliases), np.ones(k, dtype=bool)), design.formula)
+    X = _evaluate(design.model, _frame(tuple(found), dict(design.aliases), np.ones(k, dtype=bool)), design.formula)
+    broken: list[list[int]] = np.argwhere(~np.isfinite(X)).tolist()
+    if broken:
+        names, fix = design.design.columns, "Change the value, or the transform of the formula"
+        raise DataError("the new rows", [Problem(f"{names[j]} is not a number", fix, None, rows[i]) for i, j in broken])
+    return X
+
+
+def outside(design: FormulaDesign, frame: pd.DataFrame) -> tuple[str, ...]:
+    """Tell for each new row which moderators lie beyond the values of the fit, "" where none does.
+
+    frame: rows that `new_rows` takes.
+
+    >>> x = {"weeks": np.array([4.0, 8.0, 10.0, 12.0])}
+    >>> design = build_design("~ weeks", x, np.ones(4, bool), ("2", "3", "4", "5"))
+    >>> outside(design, pd.DataFrame({"weeks": [6.0, 20.0]}))
+    ('', 'weeks beyond 4 to 12')
+    """
+    told: list[list[str]] = [[] for _ in range(len(frame))]
+    for column in design.moderators:
+        if column.numbers is None:
+            continue
+        low, high = _ends(column, design.used)
+        values = moderator(column.name, np.asarray(frame[column.name].to_numpy(dtype=object)), (), factor=False)[
+            0
+        ].numbers
+        for i, value in enumerate([] if values is None else values.tolist()):
+            if not low <= value <= high:
+                told[i].append(f"{column.name} beyond {low:g} to {high:g}")
+    return tuple("; ".join(words) for words in told)
+
+
+def _ends(column: Moderator, used: Bools) -> tuple[float, float]:
+    """Return the smallest and the largest value of a numeric moderator in the rows in use."""
+    values = np.array([math.nan]) if column.numbers is None else column.numbers[used]
+    return float(values.min()), float(values.max())
+
+
+def _beyond_splines(design: FormulaDesign, found: tuple[Moderator, ...], rows: Sequence[str]) -> list[Problem]:
+    """List the values beyond the ends of a `bs()`, where that spline does not exist."""
+    aliases = {name: alias for alias, name in design.aliases.items()}
+    problems: list[Problem] = []
+    by_name = {known.name: known for known in design.moderators}
+    for column in found:
+        known = by_name[column.name]
+        word = re.escape(aliases.get(known.name, known.name))
+        splined = any(re.search(rf"\bbs\(\s*(\w+\()*{word}\b", str(term)) for term in design.model.terms)
+        if known.numbers is None or column.numbers is None or not splined:
+            continue
+        low, high = _ends(known, design.used)
+        fix = "Stay within, or use cr(), which goes on as a line"
+        problems += [
+            Problem(f"lies beyond {low:g} to {high:g}, where bs() ends", fix, known.name, row, f"{value:g}")
+            for row, value in zip(rows, column.numbers.tolist(), strict=True)
+            if math.isfinite(value) and not low <= value <= high
+        ]
+    return problems
 
 
 def _unseen(known: Moderator, column: Moderator, rows: Sequence[str]) -> list[Problem]:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,9 @@ def moderator(
     if any(number is not None and math.isfinite(number) for number in parsed):  # words for nothing among numbers
         parsed = [math.nan if text.lower() in MISSING else n for text, n in zip(texts, parsed, strict=True)]
     if all(number is not None for number in parsed) and any(texts):
-        numbers = np.array([math.nan if number is None else number for number in parsed])
-        return Moderator(name, values.astype(float) if values.dtype.kind in "fiu" else numbers, texts), ()
+        cells = zip(values, parsed, strict=True)  # a number stays itself; its text has 12 digits
+        exact = [float(v) if isinstance(v, Real) else math.nan if n is None else n for v, n in cells]
+        return Moderator(name, np.array(exact), texts), ()
     odd = _odd_cells(name, texts, parsed, rows)
     return Moderator(name, None, texts), odd
 

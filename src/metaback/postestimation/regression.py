@@ -232,10 +232,6 @@ def _notes(
     notes = [*moderator_notes(k, p - int(fitted.design.intercept)), *pool_notes(pool, _facts(fitted, spread))]
     if pool.pi != "none" and estimates_tau2(pool) and k >= PREDICTION_FROM > m + 1:
         notes.append(f"No prediction intervals: they need two residual degrees of freedom, there is {m}.")
-    if left_out:
-        were = "1 row is" if len(left_out) == 1 else f"{len(left_out)} rows are"
-        notes.append(f"{were} left out for want of an effect or a moderator:")
-        notes += [f"{label} ({row}): {reason}." for label, row, reason in left_out]
     for column in fitted.design.moderators:
         codes = () if column.numbers is None else codes_of_missing(column.numbers[fitted.design.used])
         if codes:
@@ -250,6 +246,10 @@ def _notes(
         notes.append(
             "Some studies enter more than once and are taken as independent, which can make intervals too narrow."
         )
+    if left_out:
+        were = "1 row is" if len(left_out) == 1 else f"{len(left_out)} rows are"
+        notes.append(f"{were} left out for want of an effect or a moderator:")
+        notes += [f"{label} ({row}): {reason}." for label, row, reason in left_out]
     return tuple(notes)
 
 

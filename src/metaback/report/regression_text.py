@@ -7,7 +7,7 @@ import textwrap
 
 from metaback.models.fitted import Estimate
 from metaback.numbers import ABSENT, df_text, fixed, p_phrase, p_text
-from metaback.postestimation.regression import JointTest, RegressionAnalysis, fitted_values
+from metaback.postestimation.regression import STABLE_R2, JointTest, RegressionAnalysis, fitted_values
 from metaback.postestimation.words import percent, plural, sentence_case
 from metaback.report.document import Notes, Table
 from metaback.report.html import environment, style
@@ -137,7 +137,8 @@ def _summary(analysis: RegressionAnalysis) -> list[tuple[str, str]]:
         parts = [f"τ² {tau2_cell(spread)}", f"I² {fixed(spread.i2_tau2, 1)}%", *parts]
     lines.append(("Residual", "   ".join(parts)))
     if analysis.r2 is not None:
-        lines.append(("R²", f"{fixed(analysis.r2, 1)}% of τ² explained"))
+        doubt = f" (from {analysis.k} effects: may be far off)" if analysis.k < STABLE_R2 else ""
+        lines.append(("R²", f"{fixed(analysis.r2, 1)}% of τ² explained{doubt}"))
     return lines
 
 
