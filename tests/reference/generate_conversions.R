@@ -115,8 +115,8 @@ five <- function(a, q1, m, q3, b, n) {
       mean_3 = w31 * (a + b) / 2 + w32 * (q1 + q3) / 2 + (1 - w31 - w32) * m,
       sd_1 = (b - a) / xi, sd_2 = (q3 - q1) / eta, sd_3 = (b - a) / t1 + (q3 - q1) / t2,
       test_1 = abs(sa), test_2 = abs(sb), test_3 = max(2.65 * log(0.6 * n) / sqrt(n) * abs(sa), abs(sb)),
-      critical_1 = 1.01 / log(n + 9) + 2.43 / (n + 1), critical_2 = 2.66 / sqrt(n) - 5.92 / n^2,
-      critical_3 = 2.97 / sqrt(n) - 39.1 / n^3)
+      critical_1 = 1 / log(n + 9) + 2.5 / (n + 1), critical_2 = 2.65 / sqrt(n) - 6 / n^2,
+      critical_3 = 3 / sqrt(n) - 40 / n^3)
 }
 fives <- c(five(2, 4, 6, 10, 14, 20), five(2, 4, 6, 14, 20, 20), five(-3, -1, 0.5, 1, 4, 5), five(0, 1, 2, 3, 4, 101),
            five(10.5, 20, 22, 31, 90, 1000), five(0.1, 0.2, 0.3, 0.45, 0.8, 57), five(1e4, 2e4, 2.1e4, 3e4, 9e4, 12))
