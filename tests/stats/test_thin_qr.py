@@ -45,6 +45,17 @@ def test_a_batch_is_its_rows_though_one_of_them_is_hard() -> None:
         np.testing.assert_allclose(r[i], one_r[0], atol=ORTHONORMAL)
 
 
+def test_what_is_no_number_or_nought_stops_nothing() -> None:
+    A = batch(1.0)
+    A[0], A[1, :, 2] = np.nan, 0.0
+    q, r = thin_qr(A)
+    assert np.isnan(q[0]).all()
+    np.testing.assert_allclose(q[1] @ r[1], A[1], atol=ORTHONORMAL)
+    np.testing.assert_allclose(q[2] @ r[2], A[2], atol=ORTHONORMAL)
+    assert gram_spread(A)[0] == 0
+    assert gram_spread(A)[1] == pytest.approx(0, abs=1e-12)
+
+
 def test_the_spread_of_the_gram_matrix_is_the_condition_squared() -> None:
     A = batch(10.0)
     values = np.linalg.svd(A, compute_uv=False)

@@ -19,13 +19,12 @@ PLAIN = 1e-2  # the same for condition 10, where least squares needs no correcti
 def gram_spread(A: Floats) -> Floats:
     """Return the smallest over the largest eigenvalue of A'A, the square of the inverse condition number, (n,).
 
-    A: (n, k, p) with columns of unit length or 0. Values below 1e-12 are rounding.
+    A: (n, k, p) with columns of unit length or 0. Values below 1e-12 are rounding; 0 for what is not a number.
 
     >>> gram_spread(np.eye(3)[None, :, :2]).tolist()
     [1.0]
     """
-    values = np.linalg.eigvalsh(A.swapaxes(-1, -2) @ A)
-    return values[:, 0] / values[:, -1]
+    return _spread(A.swapaxes(-1, -2) @ A)
 
 
 def thin_qr(A: Floats) -> tuple[Floats, Floats]:
@@ -45,14 +44,20 @@ def thin_qr(A: Floats) -> tuple[Floats, Floats]:
         q, r = np.linalg.qr(A)
         return q, r
     gram = A.swapaxes(-1, -2) @ A
-    values = np.linalg.eigvalsh(gram)
-    good = values[:, 0] > ROUND * values[:, -1]
+    good = _spread(gram) > ROUND
     if good.all():
         return _twice(A, gram)
     q, r = np.empty_like(A), np.empty_like(gram)
     q[good], r[good] = _twice(A[good], gram[good])
     q[~good], r[~good] = np.linalg.qr(A[~good])
     return q, r
+
+
+def _spread(gram: Floats) -> Floats:
+    """Return the smallest over the largest eigenvalue (n,), 0 for a matrix of zeros or without numbers."""
+    known = np.isfinite(np.einsum("npq->n", np.abs(gram)))  # a sum with something that is no number is none
+    values = np.linalg.eigvalsh(np.where(known[:, None, None], gram, 0.0))
+    return values[:, 0] / np.where(values[:, -1] > 0, values[:, -1], 1.0)
 
 
 def _twice(A: Floats, gram: Floats) -> tuple[Floats, Floats]:

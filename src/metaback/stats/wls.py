@@ -269,7 +269,8 @@ def _solved(problems: Problems, total_v: Floats, q: Floats, r: Floats) -> tuple[
     A tall design of condition below 10 leaves nothing to correct. total_v: (k, n); q, r: QR factors of W^1/2 X.
     """
     X = np.empty((0, 0, 0)) if problems.X is None else problems.X
-    unit = r / np.sqrt((r * r).sum(axis=1, keepdims=True))
+    norm = np.sqrt((r * r).sum(axis=1, keepdims=True))
+    unit = r / np.where(norm > 0, norm, 1.0)
     easy = np.full(problems.n, X.shape[1] * X.shape[2] >= TALL)
     if easy.any():
         easy = gram_spread(unit) > PLAIN
