@@ -70,16 +70,18 @@ def effect_sizes(
 ) -> EffectSizes:
     """Compute one effect and sampling variance per row, mixing routes freely.
 
-    A row takes the first route it has the numbers for: raw numbers of the measure (means and SDs, or counts); an
-    effect on the analysis scale with its variance or standard error (`yi` with `vi` or `sei`); a printed effect with
-    its 95% interval, se = (high - low) / (2 x 1.96), on the log scale for ratios; a printed effect with a standard
-    error (not for ratios, where its scale would be a guess). Printed effects of another measure are not pooled, but
-    mean differences are rescaled to the units of an instrument where the measure asks for these.
+    A row takes the first route it has the numbers for: raw numbers of the measure (means and SDs, or counts), as they
+    stand or by identities (SD from SE, CI or t; counts from percentages); an effect on the analysis scale with its
+    variance or standard error (`yi` with `vi` or `sei`); a printed effect with its interval, se = (high - low) /
+    (2 x 1.96), on the log scale for ratios, or with a standard error (not for ratios, where its scale would be a
+    guess); d from t, F or P; estimates (mean and SD from five numbers); an assumed r; a printed effect with t, P or one
+    limit. `EffectSizes.routes()` tells each row's. Printed effects of another measure are not pooled, but mean
+    differences are rescaled to the units of an instrument where the measure asks for these.
 
     data: checked trials, or a frame that is read first.
     measure: key of the measure; None takes the one that the rows name, else SMD for means and RR for counts.
     preset: whose conventions to follow ("cochrane", "revman5", "metafor"); options: conventions by name that
-    override it, e.g. {"vtype": "LS", "zeros": "metafor"}; see the measures.
+    override it, e.g. {"vtype": "LS", "zeros": "metafor", "five_numbers": "QE"}; see the measures.
     compare: (treatment_1, treatment_2); rows that name them the other way round are turned, rows of another pair have
     no effect. None takes the order of the first row where all rows are about the same two treatments.
     by: column whose values are the subgroups. A row without an effect stays, with the reason.
