@@ -95,5 +95,5 @@ def _forest(analysis: Analysis, number: int, files: dict[str, bytes | str]) -> F
 def _provenance(source: Source, spec: PoolSpec, command: Sequence[str] | None) -> dict[str, object]:
     """Describe input, options and versions."""
     described = InputFile(source.name, source.sha256, source.rows, source.roles, source.notes)
-    idle = set[str]() if estimates_tau2(spec) else {"tau2", "pi"}
+    idle = set[str]() if estimates_tau2(spec) else {"tau2", "pi", "subgroup_tau2"}
     return provenance(described, command=command, options=spec.model_dump(mode="json", exclude=idle))

@@ -208,7 +208,10 @@ class Regression:
         source, pool = self.source, self.spec.pool
         described = InputFile(source.name, source.sha256, source.rows, source.roles, source.notes)
         idle = set[str]() if estimates_tau2(pool) else {"tau2", "pi", "tau2_ci"}
-        options = {"formula": self.spec.formula, **pool.model_dump(mode="json", exclude={*idle, "weights"})}
+        options = {
+            "formula": self.spec.formula,
+            **pool.model_dump(mode="json", exclude={*idle, "weights", "subgroup_tau2"}),
+        }
         record = provenance(described, options=options)
         files = regression_files(self.analysis, source.name, record)
         write_bundle(Path(folder), files, provenance=record, force=force)

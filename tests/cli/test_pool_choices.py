@@ -85,3 +85,14 @@ def test_the_direction_and_the_reason_for_mixing(run: Run, tmp_path: Path) -> No
     assert any("r is 0.5" in note for note in found["notes"])  # type: ignore[attr-defined]
     corrections = [study["correction"] for study in found["studies"]]  # type: ignore[index,attr-defined]
     assert corrections == [None, "turned, so that higher is better", "turned, so that higher is better"]
+
+
+def test_subgroups_with_one_tau2(run: Run, tmp_path: Path) -> None:
+    rows = ["A,0.1,0.02,x", "B,0.4,0.05,x", "C,0.9,0.03,y", "D,0.3,0.06,y"]
+    (tmp_path / "groups.csv").write_text("\n".join(["study,yi,vi,site", *rows]) + "\n", encoding="utf-8")
+    found = results(run, "groups.csv", "--measure", "GEN", "--by", "site", "--subgroup-tau2", "common")
+    call = mb.pool(tmp_path / "groups.csv", measure="GEN", by="site", subgroup_tau2="common").to_dict()
+    assert found["subgroups"] == call["subgroups"]
+    assert found["subgroups"]["tau2"] == "common"  # type: ignore[index]
+    code, _, err = run("groups.csv", "--subgroup-tau2", "shared")
+    assert (code, "'separate', 'common'" in err) == (2, True)

@@ -26,6 +26,7 @@ from metaback.models.specs import (
     Model,
     PoolSpec,
     PredictionInterval,
+    SubgroupTau2,
     Tau2,
     Tau2Interval,
     resolve_spec,
@@ -116,6 +117,7 @@ def _choice(words: Any) -> click.Choice[str]:
 @click.option("--outcome", help="Only this outcome.")
 @click.option("--compare", type=Pair(), help="Only this pair; effects are A minus B (or A over B).")
 @click.option("--by", help="Column of subgroups.  [default: stratum, where there is more than one]")
+@click.option("--subgroup-tau2", type=_choice(SubgroupTau2), help="One between-study variance for each, or for all.")
 @click.option(
     "--measure",
     type=click.Choice(list(MEASURES), case_sensitive=False),
@@ -168,7 +170,7 @@ def command(table: Path, **options: Any) -> None:
       metaback pool data/trials.csv --outcome pain --compare posterior_chain:general_exercise --by stratum
       metaback pool data/trials.csv --outcome pain --measure SMD --tau2 PM --ci HKSJ --format json
     """
-    words = ("model", "tau2", "weights", "tau2_ci", "ci", "pi", "level", "rng", "draws")
+    words = ("model", "tau2", "weights", "tau2_ci", "ci", "pi", "level", "rng", "draws", "subgroup_tau2")
     spec = resolve_spec(options["preset"], **{name: options[name] for name in words})
     trials = read_trials(table)
     request = Request(options["outcome"], options["compare"], options["by"], options["measure"], _choices(options))

@@ -12,14 +12,14 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import EstimationError, OptionError
 from metaback.models.fitted import Fit
 from metaback.models.pool import no_effects
-from metaback.models.specs import PoolSpec, resolve_spec
+from metaback.models.specs import PREDICTION_FOR_SEVERAL, RULES_FOR_SEVERAL, PoolSpec, resolve_spec
 from metaback.models.univariate import fit_univariate
 from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES
 from metaback.stats.regression import Basis, in_basis, orthonormal
 from metaback.status import Status
 
-COEFFICIENT_RULES = ("Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1")  # those that serve every coefficient alike
-PREDICTION_WORDS = ("none", "z", "t(k-1)", "t(k-2)")
+COEFFICIENT_RULES = RULES_FOR_SEVERAL
+PREDICTION_WORDS = PREDICTION_FOR_SEVERAL
 
 
 class RegressionSpec(BaseModel):

@@ -23,6 +23,7 @@ MeanInterval = Literal[
 ]  # fmt: skip
 PredictionInterval = Literal["none", "z", "t(k-1)", "t(k-2)", "HK", "HK-PR", "KR", "KR-PR", "NNF"]
 I2Definition = Literal["tau2", "Q"]
+SubgroupTau2 = Literal["separate", "common"]
 GivenTau2 = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Level = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0)]
@@ -43,6 +44,8 @@ class PoolSpec(BaseModel):
     ci: rule of the interval of the mean; pi: rule of the prediction interval. Those that are more than a factor and
     degrees of freedom (from "KR" on) need model="random" and no weights of the user.
     i2: which definition of I2 is printed first (both are computed).
+    subgroup_tau2: whether each subgroup has its own tau2 ("separate") or one serves all ("common": a regression on the
+    subgroups, which also tests their difference); the overall pool is the same under both.
     level: confidence level of every interval, e.g. 0.95.
     rng: seed of rules that resample; draws: how many samples they draw.
     """
@@ -57,6 +60,7 @@ class PoolSpec(BaseModel):
     ci: MeanInterval = "HKSJ-wider"
     pi: PredictionInterval = "t(k-1)"
     i2: I2Definition = "tau2"
+    subgroup_tau2: SubgroupTau2 = "separate"
     level: Level = 0.95
     rng: Seed = 1
     draws: Draws = DRAWS
@@ -67,6 +71,7 @@ class SpecWords(TypedDict, total=False):
 
     tau2_ci: str | None
     i2: str | None
+    subgroup_tau2: str | None
     rng: int | None
     draws: int | None
 
@@ -121,7 +126,7 @@ def resolve_spec(preset: str = "cochrane", **choices: object) -> PoolSpec:
         spec = PoolSpec.model_validate(values)
     except ValidationError as error:
         raise OptionError("; ".join(dict.fromkeys(_words(problem) for problem in error.errors()))) from None
-    if problems := _needs_random(spec):
+    if problems := [*_needs_random(spec), *_not_shared(spec)]:
         raise OptionError("; ".join(problems))
     return spec
 
@@ -137,6 +142,28 @@ def _needs_random(spec: PoolSpec) -> list[str]:
         problems.append(
             f"pi={spec.pi!r} ({PREDICTION_RULES[spec.pi].title}) {ways.replace('ci=', 'pi=').replace('Wald', 'z')}"
         )
+    return problems
+
+
+RULES_FOR_SEVERAL = ("Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1")  # serve every coefficient of a model alike
+PREDICTION_FOR_SEVERAL = ("none", "z", "t(k-1)", "t(k-2)")
+
+
+def _not_shared(spec: PoolSpec) -> list[str]:
+    """Name what subgroups with one tau2 cannot have: they are a regression, whose rules serve all its coefficients."""
+    if spec.subgroup_tau2 == "separate":
+        return []
+    said = "subgroup_tau2='common'"
+    if spec.model != "random" or spec.weights is not None:
+        where = f"model={spec.model!r}" if spec.model != "random" else "weights of your own"
+        return [f"{said} needs model='random' and no weights of your own, not {where}; leave it out"]
+    problems: list[str] = []
+    for name, value, allowed in (("ci", spec.ci, RULES_FOR_SEVERAL), ("pi", spec.pi, PREDICTION_FOR_SEVERAL)):
+        if value not in allowed:
+            problems.append(
+                f"{said} is a regression on the subgroups, and {name}={value!r} is a rule of a single mean; use one of "
+                f"{', '.join(allowed)}"
+            )
     return problems
 
 

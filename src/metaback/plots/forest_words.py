@@ -17,6 +17,7 @@ from metaback.postestimation.words import (
     asks_prediction,
     comparison,
     counts,
+    difference_statistic,
     from_raw_numbers,
     i2_shown,
     i2_source,
@@ -128,7 +129,8 @@ def overall_test_text(mean: Estimate) -> str:
 
 def subgroup_test_text(test: SubgroupTest) -> str:
     """Write the test for subgroup differences."""
-    return f"Test for subgroup differences: {_q_test(test.q, test.df, test.p_value)}"
+    letter, value, df = difference_statistic(test)
+    return f"Test for subgroup differences: {letter} = {value}, df = {', '.join(df)}, {numbers.p_phrase(test.p_value)}"
 
 
 def footnotes(analysis: Analysis, labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -146,6 +148,8 @@ def _methods_note(analysis: Analysis) -> str:
     if estimates_tau2(spec):
         parts.append(f"τ² {'by ' if isinstance(spec.tau2, str) else '= '}{tau2_label(spec)}")
     parts.append(f"{percent(spec.level)} CI: {MEAN_RULES[spec.ci].title}")
+    if analysis.subgroups is not None and analysis.subgroups.tau2 == "common":
+        parts.append("subgroups with one τ² for all")
     if analysis.overall.prediction is not None:
         parts.append(f"prediction interval: {PREDICTION_RULES[spec.pi].title}")
     if from_raw_numbers(effects):

@@ -23,8 +23,10 @@ def analyse(effects: EffectSizes, spec: PoolSpec) -> Analysis:
     (overall,) = summarise(_as_batch(fitted), everything)
     assumed = assumed_r(effects, spec)
     depends = assumed.notes if assumed else ()
-    notes = (*overall.notes, *depends, *effects.notes, *_unstated(effects), *_left_out(effects))
-    return Analysis(fitted, replace(overall, notes=notes), subgroups(effects, spec), assumed)
+    groups = subgroups(effects, spec)
+    shared = groups.notes if groups else ()
+    notes = (*overall.notes, *shared, *depends, *effects.notes, *_unstated(effects), *_left_out(effects))
+    return Analysis(fitted, replace(overall, notes=notes), groups, assumed)
 
 
 def _as_batch(fitted: Fitted) -> Fitted:

@@ -15,14 +15,12 @@ from metaback.models.fitted import Estimate
 from metaback.models.pool import fit_groups
 from metaback.models.regression import COEFFICIENT_RULES
 from metaback.models.specs import PoolSpec
-from metaback.models.univariate import fit_univariate
+from metaback.postestimation.group_means import equal_means_p, equal_means_q, shared_means
 from metaback.postestimation.regression import JointTest
 from metaback.postestimation.subgroups import group_masks
 from metaback.stats.inference import quantile, two_sided_p
 from metaback.stats.measures import about
 from metaback.stats.multiplicity import adjusted
-from metaback.stats.regression import contrast_q, joint_p
-from metaback.status import Status
 
 Floats = NDArray[np.float64]
 KINDS = ("separate", "common")
@@ -64,7 +62,7 @@ class GroupComparison:
 
 
 def compare_groups(
-    effects: EffectSizes, spec: PoolSpec, *, tau2: str = "separate", adjust: str = "holm"
+    effects: EffectSizes, spec: PoolSpec, *, tau2: str | None = None, adjust: str = "holm"
 ) -> GroupComparison:
     """Compare the means of the stated subgroups of `effects.by`.
 
@@ -72,10 +70,12 @@ def compare_groups(
     the interval rule of the spec, with F on (groups - 1, k - groups) df under a t rule.
     tau2="separate": each group has its own tau2; differences and their test use the models' standard errors with the
     normal and the chi-square distribution, because the groups' own t distributions have no common df.
+    None takes the `subgroup_tau2` of the spec.
 
     adjust: key of `ADJUSTMENTS`. Raises `OptionError` for an unknown word, `EstimationError` for fewer than two
     groups, or as many groups as effects where tau2 is common. Source: Borenstein & Higgins 2013.
     """
+    tau2 = spec.subgroup_tau2 if tau2 is None else tau2
     if tau2 not in KINDS:
         raise OptionError.unknown("tau2", tau2, KINDS)
     if effects.by is None or effects.by_name is None:
@@ -117,14 +117,9 @@ def _estimate(point: float, se: float, df: float, level: float, scale: str) -> E
 
 def _test(levels: tuple[str, ...], beta: Floats, cov: Floats, df: float) -> JointTest:
     """Test whether all means are equal."""
-    L = np.eye(len(levels))[1:] - np.eye(len(levels))[0]
-    r = len(L)
-    try:
-        q = contrast_q(L @ beta, L @ cov @ L.T)
-    except np.linalg.LinAlgError:
-        return JointTest(levels, math.nan, r, df, math.nan)
+    r, q = len(levels) - 1, equal_means_q(beta, cov)
     statistic = q if math.isinf(df) else q / r
-    return JointTest(levels, statistic, r, df, float(joint_p(statistic, r, df)))
+    return JointTest(levels, statistic, r, df, equal_means_p(q, len(levels), df))
 
 
 def _separate(effects: EffectSizes, spec: PoolSpec, masks: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats, Floats]:
@@ -143,11 +138,6 @@ def _common(effects: EffectSizes, spec: PoolSpec, masks: NDArray[np.bool_]) -> t
     """Fit one mean per group with one tau2."""
     if spec.ci not in COEFFICIENT_RULES:
         raise OptionError.unknown("ci", spec.ci, COEFFICIENT_RULES)
-    used = masks.any(axis=0)
-    X = masks[:, used].T.astype(float)
-    fit = fit_univariate(effects.yi[used], effects.vi[used], np.ones(int(used.sum()), dtype=bool), spec, X)
-    status = Status(int(fit.status))
-    if not status.ok:
-        raise EstimationError(f"{effects.source}: {status.sentence}")
+    found = shared_means(effects, spec, masks)
     g = len(masks)
-    return fit.beta, fit.cov, np.full(g, float(fit.df)), np.full(g, float(fit.theta[..., 0]))
+    return found.beta, found.cov, np.full(g, found.df), np.full(g, found.tau2)

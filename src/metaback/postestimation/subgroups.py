@@ -1,4 +1,4 @@
-"""Pools of subgroups, each with its own tau2, and the test whether their means differ."""
+"""Pools of subgroups, each with its own tau2 or one for all, and the test whether their means differ."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from metaback.models.fitted import Fitted
 from metaback.models.pool import fit_groups
 from metaback.models.specs import PoolSpec
 from metaback.postestimation.pools import summarise
+from metaback.postestimation.shared_tau2 import shared_subgroups
 from metaback.postestimation.summary import Subgroups, SubgroupTest
 from metaback.stats.wls import Bools, Floats
 
@@ -43,11 +44,12 @@ def group_masks(effects: EffectSizes) -> tuple[tuple[str, ...], np.ndarray[tuple
 
 
 def subgroups(effects: EffectSizes, spec: PoolSpec) -> Subgroups | None:
-    """Pool each subgroup with its own tau2 and test the difference between their means.
+    """Pool each subgroup and test the difference between their means.
 
-    The test is Q between subgroup means with their Wald standard errors (the model's, whatever rule makes the
-    intervals), chi-square with groups - 1 df; rows without a stated subgroup are pooled and not tested. Returns None
-    where the effects have no subgroups; the test is None for a single subgroup.
+    With `subgroup_tau2="common"` one tau2 serves all: see `shared_subgroups`. Else each has its own, and the test is Q
+    between subgroup means with their Wald standard errors (the model's, whatever rule makes the intervals), chi-square
+    with groups - 1 df. Rows without a stated subgroup are pooled and not tested. Returns None where the effects have
+    no subgroups; the test is None for a single subgroup.
     """
     if effects.by is None or effects.by_name is None:
         return None
@@ -56,7 +58,9 @@ def subgroups(effects: EffectSizes, spec: PoolSpec) -> Subgroups | None:
     centred = fit_groups(replace(effects, yi=effects.yi - origin), spec, masks)
     fitted = replace(centred, effects=effects, fit=replace(centred.fit, beta=centred.fit.beta + origin))
     stated = np.array([level != NOT_STATED for level in levels], dtype=bool)
-    return Subgroups(effects.by_name, levels, summarise(fitted, masks), _test(centred, masks, stated))
+    own = Subgroups(effects.by_name, levels, summarise(fitted, masks), _test(centred, masks, stated))
+    shares = spec.subgroup_tau2 == "common" and bool(stated.any())
+    return shared_subgroups(effects, spec, own, masks & effects.estimable, stated) if shares else own
 
 
 def _test(fitted: Fitted, masks: np.ndarray[tuple[int, int], np.dtype[np.bool_]], stated: Bools) -> SubgroupTest | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,21 +63,36 @@ class PoolSummary:
 
 @dataclass(frozen=True, slots=True)
 class SubgroupTest:
-    """Test of differences between subgroup means."""
+    """Test of differences between subgroup means.
+
+    q: chi-square statistic with df degrees of freedom; where df2 is finite the test is that of F = q / df on df and
+    df2 degrees of freedom.
+    """
 
     q: float
     df: int
     p_value: float
+    df2: float = math.inf
+
+    @property
+    def f(self) -> float | None:
+        """Return the F statistic, None for a chi-square test."""
+        return None if math.isinf(self.df2) else self.q / self.df
 
 
 @dataclass(frozen=True, slots=True)
 class Subgroups:
-    """The pools of each subgroup, in the order of first appearance in the table, and the test of their differences."""
+    """The pools of each subgroup, in the order of first appearance in the table, and the test of their differences.
+
+    tau2: "separate" where each has its own, "common" where one serves all. notes: what holds for all of them.
+    """
 
     name: str
     levels: tuple[str, ...]
     pools: tuple[PoolSummary, ...]
     test: SubgroupTest | None
+    tau2: str = "separate"
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

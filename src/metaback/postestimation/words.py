@@ -12,7 +12,7 @@ from metaback.models.fitted import Estimate, to_natural
 from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.numbers import ABSENT, df_text, estimate_text, fixed, humanise, limit, p_phrase
 from metaback.postestimation.scales import natural_way, row_sizes, way_back
-from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary
+from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary, SubgroupTest
 from metaback.stats.inference import PREDICTION_RULES, whole_prediction
 from metaback.stats.measures import about
 from metaback.stats.transforms import back
@@ -126,6 +126,17 @@ def from_raw_numbers(effects: EffectSizes) -> bool:
 
 
 # ---------------------------------------------------------------- counts and levels
+
+
+def difference_statistic(test: SubgroupTest) -> tuple[str, str, tuple[str, ...]]:
+    """Return letter, value and degrees of freedom of the test of differences between subgroups, as text.
+
+    >>> difference_statistic(SubgroupTest(3.0, 2, 0.27, 8.0))
+    ('F', '1.50', ('2', '8'))
+    """
+    if test.f is None:
+        return "Q", fixed(test.q), (df_text(test.df),)
+    return "F", fixed(test.f), (df_text(test.df), df_text(test.df2))
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

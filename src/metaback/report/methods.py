@@ -43,6 +43,7 @@ OPTION_WORDS = {
     "ci": "interval of the mean",
     "pi": "prediction interval",
     "i2": "definition of I²",
+    "subgroup_tau2": "τ² of subgroups",
 }
 
 
@@ -253,19 +254,28 @@ def _subgroup_sentences(spec: PoolSpec, effects: EffectSizes, cite: _Citations) 
     """Name the subgroup analysis, and say how several effects of one study were treated."""
     sentences: list[str] = []
     if effects.by is not None:
+        name = humanise(effects.by_name or "subgroup")
         own = ", each with its own τ²," if estimates_tau2(spec) and isinstance(spec.tau2, str) else ""
+        how, test = f"separately{own}", "with Q and the Wald standard errors of the means"
+        if spec.subgroup_tau2 == "common":
+            how, test = "in one model, with a mean for each and one τ² for all,", "in that model"
         sentences.append(
-            f"Subgroups by {humanise(effects.by_name or 'subgroup')} were pooled separately{own} and the difference "
-            f"between their means was tested with Q and the Wald standard errors of the means{cite('borenstein2013')}"
+            f"Subgroups by {name} were pooled {how} and the difference between their means was tested "
+            f"{test}{cite('borenstein2013')}"
         )
+    return [*sentences, *_repeated_sentence(effects)]
+
+
+def _repeated_sentence(effects: EffectSizes) -> list[str]:
+    """Say how several effects of one study were treated."""
     clusters = effects.clusters[effects.estimable]
-    repeated = clusters.size - len(set(clusters.tolist()))
-    if repeated:
-        sentences.append(
-            "Some studies gave more than one effect; these were pooled as if they were independent, which makes "
-            "intervals too narrow where they share participants"
-        )
-    return sentences
+    if clusters.size == len(set(clusters.tolist())):
+        return []
+    sentence = (
+        "Some studies gave more than one effect; these were pooled as if they were independent, which makes intervals "
+        "too narrow where they share participants"
+    )
+    return [sentence]
 
 
 def _software_sentence(spec: PoolSpec, effects: EffectSizes, cite: _Citations, software: str) -> str:
@@ -275,6 +285,7 @@ def _software_sentence(spec: PoolSpec, effects: EffectSizes, cite: _Citations, s
     conventions = about(effects.measure).conventions
     words_known = MEASURE_PRESETS[spec.preset].items()
     usual: dict[str, str] = {"model": "random", **PRESETS[spec.preset]}
+    usual |= {"subgroup_tau2": "separate"} if effects.by is not None else {}
     usual |= {name: word for name, word in words_known if name in conventions and word in conventions[name].choices}
     if not estimates_tau2(spec):
         usual = {name: value for name, value in usual.items() if name not in {"tau2", "pi", "i2"}} | {"ci": "Wald"}

@@ -13,7 +13,7 @@ from metaback.models.fitted import Estimate
 from metaback.numbers import parse_number, written
 from metaback.postestimation.assumed import AssumedR
 from metaback.postestimation.fit_statistics import FitStatistics, fit_statistics
-from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary, Subgroups
+from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary, Subgroups, SubgroupTest
 from metaback.postestimation.words import comparison, natural_values
 from metaback.report.words import well_formed
 
@@ -308,11 +308,18 @@ def _subgroups_record(groups: Subgroups | None) -> dict[str, Any] | None:
     test = groups.test
     return {
         "by": groups.name,
-        "test": None if test is None else {"q": _number(test.q), "df": test.df, "p_value": _number(test.p_value)},
+        "tau2": groups.tau2,
+        "test": None if test is None else _difference_record(test),
         "pools": [
             {"subgroup": level, **_pool_record(pool)} for level, pool in zip(groups.levels, groups.pools, strict=True)
         ],
     }
+
+
+def _difference_record(test: SubgroupTest) -> dict[str, Any]:
+    """Return the test of differences; an F test has `f` and `df2` besides q = f df, a chi-square test has not."""
+    f_test = {} if test.f is None else {"f": _number(test.f), "df2": _number(test.df2)}
+    return {"q": _number(test.q), "df": test.df, **f_test, "p_value": _number(test.p_value)}
 
 
 def _studies_record(analysis: Analysis) -> list[dict[str, Any]]:

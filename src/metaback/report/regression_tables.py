@@ -93,7 +93,7 @@ def regression_record(analysis: RegressionAnalysis) -> dict[str, Any]:
     spec, fit = analysis.fitted.spec, analysis.fitted.fit
     spread = analysis.heterogeneity
     return {
-        "spec": spec.model_dump(),
+        "spec": spec.model_dump(exclude={"pool": {"subgroup_tau2"}}),
         "measure": analysis.fitted.effects.measure,
         "k": analysis.k,
         "coefficients": [

@@ -10,6 +10,7 @@ from metaback.postestimation.summary import Analysis, PoolSummary
 from metaback.postestimation.words import (
     comparison,
     counts,
+    difference_statistic,
     effect_digits,
     limits_cell,
     measure_name,
@@ -227,10 +228,11 @@ def _subgroup_sentence(analysis: Analysis) -> str:
     name = humanise(groups.name)
     if groups.test is None:
         return f"Only one subgroup by {name} could be pooled, so no difference between subgroups was tested."
-    test = groups.test
+    letter, value, df = difference_statistic(groups.test)
+    shared = " (one τ² for all)" if groups.tau2 == "common" else ""
     return (
-        f"Test for differences between subgroups by {name}: Q = {fixed(test.q)} on {df_text(test.df)} df "
-        f"({p_phrase(test.p_value)})."
+        f"Test for differences between subgroups by {name}{shared}: {letter} = {value} on {' and '.join(df)} df "
+        f"({p_phrase(groups.test.p_value)})."
     )
 
 

@@ -10,6 +10,7 @@ from metaback.postestimation.words import (
     asks_prediction,
     comparison,
     counts,
+    difference_statistic,
     effect_digits,
     i2_shown,
     i2_source,
@@ -86,13 +87,14 @@ def _subgroup_lines(analysis: Analysis) -> list[str]:
     if groups is None:
         return []
     width = min(24, max((len(one_line(humanise(level))) for level in groups.levels), default=0))
-    lines = [f"  Subgroups by {humanise(groups.name)}:"]
+    shared = " (one τ² for all)" if groups.tau2 == "common" else ""
+    lines = [f"  Subgroups by {humanise(groups.name)}{shared}:"]
     for level, pool in zip(groups.levels, groups.pools, strict=True):
         name = textwrap.shorten(one_line(humanise(level)) or "(blank)", 24, placeholder="…")
         lines.append(f"    {name:<{width}}  k = {pool.k}  {_mean_line(analysis, pool)}")
     if groups.test is not None:
-        test = groups.test
-        lines.append(f"    difference: Q = {fixed(test.q)}, df {df_text(test.df)}, {p_phrase(test.p_value)}")
+        letter, value, df = difference_statistic(groups.test)
+        lines.append(f"    difference: {letter} = {value}, df {', '.join(df)}, {p_phrase(groups.test.p_value)}")
     return lines
 
 
