@@ -196,3 +196,43 @@ def test_rows_that_point_the_other_way_are_turned_and_told() -> None:
     assert turned
     assert all("turned, so that" in fix for fix in turned)
     assert any("were turned so that" in note for note in res.notes)
+
+
+ESCALC = pd.DataFrame(  # metafor's escalc(measure="ROM") leaves raw numbers, yi and vi side by side
+    {
+        "study": ["A", "B", "C"],
+        "m1i": [12.0, 9.0, 15.0],
+        "sd1i": [3.0, 2.0, 4.0],
+        "n1i": [20, 25, 30],
+        "m2i": [10.0, 8.5, 11.0],
+        "sd2i": [3.0, 2.5, 3.5],
+        "n2i": [20, 25, 30],
+        "yi": [0.18, 0.06, 0.31],
+        "vi": [0.0077, 0.0054, 0.0057],
+        "robust": [0.11, 0.09, 0.05],
+    }
+)
+
+
+def test_effects_that_were_named_are_pooled_and_not_what_else_the_table_has() -> None:
+    named = mb.pool(ESCALC, effect="yi", preset="metafor")
+    np.testing.assert_array_equal(named.effects.yi, ESCALC["yi"])
+    np.testing.assert_array_equal(named.effects.vi, ESCALC["vi"])
+    assert named.effects.measure == "GEN"
+    assert named.analysis.overall.n == 150
+
+
+def test_a_standard_error_that_was_named_wins_over_a_variance_beside_it() -> None:
+    for res in (mb.pool(ESCALC, effect="yi", se="robust"), mb.pool(ESCALC, effect="yi", se="robust", measure="ROM")):
+        np.testing.assert_allclose(res.effects.vi, ESCALC["robust"] ** 2, rtol=1e-15)
+        assert not any("standard error is" in note for note in res.notes)
+    fit = mb.regress(ESCALC.assign(x=[1.0, 2.0, 4.0]), "~ x", effect="yi", se="robust")
+    np.testing.assert_allclose(fit.effects.vi, ESCALC["robust"] ** 2, rtol=1e-15)
+
+
+def test_effects_that_were_passed_over_for_means_are_told() -> None:
+    told = [note for note in mb.pool(ESCALC).notes if "passed over" in note]
+    assert len(told) == 1
+    assert told[0].startswith("3 rows bring an effect in column yi that is not the SMD computed from the other numbers")
+    assert "effect='yi' pools that column" in told[0]
+    assert not any("passed over" in note for note in mb.pool(ESCALC, measure="ROM").notes)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from metaback.data.read import read_trials
 from metaback.data.roles import recognise
-from metaback.data.trials import Source, Trials
+from metaback.data.trials import Source, Trials, as_named
 from metaback.effects.choices import EffectWords, effect_choices
 from metaback.effects.compute import effect_sizes
 from metaback.effects.effect_sizes import EffectSizes
@@ -127,15 +127,15 @@ class Result:
         """Return the pools of the subgroups and the test of their differences."""
         return self.analysis.subgroups
 
-    def compare_subgroups(self, *, tau2: str | None = None, adjust: str = "holm") -> GroupComparison:
+    def compare_subgroups(self, *, tau2: str = "separate", adjust: str = "holm") -> GroupComparison:
         """Compare the subgroups under one stated model: the test of all, and every pair, adjusted for their number.
 
-        tau2: "separate" (each group its own) or "common"; None as the pool has it. adjust: "none", "holm", "hochberg",
-        "bonferroni", "fdr_bh" or "fdr_by". `subgroup_pairs` has the pairs as a frame.
+        tau2: "separate" (each group its own) or "common". adjust: "none", "holm", "hochberg", "bonferroni", "fdr_bh"
+        or "fdr_by". `subgroup_pairs` has the pairs as a frame.
         """
         return compare_groups(self.effects, self.spec, tau2=tau2, adjust=adjust)
 
-    def subgroup_pairs(self, *, tau2: str | None = None, adjust: str = "holm") -> pd.DataFrame:
+    def subgroup_pairs(self, *, tau2: str = "separate", adjust: str = "holm") -> pd.DataFrame:
         """Return one tidy row per pair of subgroups: the second mean minus the first; see `compare_subgroups`."""
         return pairs_frame(self.compare_subgroups(tau2=tau2, adjust=adjust))
 
@@ -268,13 +268,11 @@ def pool(
     "PM", "ML" ... (an unknown word lists them all), or its value, e.g. 0.04. weights: column of your own weights.
     ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1", "KR", "HC", "PL", "perm" or a bootstrap ("boot-BCa" ...).
     pi: "none", "z", "t(k-1)", "t(k-2)", "HK", "HK-PR", "KR", "KR-PR" or "NNF". level: in (0, 1).
-    by: column of subgroups, each with its own tau2 unless subgroup_tau2="common". effect, se, study: columns of a
-    frame that hold effects on the analysis scale (log for ratios), their standard errors and the labels of the studies
-    (numbered without).
+    by: column of subgroups, each pooled with its own tau2. effect, se, study: columns of a frame that hold effects on
+    the analysis scale (log for ratios), their standard errors and the labels of the studies (numbered without).
     choices: tau2_ci ("QP", "BJ", "J", "PL", "PL-ML", "Wald", "Wald-ML": the interval of tau2, and with it of tau, I2
-    and H2), i2 ("tau2" or "Q"), subgroup_tau2 ("separate" or "common"), rng and draws (seed and samples of rules that
-    resample); and how effects are computed, as in `effect_sizes`: options, r, r_grid, mixed_scores, instruments,
-    higher_is_better.
+    and H2), i2 ("tau2" or "Q"), rng and draws (seed and samples of rules that resample); and how effects are computed,
+    as in `effect_sizes`: options, r, r_grid, mixed_scores, instruments, higher_is_better.
 
     With one study the result is that study's own and a note says so. Raises `DataError` for a bad table,
     `OptionError` for an unknown word, `EstimationError` when no row has an effect.
@@ -318,15 +316,11 @@ def checked_trials(frame: Any, effect: str | None, se: str | None, study: str | 
     """Check a table with the columns that were named; without labels the rows of a frame are numbered."""
     named = {"yi": effect, "sei": se, "study": study}
     roles = {role: column for role, column in named.items() if column is not None}
-    if isinstance(frame, str | Path):
-        return read_trials(frame, roles=roles)
-    if not hasattr(frame, "columns"):
+    if not isinstance(frame, str | Path) and not hasattr(frame, "columns"):
         raise OptionError(f"data is a {type(frame).__name__}; give effect sizes, trials, a data frame or a path")
-    if not isinstance(frame, pd.DataFrame):
-        return read_trials(frame, roles=roles)
-    if "study" not in recognise(frame.columns, roles)[0] and study is None:
+    if isinstance(frame, pd.DataFrame) and study is None and "study" not in recognise(frame.columns, roles)[0]:
         frame = frame.assign(study=[f"Study {number}" for number in range(1, len(frame) + 1)])
-    return read_trials(frame, roles=roles)
+    return as_named(read_trials(frame, roles=roles), roles)
 
 
 def pool_table(

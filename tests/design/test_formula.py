@@ -220,6 +220,18 @@ def test_new_rows_with_gaps_and_unknown_levels_are_all_told() -> None:
         new_rows(found, pd.DataFrame({"stratum": ["a"], "weeks": ["long"]}))
 
 
+@pytest.mark.parametrize("blank", [np.nan, None, ""])
+def test_new_rows_without_any_value_of_a_number_have_no_prediction(blank: object) -> None:
+    found = design("~ weeks")
+    with pytest.raises(DataError, match="column 'weeks', index 0: has no value"):
+        new_rows(found, pd.DataFrame({"weeks": [blank]}, dtype=object))
+
+
+def test_an_infinite_moderator_is_not_called_text() -> None:
+    with pytest.raises(DataError, match="column 'x', 3: found 'inf': is not a finite number"):
+        build_design("~ x", {"x": np.array([1.0, np.inf, 3.0])}, np.ones(3, bool), ("2", "3", "4"))
+
+
 def test_flags_are_numbers_in_new_rows_too() -> None:
     found = design("~ flag")
     np.testing.assert_array_equal(new_rows(found, pd.DataFrame({"flag": [True, False]})), [[1, 1], [1, 0]])

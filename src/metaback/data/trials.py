@@ -135,6 +135,25 @@ class Trials:
         return f"<div><p>{len(self)} rows from {html.escape(self.source.name)}{rest}</p>{table}</div>"
 
 
+def as_named(trials: Trials, named: Mapping[str, str]) -> Trials:
+    """Set aside every other source of an effect where its column, or that of its standard error, was named.
+
+    A table of metafor's escalc has means or counts, `yi` and `vi` side by side; whoever names one means that one.
+    named: role -> column as the user gave them. Columns that lose their role can still be named in a formula.
+
+    >>> import pandas as pd
+    >>> from metaback.data.read import read_trials
+    >>> table = pd.DataFrame({"study": ["A", "B"], "m1i": [1.0, 2.0], "yi": [0.1, 0.2], "vi": [0.1, 0.1], "s": [1, 2]})
+    >>> list(as_named(read_trials(table, roles={"sei": "s"}), {"sei": "s"}).roles)
+    ['study', 'yi', 'sei']
+    """
+    if not {"yi", "sei"} & named.keys():
+        return trials
+    kept = {"year", "weeks", "n", "n_1", "n_2", "yi", "sei", *(() if "sei" in named else ("vi", "t", "p"))}
+    roles = {role: column for role, column in trials.roles.items() if role in kept or ROLES[role].kind != "number"}
+    return replace(trials, roles=roles, source=replace(trials.source, roles=roles))
+
+
 def make_trials(
     frame: pd.DataFrame,
     rows: tuple[str, ...],

@@ -139,7 +139,10 @@ def new_rows(design: FormulaDesign, frame: pd.DataFrame) -> Floats:
                 for row, text, ok in zip(rows, column.texts, numbers, strict=True)
                 if text and not ok
             )
-            column = replace(column, numbers=np.array([float(value is True) for value in values]))
+            numbered = [
+                float(value is True) if text else math.nan for value, text in zip(values, column.texts, strict=True)
+            ]
+            column = replace(column, numbers=np.array(numbered))
         problems += odd
         problems += _unseen(known, column, rows)
         found.append(replace(column, levels=known.levels))

@@ -20,6 +20,7 @@ from metaback.numbers import parse_number
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 _FLAGS = {"true": 1.0, "false": 0.0}
+INFINITE = ("inf", "-inf", "infinity", "-infinity")
 SHOWN = 5  # cells of one column that an error lists
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([ T][0-9:.]+)?|[0-9]{1,2}[./][0-9]{1,2}[./][0-9]{4}")
@@ -129,7 +130,10 @@ def _odd_cells(
     odd = [i for i, text in enumerate(texts) if text and not plain[i]]
     fix = f"Write plain numbers with a decimal point, leave the cell blank, or use C({name}) to have a level of each"
     rule = "is text in a column of numbers" if any(plain) else "looks like a number and is none"
-    return tuple(Problem(rule, fix, name, rows[i], texts[i]) for i in odd[:SHOWN])
+    return tuple(
+        Problem("is not a finite number" if texts[i].lower() in INFINITE else rule, fix, name, rows[i], texts[i])
+        for i in odd[:SHOWN]
+    )
 
 
 def levels_of(texts: Sequence[str], order: Sequence[Any] = ()) -> tuple[str, ...]:

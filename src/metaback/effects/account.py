@@ -18,6 +18,7 @@ from metaback.stats.measures import about, raw_roles
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+FAR = 0.1  # standard errors that rounding and conventions of a measure may put between two effects
 MOST_TOLD = 5  # contradictions told one by one; `routes()` has all
 
 
@@ -43,8 +44,9 @@ def account(
     more, contrary = said_twice(trials, draft, ~draft.open() & ~computed, key)
     ignored = _merged(ignored, ready, more)
     apart = _merged(apart, contrary, impossible_changes(known, np.ones(len(trials), dtype=bool), raw_roles(key)))
-    perfect = _perfect(trials, draft, computed, key)
-    return Account(ignored, apart, (*_beliefs(trials, draft), *perfect, *_contradictions(trials, apart)))
+    passed = _passed_over(trials, draft, computed, key)
+    told = (*passed, *_beliefs(trials, draft), *_perfect(trials, draft, computed, key), *_contradictions(trials, apart))
+    return Account(ignored, apart, told)
 
 
 def _perfect(trials: Trials, draft: Draft, computed: Bools, key: str) -> list[str]:
@@ -74,6 +76,25 @@ def _ready(trials: Trials, computed: Bools, key: str) -> Lines:
         for i in np.flatnonzero(computed & named & np.isfinite(values)).tolist():
             found[i] = (*found[i], f"{words} ({role} = {as_given(float(values[i]))})")
     return tuple(found)
+
+
+def _passed_over(trials: Trials, draft: Draft, computed: Bools, key: str) -> list[str]:
+    """Tell how many rows were computed although they bring another effect on the analysis scale with its variance."""
+    yi = trials.numbers("yi")
+    named = np.array([text.upper() in ("", key) for text in trials.texts("measure")], dtype=bool)
+    weighed = np.isfinite(trials.numbers("vi")) | np.isfinite(trials.numbers("sei"))
+    rows = computed & named & weighed & np.isfinite(yi) & ~draft.open()
+    apart = np.zeros(rows.size)
+    apart[rows] = np.abs(np.abs(draft.yi[rows]) - np.abs(yi[rows])) / np.sqrt(draft.vi[rows])  # rows may be turned
+    count = int((apart > FAR).sum())
+    if not count:
+        return []
+    column = trials.roles["yi"]
+    words = (
+        f"{count} row{'s bring' if count > 1 else ' brings'} an effect in column {column} that is not the {key} "
+        f"computed from the other numbers, and was passed over; effect={column!r} pools that column as it stands."
+    )
+    return [words]
 
 
 def _beliefs(trials: Trials, draft: Draft) -> list[str]:
