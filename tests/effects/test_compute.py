@@ -449,3 +449,12 @@ def test_pairs_of_a_turned_row_change_places() -> None:
     found = effect_sizes(frame, measure="MPOR")
     assert found.yi[1] == pytest.approx(-found.yi[0], rel=CLOSED)
     assert found.yi[0] != 0
+
+
+def test_numbers_whose_squares_are_none_get_a_reason_and_no_warning() -> None:
+    frame = pd.DataFrame(
+        {"study": ["A"], "n_1": [10], "mean_1": [1e200], "sd_1": [1e200], "n_2": [10], "mean_2": [0.0], "sd_2": [1e200]}
+    )
+    found = effect_sizes(frame, measure="MD")
+    assert not found.estimable[0]
+    assert "beyond the range of numbers" in found.reasons[0]

@@ -83,12 +83,14 @@ def from_raw(draft: Draft, inputs: Mapping[str, Floats], key: str, options: Mapp
     facts = about(key)
     columns = [inputs[role] for role in roles]
     complete = np.isfinite(np.stack(columns)).all(axis=0) & draft.open()
-    done = MEASURES[key].function(*columns, **options)
+    with np.errstate(over="ignore"):  # what is beyond the range of numbers gets its reason when it is filled in
+        done = MEASURES[key].function(*columns, **options)
     draft.fill(complete & done.defined, done.yi, done.vi, ROUTES[facts.kind])
     for i in np.flatnonzero(complete & done.corrected):
         draft.corrections[i].append(correction_of(key, options))
+    vast = (np.abs(np.stack(columns)) > RANGE[1]).any(axis=0)
     for i in np.flatnonzero(complete & ~done.defined):
-        draft.reasons[i] = facts.undefined
+        draft.reasons[i] = BEYOND if vast[i] else facts.undefined
 
 
 def from_derived(
