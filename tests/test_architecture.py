@@ -34,9 +34,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("models",),  # L4
     ("postestimation", "bias"),  # L5
     ("plots", "report"),  # L6
-    ("bundle",),  # L7
+    ("bundle", "engines"),  # L7
     ("result",),
-    ("regression", "digits"),
+    ("regression", "digits", "many"),
     ("cli",),
     (PACKAGE,),  # the public names, on top of all
     ("__main__",),  # `python -m metaback`
@@ -58,6 +58,8 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "result": frozenset({"numpy", "pandas"}),
     "regression": frozenset({"numpy", "pandas"}),
     "digits": frozenset({"numpy", "pandas"}),
+    "many": frozenset({"numpy", "pandas"}),
+    "engines": frozenset({"dask", "distributed"}),
     "cli": frozenset({"click", "rich"}),
     **dict.fromkeys(("status", "numbers", "errors", "registry", PACKAGE, "__main__"), frozenset[str]()),
 }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from metaback.effects.compute import effect_sizes
     from metaback.effects.effect_sizes import EffectSizes
     from metaback.errors import DataError, EstimationError, FileError, MetabackError, OptionError
+    from metaback.many import pool_arrays, pool_many
     from metaback.models.fitted import Estimate
     from metaback.models.specs import PoolSpec
     from metaback.regression import Regression, regress
@@ -41,6 +42,8 @@ __all__ = [
     "effect_sizes",
     "load_dataset",
     "pool",
+    "pool_arrays",
+    "pool_many",
     "pool_table",
     "read_trials",
     "regress",
@@ -56,6 +59,7 @@ _HOMES = {
     "metaback.effects.compute": ("effect_sizes",),
     "metaback.effects.effect_sizes": ("EffectSizes",),
     "metaback.errors": ("DataError", "EstimationError", "FileError", "MetabackError", "OptionError"),
+    "metaback.many": ("pool_arrays", "pool_many"),
     "metaback.models.fitted": ("Estimate",),
     "metaback.models.specs": ("PoolSpec",),
     "metaback.regression": ("Regression", "regress"),

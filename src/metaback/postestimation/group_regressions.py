@@ -1,0 +1,169 @@
+"""Meta-regressions of the groups of a long table: a design for each, one batch of fits for all of the same shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaback.design.formula import INTERCEPT, FormulaDesign, build_design
+from metaback.errors import DataError, OptionError
+from metaback.models.specs import PoolSpec
+from metaback.postestimation.arrays import Counts, Pools, pool_batch
+from metaback.postestimation.group_tasks import (
+    NO_DESIGN,
+    NO_KEY,
+    NO_KEY_NOTE,
+    SHOWN,
+    STATUS_WORDS,
+    GroupPlan,
+    GroupTask,
+    notes_of,
+    usable_rows,
+)
+from metaback.stats.inference import MEAN_RULES
+from metaback.stats.regression import Basis, in_basis, joint_p, orthonormal, subset_q
+from metaback.stats.wls import Bools, Floats, coefficients, prepare
+from metaback.status import Status
+
+OF_ALL = ("moderators_q", "moderators_df", "moderators_p")  # the test of all moderators of a group
+BY_TERM = ("estimate", "se", "ci_low", "ci_high", "statistic", "p_value")
+NO_PI = ("pi_low", "pi_high")  # a prediction needs a setting of the moderators, which a group does not have
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """One group with a design: its rows in use, the design and its orthonormal basis."""
+
+    group: int
+    y: Floats
+    v: Floats
+    design: FormulaDesign
+    basis: Basis
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """Return what groups of one batch share: rows, coefficients and which of them are tested."""
+        return (*self.basis.Q.shape, tuple(j for term in self.design.terms for j in term.columns))
+
+
+def regress_groups(task: GroupTask, plan: GroupPlan) -> dict[str, NDArray[Any]]:
+    """Regress every group of a task on the formula of the plan: one row per group and coefficient, as columns.
+
+    As `pool_groups`, with `term` (the coefficient, "" where there is no fit), residual heterogeneity, and the test of
+    all moderators: moderators_q (F on moderators_df and df where df is finite, else chi-square) and moderators_p.
+    left_out counts rows without an effect or a moderator. A group whose cells allow no design has the status
+    "no_design", and the reason as its note. Raises `OptionError` where the formula suits no group at all.
+    """
+    use, v = usable_rows(task.effect, task.variance)
+    ready, rows = _designs(task, plan.formula or "", use, v)
+    shapes: dict[tuple[Any, ...], list[_Ready]] = {}
+    for one in ready:
+        shapes.setdefault(one.shape, []).append(one)
+    for same in shapes.values():
+        rows.update(_fit_together(same, plan.spec, task.sizes))
+    told = [row for _, several in sorted(rows.items()) for row in several]
+    names = ("group", "term", "k", "left_out", *(n for n in SHOWN if n not in NO_PI), *OF_ALL, "status", "note")
+    words = {"term", "status", "note"}
+    whole = {"group", "k", "left_out"}
+    kind = {name: object if name in words else np.int64 if name in whole else float for name in names}
+    return {name: np.array([row.get(name, np.nan) for row in told], dtype=kind[name]) for name in names}
+
+
+def _designs(
+    task: GroupTask, formula: str, use: Bools, v: Floats
+) -> tuple[list[_Ready], dict[int, list[dict[str, Any]]]]:
+    """Build the design of every group; return those that have one, and a row that says why for each other."""
+    ready, rows = list[_Ready](), dict[int, list[dict[str, Any]]]()
+    stops = np.cumsum(task.sizes)
+    refused: list[OptionError] = []
+    for group, (size, stop) in enumerate(zip(task.sizes.tolist(), stops.tolist(), strict=True)):
+        cut = slice(stop - size, stop)
+        if not task.keyed[group]:
+            rows[group] = [_unfit(group, size, NO_KEY, NO_KEY_NOTE)]
+            continue
+        if bad := _status(use[cut], v[cut]):
+            status = Status(bad)
+            rows[group] = [_unfit(group, size, str(STATUS_WORDS[bad]), status.sentence)]
+            continue
+        try:
+            ready.append(_ready(task, formula, group, cut, use))
+        except (DataError, OptionError) as error:
+            refused += [error] if isinstance(error, OptionError) else []
+            rows[group] = [_unfit(group, size, NO_DESIGN, _one_line(error))]
+    if refused and len(refused) == len(rows) and not ready:
+        raise refused[0]
+    return ready, rows
+
+
+def _status(use: Bools, v: Floats) -> int:
+    """Return the status of a group that the kernel would refuse before it looks at a design, else 0."""
+    if not use.any():
+        return int(Status.NO_STUDIES)
+    return int(Status.IMPOSSIBLE_NUMBERS) if (v[use] < 0).any() else 0
+
+
+def _ready(task: GroupTask, formula: str, group: int, cut: slice, use: Bools) -> _Ready:
+    """Build the design of one group over its usable rows with every moderator."""
+    columns: Mapping[str, NDArray[Any]] = {name: column[cut] for name, column in (task.moderators or {}).items()}
+    names: Sequence[str] = [f"row {number} of the group" for number in range(1, cut.stop - cut.start + 1)]
+    design = build_design(formula, columns, use[cut], names, "the group", task.categories)
+    basis = orthonormal(design.X, design.design.columns.index(INTERCEPT) if design.intercept else None)
+    return _Ready(group, task.effect[cut][design.used], task.variance[cut][design.used], design, basis)
+
+
+def _one_line(error: Exception) -> str:
+    """Return the problems of a table without its heading, in one line."""
+    lines = str(error).splitlines()
+    return " ".join(line.removeprefix("  - ") for line in (lines[1:] if isinstance(error, DataError) else lines))
+
+
+def _unfit(group: int, size: int, status: str, note: str) -> dict[str, Any]:
+    """Return the row of a group without a fit."""
+    return {"group": group, "term": "", "k": 0, "left_out": size, "status": status, "note": note}
+
+
+def _fit_together(same: list[_Ready], spec: PoolSpec, sizes: Counts) -> dict[int, list[dict[str, Any]]]:
+    """Fit groups of one shape in one batch and return their rows."""
+    y, v, Q, X = (np.stack(a) for a in zip(*((o.y, o.v, o.basis.Q, o.design.X) for o in same), strict=True))
+    back = np.stack([in_basis(one.basis, np.eye(Q.shape[-1])) for one in same])
+    pools = pool_batch(y, v, np.ones(y.shape, dtype=bool), spec, X=Q, back=back)
+    left_out = sizes[[one.group for one in same]] - pools.k
+    notes = notes_of(pools, left_out, np.ones(len(same), dtype=bool))
+    tests = _joint(y, v, (Q, X), pools, spec, [j for term in same[0].design.terms for j in term.columns])
+    rows: dict[int, list[dict[str, Any]]] = {}
+    for i, one in enumerate(same):
+        shared = {name: getattr(pools, name)[i] for name in SHOWN if name not in BY_TERM}
+        shared |= {"k": pools.k[i], "left_out": left_out[i], "note": notes[i], "group": one.group}
+        shared |= {"status": STATUS_WORDS[pools.status[i]], **{name: column[i] for name, column in tests.items()}}
+        rows[one.group] = [
+            {**shared, "term": term, **{name: getattr(pools, name)[i, j] for name in BY_TERM}}
+            for j, term in enumerate(one.design.design.columns)
+        ]
+    return rows
+
+
+def _joint(
+    y: Floats, v: Floats, designs: tuple[Floats, Floats], pools: Pools, spec: PoolSpec, tested: list[int]
+) -> dict[str, Floats]:
+    """Test all moderators of each group: F with k - p df under a t rule, else chi-square; nan where there are none."""
+    n, nothing = y.shape[0], np.full(y.shape[0], np.nan)
+    fine = np.flatnonzero(pools.status == Status.CONVERGED)
+    if not tested or not fine.size:
+        return dict.fromkeys(OF_ALL, nothing)
+    Q, X = designs
+    problems = prepare(y[fine], v[fine], np.ones((fine.size, y.shape[1]), dtype=bool), Q[fine])
+    q1 = coefficients(problems, pools.theta[fine]).q1
+    factor, df = MEAN_RULES[spec.ci].function(q1, problems.m, spec.level)
+    r, normal = len(tested), np.isinf(df)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.where(factor > 0, subset_q(y[fine], v[fine], X[fine], pools.theta[fine], tested) / factor, np.nan)
+    found = np.where(normal, found, found / r)
+    p = np.where(normal, joint_p(found, r, np.inf), joint_p(found, r, float(problems.m[0])))
+    out = [np.full(n, np.nan) for _ in OF_ALL]
+    for column, values in zip(out, (found, np.full(fine.size, float(r)), p), strict=True):
+        column[fine] = values
+    return dict(zip(OF_ALL, out, strict=True))
