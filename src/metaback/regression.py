@@ -17,7 +17,9 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.models.regression import RegressionSpec, resolve_regression
 from metaback.models.specs import chosen, estimates_tau2
+from metaback.postestimation.baujat import Baujat, baujat
 from metaback.postestimation.fit_statistics import FitStatistics, fit_statistics
+from metaback.postestimation.influence import Influence, influence
 from metaback.postestimation.regression import (
     JointTest,
     RegressionAnalysis,
@@ -175,6 +177,14 @@ class Regression:
         """Return, per level of a factor, what the model expects if every row in use had that level."""
         found = adjusted_means(self.analysis.fitted, factor)
         return predictions_frame(found.values(), {factor: found.keys()}, transform=transform)
+
+    def influence(self) -> Influence:
+        """Return residuals, leverage and influence of each row, and which are outlying or influential."""
+        return influence(self.analysis.fitted)
+
+    def baujat(self) -> Baujat:
+        """Return what each row adds to the residual heterogeneity, against what it does to its fitted value."""
+        return baujat(self.analysis.fitted)
 
     def permutation_test(self, *, n: int = 5000, rng: int = 1) -> PermutationTest:
         """Test the moderators by shuffling studies: exact up to 50,000 orders, else n random ones from seed `rng`."""

@@ -19,9 +19,16 @@ from metaback.errors import OptionError
 from metaback.models.fitted import Estimate, Fitted
 from metaback.models.specs import PoolSpec, SpecWords, chosen, resolve_spec
 from metaback.postestimation.analysis import analyse
+from metaback.postestimation.baujat import Baujat, baujat
 from metaback.postestimation.beyond import BeyondThreshold, probability_beyond
+from metaback.postestimation.blup import Blups, blup
+from metaback.postestimation.cumulative import Cumulative, cumulative
+from metaback.postestimation.curves import Profile, profile
 from metaback.postestimation.fit_statistics import FitStatistics, fit_statistics
+from metaback.postestimation.gosh import Gosh, gosh
 from metaback.postestimation.group_comparison import GroupComparison, compare_groups
+from metaback.postestimation.influence import Influence, influence
+from metaback.postestimation.leave_one_out import LeaveOneOut, leave_one_out
 from metaback.postestimation.summary import Analysis, Heterogeneity, Subgroups
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
 from metaback.report.card import card_html
@@ -145,6 +152,81 @@ class Result:
         threshold: on the natural scale, e.g. a ratio, or the smallest difference that matters.
         """
         return probability_beyond(self.analysis, threshold, direction=direction)
+
+    def leave_one_out(self, *, by: str | None = None) -> LeaveOneOut:
+        """Pool without each row in turn, or with by="study" without all rows of each study, and say what flips."""
+        return leave_one_out(self.analysis, by=by)
+
+    def cumulative(self, *, order: Any = None, descending: bool = False, collapse: bool = False) -> Cumulative:
+        """Pool the first study, the first two ... in the order of a column (e.g. "year"), "precision" or given values.
+
+        None keeps the order of the table; collapse lets rows of equal value enter together.
+        """
+        return cumulative(self.analysis, order=order, descending=descending, collapse=collapse)
+
+    def influence(self) -> Influence:
+        """Return residuals, leverage and influence of each row, and which are outlying or influential."""
+        return influence(self.fitted)
+
+    def baujat(self) -> Baujat:
+        """Return what each row adds to the heterogeneity, against what it does to the result."""
+        return baujat(self.fitted)
+
+    def blup(self) -> Blups:
+        """Return the best linear unbiased prediction of each row's true effect, with its interval."""
+        return blup(self.analysis)
+
+    def profile(self, *, of: str = "tau2", values: Any = None) -> Profile:
+        """Return the profile log-likelihood of "tau2" or of the "mean", at `values` or over its interval."""
+        return profile(self.analysis, of=of, values=values)
+
+    def gosh(self, *, n: int | None = None, rng: int = 1) -> Gosh:
+        """Pool every subset of up to 20 effects, else `n` random ones, and say which study splits their cloud."""
+        return gosh(self.fitted, n=n, rng=rng)
+
+    @property
+    def r_grid(self) -> pd.DataFrame:
+        """Return one row per assumed pre-post correlation with the pool under it; no rows where none was asked for."""
+        return grid_frame(self.analysis)
+
+    def to_frame(self, *, transform: str | None = None) -> pd.DataFrame:
+        """Return one tidy row per pool (overall, then subgroups).
+
+        transform: None leaves numbers on the analysis scale (column `scale` says which); "natural" carries them back:
+        logs to ratios, logits to proportions, Fisher's z to correlations; "percent" makes a proportion a percentage
+        and a ratio the percent change that it stands for.
+        """
+        return pooled_frame(self.analysis, transform=transform)
+
+    def studies(self) -> pd.DataFrame:
+        """Return one row per row of the table: effect, variance, weight, route, and why if it is not pooled."""
+        return studies_frame(self.analysis)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain JSON values."""
+        return analysis_record(self.analysis)
+
+    def methods_text(self) -> str:
+        """Return the methods paragraph of this analysis."""
+        return methods_text(self.spec, self.effects)[0]
+
+    def forest(self, ax: Axes | None = None, *, title: str | None = None, style: Style | None = None) -> Figure:
+        """Draw the forest plot: the full table as a new figure, or the panel alone in `ax`."""
+        from metaback.plots.forest import draw_forest, forest_data
+
+        return draw_forest(forest_data(self.analysis, title=title), style=style, ax=ax)
+
+    def report(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Write the report of this comparison into a folder, whole or not at all, and return the folder."""
+        return Results((self,), (), self.source, self.spec).report(folder, force=force)
+
+    def update(self, **choices: Any) -> Result:
+        """Pool the same effects again with other choices, e.g. `update(tau2="DL", ci="Wald")` or `update(preset=...)`.
+
+        What was chosen before stays, what the preset chose follows the new preset or model. The effects themselves
+        stay as they were computed.
+        """
+        return Result(analyse(self.effects, resolve_spec(**{**chosen(self.spec), **choices})), self.source)
 
     @property
     def r_grid(self) -> pd.DataFrame:

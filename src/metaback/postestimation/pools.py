@@ -58,7 +58,7 @@ def summarise(fitted: Fitted, masks: NDArray[np.bool_]) -> tuple[PoolSummary, ..
     n = masks.shape[0]
     problems = prepare(np.broadcast_to(effects.yi, masks.shape), np.broadcast_to(effects.vi, masks.shape), masks)
     spread = _spread(problems, fit.theta[:, 0], spec)
-    means, prediction = mean_limits(fit, spec, problems), _predictions(fit, spec, problems)
+    means, prediction = mean_limits(fit, spec, problems), prediction_limits_of(fit, spec, problems)
     own = own_weights(effects, spec)
     weights = 100 * shares(np.broadcast_to(effects.vi, masks.shape), masks, means.tau2, own)
     scale, tested = about(effects.measure).scale, has_null(effects.measure)
@@ -105,7 +105,7 @@ def _known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _predictions(fit: Fit, spec: PoolSpec, problems: Problems) -> Limits | None:
+def prediction_limits_of(fit: Fit, spec: PoolSpec, problems: Problems) -> Limits | None:
     """Return the prediction intervals, nan below three studies, or None where the spec has none."""
     if spec.pi == "none" or not estimates_tau2(spec):
         return None

@@ -13,10 +13,20 @@ def cochran_q(problems: Problems) -> tuple[Floats, Floats]:
 
     The p value is nan for k = p. Source: Cochran 1954.
     """
-    q = np.where(problems.m > 0, moments(problems, np.zeros(problems.n)).q1, 0.0)
-    with np.errstate(invalid="ignore"):
-        p = chdtrc(np.where(problems.m > 0, problems.m, np.nan), q)
+    q, p, _ = spread_at_zero(problems)
     return q, p
+
+
+def spread_at_zero(problems: Problems) -> tuple[Floats, Floats, Floats]:
+    """Return Cochran's Q, its p value and the typical sampling variance, each (n,), from one evaluation.
+
+    See `cochran_q` and `typical_variance`, which have the same numbers.
+    """
+    now = moments(problems, np.zeros(problems.n))
+    q = np.where(problems.m > 0, now.q1, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = chdtrc(np.where(problems.m > 0, problems.m, np.nan), q)
+        return q, p, np.where(problems.m > 0, problems.m / now.t1, np.nan)
 
 
 def i2_from_q(q: Floats, m: Floats) -> Floats:
@@ -33,8 +43,7 @@ def typical_variance(problems: Problems) -> Floats:
 
     Source: Higgins & Thompson 2002.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(problems.m > 0, problems.m / moments(problems, np.zeros(problems.n)).t1, np.nan)
+    return spread_at_zero(problems)[2]
 
 
 def i2_from_tau2(tau2: Floats, typical: Floats) -> Floats:

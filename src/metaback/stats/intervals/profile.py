@@ -38,16 +38,26 @@ def _highest(problems: Problems) -> tuple[Floats, Floats]:
     return peaks.tau2[best], height[best]
 
 
-def _at_zero(problems: Problems, unit: Floats) -> Floats:
-    """Return the highest log-likelihood with the mean held at 0; tau2 above max y^2 cannot be the maximum."""
-    y = np.where(np.isinf(problems.v), 0.0, problems.y + problems.origin)
+def mean_curve(problems: Problems, means: Floats) -> tuple[Floats, Floats]:
+    """Return the tau2 (n,) that is best where the mean is held at `means` (n,), and the log-likelihood there.
+
+    max over tau2 of -1/2 [k log 2pi + sum log(v + tau2) + sum (y - mean)^2 / (v + tau2)]; tau2 above the largest
+    (y - mean)^2 cannot be the maximum. problems: n of them, or one that serves every mean.
+
+    Source: Hardy & Thompson 1996.
+    """
+    if problems.n != means.size:
+        problems = problems.take(np.zeros(means.size, dtype=np.intp))
+    unit = problems.v_min
+    y = np.where(np.isinf(problems.v), 0.0, problems.y - (means - problems.origin))
 
     def curve(t: Floats, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Floats:
         total = problems.v[:, rows] + unit[rows] * np.expm1(t)
         logs = np.log(np.where(np.isinf(total), 1.0, total))
         return -0.5 * ((problems.m[rows] + 1) * LOG_2PI + (logs + y[:, rows] ** 2 / total).sum(axis=0))
 
-    return best_on(curve, np.zeros(problems.n), np.log1p((y * y).max(axis=0) / unit))[1]
+    at, height = best_on(curve, np.zeros(problems.n), np.log1p((y * y).max(axis=0) / unit))
+    return unit * np.expm1(at), height
 
 
 @whole_mean_rule(
@@ -84,6 +94,6 @@ def profile_likelihood(problems: Problems, tau2: Floats, request: IntervalReques
 
     fit = coefficients(problems, ml)
     point, se = fit.beta[:, 0], np.sqrt(fit.cov[:, 0, 0])
-    statistic = np.sign(point) * np.sqrt(np.maximum(0.0, 2 * (top - _at_zero(problems, unit))))
+    statistic = np.sign(point) * np.sqrt(np.maximum(0.0, 2 * (top - mean_curve(problems, np.zeros(problems.n))[1])))
     df = np.full(problems.n, np.inf)
     return Limits(point, se, df, side(-1.0), side(1.0), statistic, two_sided_p(statistic, df), ml)
