@@ -228,50 +228,6 @@ class Result:
         """
         return Result(analyse(self.effects, resolve_spec(**{**chosen(self.spec), **choices})), self.source)
 
-    @property
-    def r_grid(self) -> pd.DataFrame:
-        """Return one row per assumed pre-post correlation with the pool under it; no rows where none was asked for."""
-        return grid_frame(self.analysis)
-
-    def to_frame(self, *, transform: str | None = None) -> pd.DataFrame:
-        """Return one tidy row per pool (overall, then subgroups).
-
-        transform: None leaves numbers on the analysis scale (column `scale` says which); "natural" carries them back:
-        logs to ratios, logits to proportions, Fisher's z to correlations; "percent" makes a proportion a percentage
-        and a ratio the percent change that it stands for.
-        """
-        return pooled_frame(self.analysis, transform=transform)
-
-    def studies(self) -> pd.DataFrame:
-        """Return one row per row of the table: effect, variance, weight, route, and why if it is not pooled."""
-        return studies_frame(self.analysis)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain JSON values."""
-        return analysis_record(self.analysis)
-
-    def methods_text(self) -> str:
-        """Return the methods paragraph of this analysis."""
-        return methods_text(self.spec, self.effects)[0]
-
-    def forest(self, ax: Axes | None = None, *, title: str | None = None, style: Style | None = None) -> Figure:
-        """Draw the forest plot: the full table as a new figure, or the panel alone in `ax`."""
-        from metaback.plots.forest import draw_forest, forest_data
-
-        return draw_forest(forest_data(self.analysis, title=title), style=style, ax=ax)
-
-    def report(self, folder: str | Path, *, force: bool = False) -> Path:
-        """Write the report of this comparison into a folder, whole or not at all, and return the folder."""
-        return Results((self,), (), self.source, self.spec).report(folder, force=force)
-
-    def update(self, **choices: Any) -> Result:
-        """Pool the same effects again with other choices, e.g. `update(tau2="DL", ci="Wald")` or `update(preset=...)`.
-
-        What was chosen before stays, what the preset chose follows the new preset or model. The effects themselves
-        stay as they were computed.
-        """
-        return Result(analyse(self.effects, resolve_spec(**{**chosen(self.spec), **choices})), self.source)
-
     def __repr__(self) -> str:
         """Return about 14 lines of text."""
         return summary_text(self.analysis)
