@@ -286,6 +286,7 @@ def test_numbers_as_text_are_read_and_words_are_refused() -> None:
         ({"by": "gene", "subgroups": "arm", "moderators": "~ arm"}, "moderators or subgroups"),
         ({"by": "gene", "ci": "HKJS"}, "HKJS"),
         ({"by": "gene", "engine": "spark"}, "engine='spark'"),
+        ({"by": "gene", "subgroup_tau2": "common"}, "subgroup_tau2"),
         ({"by": "gene", "workers": 0}, "workers=0"),
         ({"by": "gene", "scheduler": "tcp://h:1"}, "engine='dask'"),
         ({"by": "gene", "out": "x.csv"}, "ends in .parquet"),

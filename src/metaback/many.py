@@ -111,8 +111,16 @@ def pool_many(
         return _collected(_pieces(source, plan, place, tell), source.ordered, sink)
 
 
+def _known(words: ManyWords) -> None:
+    """Refuse keywords that a table of many pools does not have, among them some of `pool`."""
+    known = ManyWords.__annotations__
+    if unknown := [name for name in words if name not in known]:
+        raise OptionError("; ".join(str(OptionError.unknown("option", name, known)) for name in unknown))
+
+
 def _plan(preset: str, moderators: str | None, words: ManyWords) -> GroupPlan:
     """Resolve the request."""
+    _known(words)
     if moderators is None:
         return GroupPlan(resolve_spec(preset, **words))
     regression = resolve_regression(moderators, preset, **words)
@@ -291,6 +299,7 @@ def pool_arrays(
     >>> found.estimate.round(6).tolist(), found.k.tolist()
     ([0.3, 0.2], [3, 2])
     """
+    _known(words)
     if words.get("weights") is not None:
         raise OptionError("weights name a column of a table; arrays have none")
     spec = resolve_spec(preset, **words) if X is None else resolve_regression("~ X", preset, **words).pool

@@ -15,10 +15,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from metaback.bundle import write_report
+from metaback.cli.many import is_many, refuse_without_many, run_many
 from metaback.data.read import read_trials
 from metaback.data.trials import Trials
 from metaback.effects.choices import EffectChoices, effect_choices
 from metaback.effects.instruments import read_instrument_file
+from metaback.engines import ENGINES
 from metaback.errors import FileError
 from metaback.models.specs import (
     PRESETS,
@@ -101,7 +103,11 @@ def _choice(words: Any) -> click.Choice[str]:
 @click.command("pool", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("report"), show_default=True, help="Folder of the report."
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("report"),
+    show_default=True,
+    help="Folder of the report; or RESULTS.parquet, for one row per group of --by.",
 )
 @click.option(
     "--force", is_flag=True, help="Write into a folder that metaback did not make (other files in it are kept)."
@@ -155,6 +161,14 @@ def _choice(words: Any) -> click.Choice[str]:
 @click.option(
     "--higher-is-better/--lower-is-better", default=None, help="Direction of effects.  [default: that of most rows]"
 )
+@click.option("--effect", metavar="COLUMN", help="Long tables: column of effects.  [default: yi]")
+@click.option("--variance", metavar="COLUMN", help="Long tables: column of variances.  [default: vi]")
+@click.option("--se", metavar="COLUMN", help="Long tables: column of standard errors, instead of variances.")
+@click.option("--moderators", metavar="FORMULA", help='Long tables: regress each group, e.g. "~ weeks".')
+@click.option("--subgroups", metavar="COLUMN", help="Long tables: column of subgroups within each group.")
+@click.option("--engine", type=click.Choice(ENGINES), help="Long tables: where to run.  [default: all processors]")
+@click.option("--workers", type=int, help="Long tables: number of processes.")
+@click.option("--scheduler", metavar="ADDRESS", help="Long tables: Dask cluster, e.g. tcp://10.0.0.1:8786.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def command(table: Path, **options: Any) -> None:
     """Pool every outcome and comparison of TABLE (CSV) and write a report that anyone can check.
@@ -169,7 +183,13 @@ def command(table: Path, **options: Any) -> None:
       metaback pool data/trials.csv --preset revman5 --format text
       metaback pool data/trials.csv --outcome pain --compare posterior_chain:general_exercise --by stratum
       metaback pool data/trials.csv --outcome pain --measure SMD --tau2 PM --ci HKSJ --format json
+      metaback pool big.parquet --by outcome_id --out results.parquet
+      metaback pool big.parquet --by gene,tissue --out results.parquet --engine dask --scheduler tcp://10.0.0.1:8786
     """
+    if is_many(options):
+        run_many(table, options)
+        return
+    refuse_without_many(options)
     words = ("model", "tau2", "weights", "tau2_ci", "ci", "pi", "level", "rng", "draws", "subgroup_tau2")
     spec = resolve_spec(options["preset"], **{name: options[name] for name in words})
     trials = read_trials(table)
