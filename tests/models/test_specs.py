@@ -8,6 +8,7 @@ import pytest
 import metaback as mb
 from metaback.errors import DataError, OptionError
 from metaback.models.specs import PoolSpec, chosen, resolve_spec, tau2_label
+from metaback.plots.forest_data import forest_data
 
 TABLE = pd.DataFrame(
     {
@@ -97,3 +98,32 @@ def test_a_given_tau2_is_said_to_be_given() -> None:
     assert found.tau2 == 0.04
     assert tau2_label(found.spec) == "0.0400, given"
     assert "not estimated but given: τ² = 0.0400" in found.methods_text()
+
+
+@pytest.mark.parametrize("ci", ["Wald-t", "HKSJ", "HKSJ-q1"])
+def test_the_prediction_of_the_preset_metafor_follows_the_interval_of_the_mean(ci: str) -> None:
+    assert resolve_spec("metafor").pi == "z"
+    assert resolve_spec("metafor", ci=ci).pi == "t(k-1)"  # predict() after rma(test = "t", "knha" or "adhoc")
+    assert resolve_spec("metafor", ci=ci, pi="z").pi == "z"
+    assert resolve_spec("revman5", ci=ci).pi == "none"
+
+
+def test_a_prediction_that_followed_the_interval_of_the_mean_goes_back_with_it() -> None:
+    res = pool(preset="metafor", ci="HKSJ")
+    assert "pi" not in chosen(res.spec)
+    assert res.update(ci="Wald").spec.pi == "z"
+    assert res.update(tau2="DL").spec.pi == "t(k-1)"
+    assert pool(preset="metafor", ci="HKSJ", pi="z").update(tau2="DL").spec.pi == "z"
+
+
+def test_the_prediction_under_knapp_and_hartung_is_that_of_metafor() -> None:
+    # metafor 3.8-1: predict(rma(g, s^2, test = "knha")) on this table, tight control
+    low, high = pool(preset="metafor", ci="HKSJ").pi or (0.0, 0.0)
+    assert (low, high) == pytest.approx((-0.930855758194333, 1.873134191589731), rel=1e-8)
+
+
+def test_weights_of_the_user_are_named_on_the_result_and_under_the_figure() -> None:
+    res = pool(weights="w", ci="Wald")
+    assert "random effects (REML, Wald, weights of column w), k = 4" in str(res)
+    assert "weights: column w" in " ".join(forest_data(res.analysis).footnotes)
+    assert "weights" not in str(pool(ci="Wald"))

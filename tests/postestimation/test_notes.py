@@ -111,3 +111,11 @@ def test_rows_left_out_are_named_with_their_reason(make: Make) -> None:
     effects = make([0.1, float("nan"), 0.9, 0.3], [0.1, 1.0, 0.2, 0.1], notes=("A fact about the set.",))
     found = analyse(effects, PoolSpec()).overall.notes
     assert found[-2:] == ("A fact about the set.", "study 1 (row 3) is not pooled: not given.")
+
+
+@pytest.mark.parametrize("ci", ["boot-percentile", "boot-basic", "boot-BCa"])
+def test_a_bootstrap_of_equal_effects_is_told_to_have_no_width(make: Make, ci: str) -> None:
+    found = notes(make, ([0.5] * 5, [0.1, 0.2, 0.1, 0.3, 0.2]), ci=ci)
+    assert some(found, "no width and must not be used")
+    assert not some(notes(make, CLEAN, ci=ci), "no width")
+    assert not some(notes(make, ([0.5] * 5, [0.1, 0.2, 0.1, 0.3, 0.2]), ci="pboot-basic"), "no width")

@@ -177,3 +177,18 @@ def test_studies_without_events_are_told_of_ratios_only(
 def test_a_regression_says_where_its_tau2_is_from(choices: dict[str, str | float], words: str) -> None:
     pain = mb.load_dataset("backpain").query("outcome == 'pain'")
     assert words in mb.regress(pain, "~ weeks", **choices).methods_text()
+
+
+def test_the_weights_of_a_generalised_q_are_told(make_effects: Callable[..., EffectSizes]) -> None:
+    assert "(GENQ, with the weights 1/standard error)" in methods_text(resolve_spec(tau2="GENQ"), make_effects())[0]
+    own = resolve_spec(tau2="GENQM", weights="w", ci="Wald")
+    assert "(GENQM, with the weights of the column w)" in methods_text(own, make_effects())[0]
+
+
+def test_the_interval_of_tau2_is_told_whoever_chose_it(make_effects: Callable[..., EffectSizes]) -> None:
+    text = methods_text(resolve_spec(tau2_ci="J"), make_effects())[0]
+    assert "except: interval of τ² J instead of QP" in text
+    given = methods_text(resolve_spec(tau2=0.04), make_effects())[0]
+    assert "not estimated but given: τ² = 0.0400. The 95% confidence interval beside it" in given
+    assert "Q-profile" in given
+    assert "instead of QP" not in methods_text(resolve_spec(model="equal", tau2_ci="J"), make_effects())[0]

@@ -109,3 +109,12 @@ def test_small_models_have_a_page_too(formula: str, choices: dict[str, str], tmp
     page = (found.report(tmp_path / "report") / "report.html").read_text(encoding="utf-8")
     assert not re.search(r"\bnan\b", page)
     assert ("τ² was" in page) is (found.tau2 is not None)
+
+
+def test_effects_without_a_measure_are_taken_as_given() -> None:
+    table = pd.DataFrame({"y": [0.1, 0.4, 0.2, 0.9], "s": [0.2, 0.1, 0.3, 0.2], "x": [1.0, 2.0, 3.0, 5.0]})
+    found = mb.regress(table, "~ x", effect="y", se="s")
+    assert found.methods_text().startswith("Effects are taken as given, with their variances. They were regressed")
+    blocks = regression_document(found.analysis, title="T", record={"versions": {}}).blocks
+    words = [block.text for block in blocks if isinstance(block, Paragraph)]
+    assert any(text.startswith("Effects are taken as given; model: random effects") for text in words)

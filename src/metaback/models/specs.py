@@ -77,6 +77,7 @@ class SpecWords(TypedDict, total=False):
 
 
 WITHOUT_TAU2 = ("equal", "fixed")
+WITH_T = ("Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1")  # rules of the mean with the t distribution
 
 
 def estimates_tau2(spec: PoolSpec) -> bool:
@@ -105,7 +106,8 @@ def resolve_spec(preset: str = "cochrane", **choices: object) -> PoolSpec:
 
     The equal- and fixed-effects models have no tau2 to account for, so they take the Wald interval unless told
     otherwise, and have no prediction interval. IVhet takes the DerSimonian-Laird tau2 and the Wald interval, as it was
-    published. Raises `OptionError` with every unknown word at once.
+    published. Under the preset "metafor" the prediction interval follows the t distribution where the interval of the
+    mean does, as in `predict.rma`. Raises `OptionError` with every unknown word at once.
     """
     if preset not in PRESETS:
         raise OptionError.unknown("preset", preset, PRESETS)
@@ -122,6 +124,8 @@ def resolve_spec(preset: str = "cochrane", **choices: object) -> PoolSpec:
     if isinstance(choices.get("tau2"), bool):
         raise OptionError(f"tau2={choices['tau2']!r}: a word or a number of at least 0 is needed")
     values |= {name: value for name, value in choices.items() if value is not None}
+    if preset == "metafor" and values["pi"] == "z" and choices.get("pi") is None and values["ci"] in WITH_T:
+        values["pi"] = "t(k-1)"
     try:
         spec = PoolSpec.model_validate(values)
     except ValidationError as error:
@@ -171,7 +175,11 @@ def chosen(spec: PoolSpec) -> dict[str, Any]:
     """Return what a request says besides what its preset (and model) would have said."""
     said: dict[str, Any] = {"preset": spec.preset} | ({"model": spec.model} if spec.model != "random" else {})
     usual = resolve_spec(**said).model_dump()
-    return said | {name: value for name, value in spec.model_dump().items() if value != usual[name]}
+    found = {name: value for name, value in spec.model_dump().items() if value != usual[name]}
+    found.pop("pi", None)  # it may follow the interval of the mean
+    if spec.pi != resolve_spec(**said, **found).pi:
+        found["pi"] = spec.pi
+    return said | found
 
 
 def _words(problem: ErrorDetails) -> str:

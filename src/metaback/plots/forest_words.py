@@ -147,6 +147,8 @@ def _methods_note(analysis: Analysis) -> str:
     parts = [f"{sentence_case(MODELS[spec.model]).replace(' ', '-')} model"]
     if estimates_tau2(spec):
         parts.append(f"τ² {'by ' if isinstance(spec.tau2, str) else '= '}{tau2_label(spec)}")
+    if spec.weights:
+        parts.append(f"weights: column {spec.weights}")
     parts.append(f"{percent(spec.level)} CI: {MEAN_RULES[spec.ci].title}")
     if analysis.subgroups is not None and analysis.subgroups.tau2 == "common":
         parts.append("subgroups with one τ² for all")

@@ -148,6 +148,11 @@ def _rule(spec: PoolSpec, facts: PoolFacts) -> list[str]:
             notes.append(f"With {facts.k} studies no permutation P can be below {least}, so its interval is infinite.")
     elif is_seeded(spec.ci):
         notes.append(f"The interval of the mean rests on {spec.draws:,} random samples, seed {spec.rng}.")
+    if spec.ci.startswith("boot") and facts.hksj_q < DEGENERATE:
+        notes.append(
+            "The effects are equal to rounding: every sample of the bootstrap has the same mean, so its interval has "
+            "no width and must not be used."
+        )
     return notes
 
 

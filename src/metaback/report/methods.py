@@ -36,6 +36,7 @@ MODEL_WORDS = {
     "fixed": ("to the average effect in these studies, which may differ (fixed-effects model)", ("rice2018",)),
     "IVhet": ("in the inverse variance heterogeneity model, whose variance includes τ²", ("doi2015",)),
 }
+WITH_WEIGHTS = ("GENQ", "GENQM")  # estimators of tau2 that take any weights
 OPTION_WORDS = {
     "model": "model",
     "tau2": "estimator of τ²",
@@ -202,12 +203,24 @@ def _tau2_sentences(spec: PoolSpec, cite: _Citations) -> list[str]:
     if not estimates_tau2(spec):
         return []
     if not isinstance(spec.tau2, str):
-        return [f"The between-study variance was not estimated but given: τ² = {significant(spec.tau2)}"]
-    entry, rule = TAU2_ESTIMATORS[spec.tau2], tau2_interval_text(spec.tau2_ci)
+        given = f"The between-study variance was not estimated but given: τ² = {significant(spec.tau2)}"
+        return [
+            given,
+            f"The {percent(spec.level)} confidence interval beside it, from the data, {_tau2_rule(spec, cite)}",
+        ]
+    entry, weights = TAU2_ESTIMATORS[spec.tau2], ""
+    if spec.tau2 in WITH_WEIGHTS:
+        weights = f", with the weights {f'of the column {spec.weights}' if spec.weights else '1/standard error'}"
+    named = f"{entry.title} method ({spec.tau2}{weights})"
     return [
-        f"The between-study variance τ² was estimated by the {entry.title} method ({spec.tau2}){cite(*entry.cite)}",
-        f"Its {percent(spec.level)} confidence interval {rule}{cite(*TAU2_INTERVALS[spec.tau2_ci].cite)}",
+        f"The between-study variance τ² was estimated by the {named}{cite(*entry.cite)}",
+        f"Its {percent(spec.level)} confidence interval {_tau2_rule(spec, cite)}",
     ]
+
+
+def _tau2_rule(spec: PoolSpec, cite: _Citations) -> str:
+    """Say after "interval" how that of tau2 was made."""
+    return f"{tau2_interval_text(spec.tau2_ci)}{cite(*TAU2_INTERVALS[spec.tau2_ci].cite)}"
 
 
 def _drawn(spec: PoolSpec) -> str:
@@ -284,11 +297,13 @@ def _software_sentence(spec: PoolSpec, effects: EffectSizes, cite: _Citations, s
     chosen: dict[str, object] = {**spec.model_dump(), "tau2": tau2_label(spec), **effects.options}
     conventions = about(effects.measure).conventions
     words_known = MEASURE_PRESETS[spec.preset].items()
-    usual: dict[str, str] = {"model": "random", **PRESETS[spec.preset]}
+    usual: dict[str, str] = {"model": "random", **PRESETS[spec.preset], "tau2_ci": "QP"}
     usual |= {"subgroup_tau2": "separate"} if effects.by is not None else {}
     usual |= {name: word for name, word in words_known if name in conventions and word in conventions[name].choices}
     if not estimates_tau2(spec):
-        usual = {name: value for name, value in usual.items() if name not in {"tau2", "pi", "i2"}} | {"ci": "Wald"}
+        usual = {name: value for name, value in usual.items() if name not in {"tau2", "pi", "i2", "tau2_ci"}} | {
+            "ci": "Wald"
+        }
     titles = OPTION_WORDS | {name: convention.title for name, convention in conventions.items()}
     changed = [
         f"{titles.get(name, name)} {chosen[name]} instead of {value}"

@@ -41,7 +41,9 @@ def regression_methods(analysis: RegressionAnalysis) -> tuple[str, tuple[str, ..
 
     fitted, spec = analysis.fitted, analysis.fitted.spec.pool
     size = f"{plural(analysis.k, 'effect')}, {plural(analysis.p, 'coefficient')}"
-    sentences = [f"Effects are the {measure_words(fitted.effects.measure)}"]
+    bare = fitted.effects.measure == "GEN"
+    named = "taken as given, with their variances" if bare else f"the {measure_words(fitted.effects.measure)}"
+    sentences = [f"Effects are {named}"]
     sentences.append(
         f"They were regressed on the formula '{fitted.spec.formula}' ({size}) by weighted least squares with "
         "inverse-variance weights"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from metaback.effects.effect_sizes import EffectSizes
 from metaback.numbers import ABSENT, fixed, p_phrase
 from metaback.postestimation.regression import RegressionAnalysis, fitted_values
 from metaback.postestimation.words import percent, plural
@@ -39,7 +40,7 @@ def regression_document(analysis: RegressionAnalysis, *, title: str, record: Map
         Paragraph(_answer(analysis), "answer"),
         *([Notes("Read this with the result", analysis.notes)] if analysis.notes else []),
         Paragraph(
-            f"Effects are the {measure_words(fitted.effects)}; model: {model_words(fitted.spec.pool)}; "
+            f"{_effects(fitted.effects)}; model: {model_words(fitted.spec.pool)}; "
             f"{plural(analysis.k, 'effect')}{left}, {plural(analysis.p, 'coefficient')}."
         ),
         Heading(3, "Coefficients", "coefficients"),
@@ -70,6 +71,11 @@ def regression_files(analysis: RegressionAnalysis, name: str, record: Mapping[st
         "tables/rows.csv": _csv(_rows(analysis)),
         "references.bib": selected_bibtex(regression_methods(analysis)[1]),
     }
+
+
+def _effects(effects: EffectSizes) -> str:
+    """Name the measure of the effects, or say that they are taken as given."""
+    return "Effects are taken as given" if effects.measure == "GEN" else f"Effects are the {measure_words(effects)}"
 
 
 def _answer(analysis: RegressionAnalysis) -> str:

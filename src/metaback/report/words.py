@@ -116,7 +116,8 @@ def direction(analysis: Analysis) -> str:
 def model_words(spec: PoolSpec) -> str:
     """Name the model in a few words: `random effects (REML, HKSJ or wider)`."""
     estimator = f"{tau2_label(spec)}, " if estimates_tau2(spec) else ""
-    return f"{MODELS[spec.model]} ({estimator}{mean_words(spec.ci).short})"
+    weights = f", weights of column {spec.weights}" if spec.weights else ""
+    return f"{MODELS[spec.model]} ({estimator}{mean_words(spec.ci).short}{weights})"
 
 
 def i2_cell(heterogeneity: Heterogeneity, spec: PoolSpec) -> str:
