@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -151,16 +152,20 @@ def _with(words: str, added: str) -> str:
     return words.replace(f"{USUAL} ", f"{added} ") + scaled
 
 
+@cache  # every table asks every measure, and reading signatures took a third of the time of a pool
+def _parameters(function: Callable[..., Computed]) -> tuple[inspect.Parameter, ...]:
+    """Return the parameters of a function of a measure."""
+    return tuple(inspect.signature(function).parameters.values())
+
+
 def raw_roles(key: str) -> tuple[str, ...]:
     """Return the roles that a measure is computed from: the positional parameters of its function."""
-    parameters = inspect.signature(MEASURES[key].function).parameters.values()
-    return tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+    return tuple(p.name for p in _parameters(MEASURES[key].function) if p.kind is p.POSITIONAL_OR_KEYWORD)
 
 
 def option_names(key: str) -> tuple[str, ...]:
     """Return the named conventions of a measure: the keyword-only parameters of its function."""
-    parameters = inspect.signature(MEASURES[key].function).parameters.values()
-    return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+    return tuple(p.name for p in _parameters(MEASURES[key].function) if p.kind is p.KEYWORD_ONLY)
 
 
 def has_null(key: str) -> bool:
@@ -174,8 +179,7 @@ def has_null(key: str) -> bool:
 
 def defaults(key: str) -> dict[str, str]:
     """Return the value that each convention of a measure has when nothing else is said."""
-    parameters = inspect.signature(MEASURES[key].function).parameters.values()
-    return {p.name: str(p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}
+    return {p.name: str(p.default) for p in _parameters(MEASURES[key].function) if p.kind is p.KEYWORD_ONLY}
 
 
 def finish(yi: Floats, vi: Floats, defined: NDArray[np.bool_], corrected: NDArray[np.bool_] | None = None) -> Computed:
