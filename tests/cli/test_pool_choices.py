@@ -96,3 +96,11 @@ def test_subgroups_with_one_tau2(run: Run, tmp_path: Path) -> None:
     assert found["subgroups"]["tau2"] == "common"  # type: ignore[index]
     code, _, err = run("groups.csv", "--subgroup-tau2", "shared")
     assert (code, "'separate', 'common'" in err) == (2, True)
+
+
+def test_the_list_of_measures_says_where_any_number_will_do() -> None:
+    from metaback.cli.measures import measure_rows
+
+    listed = {row[0]: row[4] for row in measure_rows()}
+    assert "add: 0.5, any number >= 0" in listed["OR"]
+    assert "any number" not in listed["SMD"]

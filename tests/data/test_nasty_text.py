@@ -52,6 +52,31 @@ GOOD: dict[str, tuple[str | bytes, dict[str, list[float]], tuple[str, ...]]] = {
     "sep line, unusual": ("sep=:\nstudy:yi:sei\nA:0.1:0.2\n", {"yi": [0.1]}, ()),
     "quoted sep line": ('"sep=|"\nstudy|yi|sei\nA|0.1|0.2\n', {"yi": [0.1]}, ()),
     "commas in names": ('"effect, SMD";study;yi;sei\nx;A;0.1;0.2\n', {"yi": [0.1]}, ()),
+    "mean and SD, its own column blank": (
+        "study;n_1;mean_1;sd_1;n_2;mean_2;sd_2\nA;20;31,2 (14,8);;20;30,1;13,2\nB;22;30,2;12,1;21;30,1;13,2\n",
+        {"mean_1": [31.2, 30.2], "sd_1": [14.8, 12.1]},
+        ("read as mean and SD ('sd_1') from one cell; check that it is not a standard error",),
+    ),
+    "interval beside the same limits": (
+        "study,effect,ci_low,ci_high\nA,0.5 (0.2 to 0.8),0.2,0.8\n",
+        {"effect": [0.5], "ci_low": [0.2], "ci_high": [0.8]},
+        ("the effect and its 95% interval were read from one cell",),
+    ),
+    "column of intervals": (
+        "study,OR,95% CI\nA,2,1-4\nB,2,1 to 4\nC,2,[1; 4]\nD,2,\nE,2,(1.0 \u2013 4.0)\nF,2,NR\n",
+        {"ci_low": [1, 1, 1, NAN, 1, NAN], "ci_high": [4, 4, 4, NAN, 4, NAN]},
+        ("read as the limits of the 95% interval of the effect ('1-4' in row 2 and 3 more)",),
+    ),
+    "column of intervals with decimal commas": (
+        "study;effect;95% CI\nA;2,5;1,1-4,2\nB;-2,5;-4,2--1,1\n",
+        {"ci_low": [1.1, -4.2], "ci_high": [4.2, -1.1]},
+        ("limits of the 95% interval", "decimal mark"),
+    ),
+    "bound on the P of a change": (
+        "study,n_1,mean_change_1,p_change_1,n_2,mean_change_2,sd_change_2\nA,20,5,<0.001,20,3,2\nB,20,5,0.04,20,3,2\n",
+        {"p_change_1": [NAN, 0.04]},
+        ("kept as text in column 'p_change_1_bound'",),
+    ),
     "decimal comma": ("study;yi;sei\nA;0,1;0,2\nB;-1,25;0,3\n", {"yi": [0.1, -1.25], "sei": [0.2, 0.3]}, ("decimal",)),
     "quoted decimal comma": ('study,yi,sei\nA,"0,1","0,2"\n', {"yi": [0.1]}, ("',' was read as decimal mark",)),
     "one column each": ("study;yi;sei\nA;0,1;0.2\n", {"yi": [0.1], "sei": [0.2]}, ("column 'yi': ','",)),
@@ -326,8 +351,24 @@ BAD: dict[str, tuple[str, list[tuple[str | None, str | None, str | None, str]]]]
         [("ai", "row 2", "12 (60)", "the percentage does not fit: 12 of 60 are 20.0%")],
     ),
     "interval beside its own columns": (
-        "study,effect,ci_low,ci_high\nA,0.5 (0.2 to 0.8),0.2,0.8\n",
-        [("effect", "row 2", "0.5 (0.2 to 0.8)", NUMBER)],
+        "study,effect,ci_low,ci_high\nA,0.5 (0.2 to 0.8),0.3,0.8\n",
+        [("effect", "row 2", "0.5 (0.2 to 0.8)", "'ci_low' is 0.3 in column 'ci_low'")],
+    ),
+    "SD beside another one of its own column": (
+        "study,n1i,m1i,sd1i,n2i,m2i,sd2i\nA,20,31.2 (14.8),14.9,20,30,13\n",
+        [("m1i", "row 2", "31.2 (14.8)", "'sd_1' is 14.9 in column 'sd1i'")],
+    ),
+    "interval that is none": (
+        "study,effect,se,95% CI\nA,0.5,0.1,0.4\nB,0.5,0.1,0.2 -0.8\nC,0.5,0.1,90% CI 0.2 to 0.8\n",
+        [
+            ("95% CI", "row 2", "0.4", "is not an interval"),
+            ("95% CI", "row 3", "0.2 -0.8", "is not an interval"),  # the dash could be a minus sign
+            ("95% CI", "row 4", "90% CI 0.2 to 0.8", "is not an interval"),
+        ],
+    ),
+    "interval against its limits": (
+        "study,effect,ci_low,ci_high,95% CI\nA,0.5,0.2,0.8,0.2 to 0.9\n",
+        [("95% CI", "row 2", "0.2 to 0.9", "'ci_high' is 0.8 in column 'ci_high'")],
     ),
     "interval of another level": (
         "study,effect\nA,0.5 (90% CI 0.2 to 0.8)\n",
@@ -345,12 +386,12 @@ BAD: dict[str, tuple[str, list[tuple[str | None, str | None, str | None, str]]]]
     ),
     "effect with a spread": ("study,effect,se\nA,0.5 (0.2),0.2\n", [("effect", "row 2", "0.5 (0.2)", NUMBER)]),
     "mean (SD) beside SDs": (
-        "study,n1,m1,sd1,n2,m2,sd2\nA,9,5.1 (2.0),2,9,5,2\n",
-        [("m1", "row 2", "5.1 (2.0)", NUMBER)],
+        "study,n1,m1,sd1,n2,m2,sd2\nA,9,5.1 (2.0),3,9,5,2\n",
+        [("m1", "row 2", "5.1 (2.0)", "'sd_1' is 3 in column 'sd1'")],
     ),
     "mean (SE) beside SEs": (
-        "study,yi,sei,m1,se_1\nA,1,1,5.1 (SE 2.0),2\n",
-        [("m1", "row 2", "5.1 (SE 2.0)", NUMBER)],
+        "study,yi,sei,m1,se_1\nA,1,1,5.1 (SE 2.0),3\n",
+        [("m1", "row 2", "5.1 (SE 2.0)", "'se_1' is 3 in column 'se_1'")],
     ),
     "code for missing": (
         "study,yi,sei\nA,-99,0.2\nB,0.5,0.2\n",

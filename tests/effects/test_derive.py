@@ -311,3 +311,9 @@ def test_every_way_is_sound() -> None:
         assert not set(way.gives) & set(way.takes)
         assert way.optional <= set(way.takes)
         assert (way.grade == "exact") or way.assumes
+
+
+def test_only_words_that_exist_are_offered() -> None:
+    with pytest.raises(OptionError, match="five_numbers='MLN' is not known") as caught:
+        chosen({"five_numbers": "MLN"})
+    assert "LWS, QE, BC, LN" in str(caught.value)

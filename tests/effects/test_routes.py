@@ -350,3 +350,57 @@ def test_many_rows_are_fast() -> None:
     found = effect_sizes(trials, measure="SMD")
     assert found.k == k
     assert time.perf_counter() - start < SECONDS
+
+
+def escalc_rows(y: list[float], v: list[float]) -> pd.DataFrame:
+    """Return what summary(escalc) prints of an effect, without its variance."""
+    half = 1.959963984540054 * np.sqrt(v)
+    columns = {"yi": y, "ci.lb": np.array(y) - half, "ci.ub": np.array(y) + half}
+    return pd.DataFrame({"study": [f"S{i}" for i in range(len(y))], **columns})
+
+
+@pytest.mark.parametrize("measure", ["RR", "SMD", "PLO", "ZCOR"])
+@pytest.mark.parametrize("shift", [0.0, 2.0, -2.0])
+def test_limits_beside_an_effect_on_the_analysis_scale_are_on_that_scale(measure: str, shift: float) -> None:
+    y, v = [0.1 + shift, -0.3 + shift, 0.4 + shift], [0.04, 0.05, 0.09]
+    found = effect_sizes(read_trials(escalc_rows(y, v)), measure=measure)
+    assert found.yi.tolist() == y
+    np.testing.assert_allclose(found.vi, v, rtol=1e-12)
+    assert set(found.obtained) == {"effect with 95% CI"}
+
+
+def test_limits_as_printed_beside_a_log_ratio_are_known_by_their_middle() -> None:
+    table = escalc_rows([0.5, -0.7], [0.04, 0.09])
+    table[["ci.lb", "ci.ub"]] = np.exp(table[["ci.lb", "ci.ub"]])
+    found = effect_sizes(read_trials(table), measure="OR")
+    np.testing.assert_allclose(found.vi, [0.04, 0.09], rtol=1e-12)
+    assert set(found.obtained) == {"effect with 95% CI, limits as printed"}
+
+
+def test_limits_that_do_not_lie_around_an_effect_give_nothing() -> None:
+    table = escalc_rows([0.5, 0.2], [0.04, 0.09]).assign(**{"ci.lb": [1.2, -0.388], "ci.ub": [9.8, 0.788]})
+    found = effect_sizes(read_trials(table), measure="RR")
+    assert found.estimable.tolist() == [False, True]
+    assert found.reasons[0] == "its limits do not lie around its effect; check their scale and that of the effect"
+
+
+def test_a_blank_effect_among_those_on_the_analysis_scale_takes_no_logs_of_its_limits() -> None:
+    table = escalc_rows([2.1, 1.8], [0.04, 0.09]).assign(yi=[np.nan, 1.8])
+    assert effect_sizes(read_trials(table), measure="RR").estimable.tolist() == [False, True]
+
+
+def test_a_printed_ratio_keeps_the_scale_of_its_limits() -> None:
+    rows = pd.DataFrame(
+        {"study": ["A", "B"], "yi": [np.nan, 0.2], "vi": [np.nan, 0.04], "effect": [2.0, np.nan]}
+    ).assign(ci_low=[1.0, np.nan], ci_high=[4.0, np.nan])
+    found = effect_sizes(read_trials(rows), measure="RR")
+    assert found.yi.tolist() == pytest.approx([math.log(2), 0.2], rel=1e-12)
+    assert found.obtained[0] == "printed effect with 95% CI"
+
+
+@pytest.mark.parametrize(("yates", "words"), [("yes", "has Yates' continuity"), ("no", "has no continuity")])
+def test_a_chi_square_says_which_correction_it_is_taken_to_have(yates: str, words: str) -> None:
+    row = {"chi2": 4.65, "sign": 1, "n_1": 122, "n_2": 118, "events_total": 56}
+    found = effects(row, measure="RR", options={"yates": yates})
+    assert any(words in step.assumes for step in found.steps[0])
+    assert any(words in note for note in found.notes)

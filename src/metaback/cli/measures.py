@@ -12,6 +12,7 @@ from rich.table import Table
 
 from metaback.report.records import csv_text, json_text
 from metaback.stats.measures import MEASURES, about, raw_roles
+from metaback.stats.measures.family import Convention
 
 HEAD = ("measure", "name", "scale", "computed from", "conventions", "source")
 
@@ -21,10 +22,15 @@ def measure_rows() -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for key in sorted(MEASURES):
         facts = about(key)
-        words = (f"{name}: {', '.join(convention.choices)}" for name, convention in facts.conventions.items())
+        words = (f"{name}: {_allowed(convention)}" for name, convention in facts.conventions.items())
         needs = " ".join(raw_roles(key)) or "yi vi"
         rows.append((key, facts.name, facts.scale, needs, "; ".join(words), " ".join(MEASURES[key].cite)))
     return rows
+
+
+def _allowed(convention: Convention) -> str:
+    """List the words of a convention, and whether a number will do as well."""
+    return ", ".join([*convention.choices, *(["any number >= 0"] if convention.number else [])])
 
 
 @click.command("measures", context_settings={"help_option_names": ["-h", "--help"]})

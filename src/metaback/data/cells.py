@@ -25,7 +25,7 @@ _GROUPS = re.compile(r"[1-9][0-9]{0,2}(?:([.,])[0-9]{3})(?:\1[0-9]{3})*")
 _N = r"[+-]?(?:[0-9]+(?:[.,][0-9]+)*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?"
 _LEVEL = r"(?:95\s*%\s*(?:CI|confidence interval)?|95\s*CI|CI\s*(?:\(?95\s*%?\)?(?=[\s:=,]))?)"
 _CI = rf"(?:{_LEVEL}\s*[:=,]?\s*)?"
-_BETWEEN = r"(?:\s*(?:to|;|\.\.\.?|\u2026)\s*|\s*,\s+|\s*,\s*(?=[+-])|\s*-\s*|(?P<bare>,))"
+_BETWEEN = r"(?:\s*(?:to|;|\.\.\.?|\u2026)\s*|\s*,\s+|\s*,\s*(?=[+-])|\s*-\s+|-|(?P<bare>,))"
 _LIMITS = rf"(?P<low>{_N}){_BETWEEN}(?P<high>{_N})"
 _INTERVAL = (
     re.compile(rf"(?P<point>{_N})\s*\(\s*{_CI}{_LIMITS}\s*\)", re.IGNORECASE),
@@ -35,6 +35,8 @@ _INTERVAL = (
     re.compile(rf"(?P<point>{_N})\s*[;,]?\s*{_LEVEL}\s*[:=,]?\s*\(\s*{_LIMITS}\s*\)", re.IGNORECASE),
     re.compile(rf"(?P<point>{_N})\s*[;,]?\s*{_LEVEL}\s*[:=,]?\s*\[\s*{_LIMITS}\s*\]", re.IGNORECASE),
 )
+_AROUND = (("", ""), (r"\(", r"\)"), (r"\[", r"\]"))
+_BOTH = tuple(re.compile(rf"{one}\s*{_CI}{_LIMITS}\s*{two}", re.IGNORECASE) for one, two in _AROUND)
 _WORD = r"(?:(?P<word>SD|SEM?)\s*[:=]?\s*)?"
 _SPREAD = (
     re.compile(rf"(?P<point>{_N})\s*\(\s*{_WORD}(?P<spread>{_N})\s*\)", re.IGNORECASE),
@@ -126,6 +128,24 @@ def split_interval(text: str, decimal: str) -> tuple[float, float, float] | None
             point, low, high = (_plain(found[part], decimal) for part in ("point", "low", "high"))
             if point is not None and low is not None and high is not None:
                 return point, low, high
+    return None
+
+
+def split_limits(text: str, decimal: str) -> tuple[float, float] | None:
+    """Read `0.20 to 0.80`, `[0.20; 0.80]`, `(0.2, 0.8)` and `1-4` as the limits of a 95% interval.
+
+    A dash with a space before it and none behind it could be the sign of the second limit: such a cell is not read.
+
+    >>> split_limits("[1; 4]", "."), split_limits("-0.72\u2013-0.10", "."), split_limits("0.2 -0.8", ".")
+    ((1.0, 4.0), (-0.72, -0.1), None)
+    """
+    plain = plain_text(text)
+    for pattern in _BOTH:
+        found = pattern.fullmatch(plain)
+        if found and not (found["bare"] and decimal == ","):
+            low, high = _plain(found["low"], decimal), _plain(found["high"], decimal)
+            if low is not None and high is not None:
+                return low, high
     return None
 
 

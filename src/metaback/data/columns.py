@@ -116,6 +116,7 @@ class ReadColumns:
     guesses: Guesses = field(default_factory=Guesses)
     shares: list[tuple[str, int, float, int, str]] = field(default_factory=list[tuple[str, int, float, int, str]])
     sizes: list[tuple[str, int, float, str]] = field(default_factory=list[tuple[str, int, float, str]])
+    owned: list[tuple[str, int, str, float, str]] = field(default_factory=list[tuple[str, int, str, float, str]])
 
     def beside(self, role: str) -> Floats:
         """Return the values of a role that comes out of another role's cells."""
@@ -143,6 +144,9 @@ def read_columns(frame: pd.DataFrame, known: Mapping[str, str], rows: Sequence[s
     for role, cells in waiting.items():
         reader = _Reader(ROLES[role], known[role], habits, habits.decimal or seen[role] or whole, known, done)
         done.values[role] = reader.read(cells)
+    _take_owned(done, known)
+    if "ci_limits" in known:
+        _take_limits(done, known, habits, whole)
     for role, column in known.items():
         if ROLES[role].kind == "number":
             _keep_rules(ROLES[role], column, frame[column], done, habits)
@@ -289,7 +293,7 @@ class _Reader:
         """Take a cell that holds more than one number, where its role says what the others are."""
         name = self.role.name
         bare = text.rstrip(cell_reader.FOOTNOTES).rstrip()
-        if name == "p":
+        if name == "p" or name.startswith("p_change"):
             return self._percent(i, bare) if bare.endswith("%") else self._bound(i, bare)
         if name in PERCENT_ROLES:
             return self._percent(i, bare)
@@ -302,15 +306,18 @@ class _Reader:
         return self._beside(i, bare)
 
     def _beside(self, i: int, text: str) -> float | None:
-        """Take a cell with numbers of other roles, unless these have columns of their own."""
+        """Take a cell with numbers of other roles; those with columns of their own are compared with these later."""
         found = several(self.role.name, self.column, text, self.decimal)
-        if found is None or found.beside.keys() & self.known.keys():
+        if found is None:
             return None
         if found.rule:
             self._refuse(i, text, found.rule, found.fix)
             return math.nan
         for role, value in found.beside.items():
-            self.done.beside(role)[i] = value
+            if role in self.known:
+                self.done.owned.append((self.column, i, role, value, text))
+            else:
+                self.done.beside(role)[i] = value
         self._tell(i, found.told, text)
         return found.value
 
@@ -338,9 +345,10 @@ class _Reader:
         sign, value = found
         if sign == "=":
             return value
-        bounds = self.done.values.setdefault("p_bound", [""] * len(self.done.rows))
+        kept = f"{self.role.name}_bound"
+        bounds = self.done.values.setdefault(kept, [""] * len(self.done.rows))
         bounds[i] = f"{sign}{value:g}"
-        self._tell(i, "a bound is no number; it is kept as text in column 'p_bound'", text)
+        self._tell(i, f"a bound is no number; it is kept as text in column '{kept}'", text)
         return math.nan
 
     def _share(self, i: int, text: str) -> float | None:
@@ -444,6 +452,36 @@ _BROKEN: Mapping[str, tuple[_Check, ...]] = {
         ),
     ),
 }
+
+
+def _take_owned(done: ReadColumns, known: Mapping[str, str]) -> None:
+    """Keep the numbers beside another one whose own cell is blank; refuse them where it holds another number."""
+    for column, i, role, value, text in done.owned:
+        own, row = done.beside(role), done.rows[i]
+        if math.isnan(own[i]):
+            own[i] = value
+        elif own[i] != value:
+            rule = f"'{role}' is {own[i]:g} in column '{known[role]}'"
+            done.problems.append(Problem(rule, "Correct the one that is wrong", column, row, text))
+
+
+def _take_limits(done: ReadColumns, known: Mapping[str, str], habits: Habits, whole: str) -> None:
+    """Take the limits of a column headed `95% CI`, unless they have columns of their own that say otherwise."""
+    column, cells = known["ci_limits"], done.values["ci_limits"]
+    mark = habits.decimal or _mark(cells, habits) or whole or "."
+    ends = ("ci_low", "ci_high")
+    for i, text in enumerate(cells):
+        if habits.is_word(text):
+            continue
+        found = cell_reader.split_limits(text.rstrip(cell_reader.FOOTNOTES), mark)
+        if found is None:
+            fix = "Write both limits, e.g. 0.2 to 0.8, or give each its own column ('ci_low', 'ci_high')"
+            done.problems.append(Problem("is not an interval", fix, column, done.rows[i], text))
+            continue
+        done.owned += [(column, i, role, value, text) for role, value in zip(ends, found, strict=True)]
+        done.guesses.add(column, "read as the limits of the 95% interval of the effect", text, done.rows[i])
+    done.owned = [entry for entry in done.owned if entry[0] == column]
+    _take_owned(done, {role: known.get(role, role) for role in ends})
 
 
 def _take_sizes(done: ReadColumns, known: Mapping[str, str]) -> None:

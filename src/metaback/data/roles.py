@@ -29,6 +29,14 @@ def _arms(stem: str, kind: Kind, rule: Rule, one: str, two: str) -> list[Role]:
 
 
 _WITH_INTERVAL = ("effect_95_ci", "estimate_95_ci", "es_95_ci", "effect_ci", "estimate_ci", "effect_size_95_ci")
+_INTERVAL = (
+    "95_ci",
+    "ci_95",
+    "95ci",
+    "ci95",
+    "95_confidence_interval",
+    "confidence_interval_95",
+)  # both limits, 1 cell
 _STUDY = (
     *("study_id", "studyid", "studlab", "slab", "author", "authors", "first_author", "author_year", "study_author"),
     *("trial", "trial_id", "trial_name", "study_name", "label", "meta_studylabel"),
@@ -159,6 +167,7 @@ _ALL = [
     Role("sign", "number", "any", ("direction_of_effect",)),
     Role("p", "number", "probability", ("p_value", "pval")),
     Role("p_bound", "text"),
+    *(Role(f"p_change{arm}_bound", "text") for arm in ("", "_1", "_2")),
     Role("d", "number", spellings=("cohen_d", "cohens_d")),
     Role("auc", "number", "not negative", ("cles",)),
     *_arms("r", "number", "any", "r_pre_post_1", "r_pre_post_2"),
@@ -196,6 +205,7 @@ _ALL = [
     Role("se", "number", "positive", ("std_err", "standard_error", "giv_se")),
     Role("ci_low", "number", spellings=("ci_lb", "ci_lower", "lower", "ci_start")),
     Role("ci_high", "number", spellings=("ci_ub", "ci_upper", "upper", "ci_end")),
+    Role("ci_limits", "text", spellings=_INTERVAL),
     Role("ci_level", "number", "percent", ("confidence_level",)),
     Role("yi", "number", spellings=("te", "meta_es")),
     Role("vi", "number", "positive"),

@@ -24,6 +24,7 @@ def explain(draft: Draft, trials: Trials, inputs: Mapping[str, Floats], key: str
     roles = raw_roles(key)
     named = trials.texts("measure")
     effect, se = trials.numbers("effect"), trials.numbers("se")
+    limits = np.isfinite(trials.numbers("ci_low")) & np.isfinite(trials.numbers("ci_high"))
     brings = np.isfinite(effect) | np.isfinite(trials.numbers("yi"))
     open_rows = [i for i in np.flatnonzero(draft.open()).tolist() if not draft.reasons[i]]
     other = _other_measures(trials, open_rows if key == "GEN" else ())
@@ -36,6 +37,8 @@ def explain(draft: Draft, trials: Trials, inputs: Mapping[str, Floats], key: str
             draft.reasons[i] = (
                 f"a standard error beside {key} may be of the ratio or of its log; give its interval, or yi and sei"
             )
+        elif brings[i] and not np.isfinite(effect[i]) and limits[i]:
+            draft.reasons[i] = "its limits do not lie around its effect; check their scale and that of the effect"
         elif brings[i]:
             draft.reasons[i] = "its effect has neither an interval nor a standard error"
         elif roles and len(blank) < len(roles):

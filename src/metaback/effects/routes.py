@@ -36,6 +36,7 @@ ROUTES = {
 FROM_D = frozenset({"SMD", "RPB", "ZPB", "RBIS", "ZBIS", "D2OR", "D2ORL", "D2ORN"})
 UNIT = {"mean_2": 0.0, "sd_1": 1.0, "sd_2": 1.0}
 QUIET = frozenset({"equal-sds", "difference", "mean-change", "n-from-counts", "t-from-f", "pooled-sd"})
+OFF_CENTRE = 0.05  # of half the width: rounded limits of an effect are nearer, limits on another scale are not
 RANGE = (1e-100, 1e100)  # variances beyond it are slips of the pen, and their powers are no numbers any more
 BEYOND = "its effect or variance is beyond the range of numbers"
 
@@ -88,7 +89,7 @@ def from_raw(draft: Draft, inputs: Mapping[str, Floats], key: str, options: Mapp
     draft.fill(complete & done.defined, done.yi, done.vi, ROUTES[facts.kind])
     for i in np.flatnonzero(complete & done.corrected):
         draft.corrections[i].append(correction_of(key, options))
-    vast = (np.abs(np.stack(columns)) > RANGE[1]).any(axis=0)
+    vast: Bools = np.any(np.abs(np.stack(columns)) > RANGE[1], axis=0)
     for i in np.flatnonzero(complete & ~done.defined):
         draft.reasons[i] = BEYOND if vast[i] else facts.undefined
 
@@ -147,7 +148,9 @@ def _remember(draft: Draft, before: Bools, steps: Sequence[tuple[Step, ...]], va
         if steps[i]:
             keys = tuple(step.conversion for step in steps[i])
             draft.steps[i] = steps[i]
-            draft.routes[i] += words.setdefault(keys, _words(keys))
+            if keys not in words:
+                words[keys] = _words(keys)
+            draft.routes[i] += words[keys]
 
 
 def _words(keys: Sequence[str]) -> str:
@@ -195,6 +198,41 @@ def from_analysis_scale(draft: Draft, trials: Trials, key: str) -> None:
     usable = named & np.isfinite(yi)
     draft.fill(draft.open() & usable & np.isfinite(vi), yi, vi, "effect with variance")
     draft.fill(draft.open() & usable & np.isfinite(sei), yi, _square(sei), "effect with standard error")
+    for se, words in _own_limits(trials, key, yi) if {"ci_low", "ci_high"} <= trials.roles.keys() else ():
+        for share in np.unique(level_of(trials.numbers("ci_level"))):
+            rows = draft.open() & usable & np.isfinite(se) & (level_of(trials.numbers("ci_level")) == share)
+            draft.fill(rows, yi, _square(se), f"effect with {share * 100:.10g}% CI{words}")
+
+
+def _own_limits(trials: Trials, key: str, yi: Floats) -> tuple[tuple[Floats, str], ...]:
+    """Return the SE of effects on the analysis scale from limits on that scale, and from limits as a paper prints them.
+
+    An effect lies in the middle of its limits: that tells their scale, row by row. nan where it is neither; where both
+    fit (near 0 a correlation is its own Fisher's z) the one in whose middle it lies more closely.
+    """
+    low, high = trials.numbers("ci_low"), trials.numbers("ci_high")
+    way = back("exp" if about(key).scale == "log" else about(key).back)
+    first, last = way.image
+    inside = ~np.isfinite(trials.numbers("effect")) & (low > first) & (high < last) & (low < high)
+    printed = inside & (way.key != "identity") & (way.size == "")
+    ends = tuple(way.forward(np.where(printed, end, _inside(way))) if printed.any() else low for end in (low, high))
+    plain, off = _half_width(low, high, yi, ~np.isfinite(trials.numbers("effect")))
+    other, off_other = _half_width(ends[0], ends[1], yi, printed)
+    quantile = critical(level_of(trials.numbers("ci_level")))
+    first_choice = off <= off_other
+    return (
+        (np.where(first_choice, plain, np.nan) / quantile, ""),
+        (np.where(first_choice, np.nan, other) / quantile, ", limits as printed"),
+    )
+
+
+def _half_width(low: Floats, high: Floats, yi: Floats, rows: Bools) -> tuple[Floats, Floats]:
+    """Return half the width of limits in whose middle the effect lies, nan elsewhere, and how far it lies from it."""
+    half = (high - low) / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        off = np.abs(low + half - yi) / half
+        fits = rows & (half > 0) & (off <= OFF_CENTRE)
+    return np.where(fits, half, np.nan), np.where(fits, off, np.inf)
 
 
 def _square(se: Floats) -> Floats:
@@ -237,6 +275,9 @@ def from_tests(draft: Draft, trials: Trials, key: str) -> None:
     columns = {role: trials.numbers(role) for role in ("yi", "effect", "t", "ci_low", "ci_high", *LOGRANK)}
     columns["df"] = trials.numbers("n_1") + trials.numbers("n_2") - 2
     columns["level"] = level_of(trials.numbers("ci_level"))
+    beside = np.isfinite(columns["yi"]) | ("yi" in trials.roles and "effect" not in trials.roles)
+    for limit in ("ci_low", "ci_high"):  # beside an effect on the analysis scale they need not be those of a ratio
+        columns[limit] = np.where(beside & ~np.isfinite(columns["effect"]), np.nan, columns[limit])
     linear = back(about(key).back).key == "identity"
     for column in ("yi", "effect"):
         if column == "yi" or (linear and not log):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -31,7 +31,7 @@ CHANGE = "change"  # score type of rows whose means are those of changes
 CONVENTIONS: Mapping[str, Convention] = {
     "five_numbers": Convention(
         "mean and SD from median, quartiles and range",
-        {"LWS": Choice(), "QE": Choice(), "BC": Choice(), "MLN": Choice(), "LN": Choice()},
+        {"LWS": Choice(), "QE": Choice(), "BC": Choice(), "LN": Choice()},
     ),
     "quantile": Convention("critical value of the intervals of means", {"t": Choice(), "normal": Choice()}),
     "yates": Convention("continuity correction behind a chi-square", {"yes": Choice(), "no": Choice()}),
@@ -41,14 +41,12 @@ FIVE_NUMBERS: Mapping[str, str] = {
     "LWS": "mean-sd-luo-wan-shi",
     "QE": "mean-sd-qe",
     "BC": "mean-sd-bc",
-    "MLN": "mean-sd-mln",
     "LN": "mean-sd-lognormal",
 }
 ASSUMED_SHAPES: Mapping[str, str] = {
     "LWS": NORMAL,
     "QE": "the data have the nearest of five common distributions",
-    "BC": "a power of the data is normal",
-    "MLN": "a power of the data is normal",
+    "BC": "a power of the data is normal, cut off on both sides where the power ends the scale",
     "LN": "the logarithms of the data are normal",
 }
 # Conversions that no way uses, and why. Those of ready-made effects are used by the routes of printed effects.
@@ -329,9 +327,6 @@ def chosen(options: Mapping[str, str] | None) -> dict[str, str]:
         if name not in CONVENTIONS:
             raise OptionError.unknown("options", name, CONVENTIONS)
         CONVENTIONS[name].check(name, value)
-    if FIVE_NUMBERS[resolved["five_numbers"]] not in CONVERSIONS:
-        known = [word for word, key in FIVE_NUMBERS.items() if key in CONVERSIONS]
-        raise OptionError.unknown("five_numbers", resolved["five_numbers"], known)
     return resolved
 
 
@@ -351,9 +346,17 @@ def open_ways(options: Mapping[str, str], grade: Grade = "assumed") -> tuple[Way
     """
     last, five, usual = GRADES.index(grade), FIVE_NUMBERS[options["five_numbers"]], FIVE_NUMBERS["LWS"]
     others = set(FIVE_NUMBERS.values()) - {five, usual}
-    kept = [way for way in WAYS if way.conversion not in others and GRADES.index(way.grade) <= last]
+    kept = [_told(way, options) for way in WAYS if way.conversion not in others and GRADES.index(way.grade) <= last]
     first = five if five != usual else ""
     return tuple(sorted(kept, key=lambda way: (ORDER.index(way.grade), _rank(way, first))))
+
+
+def _told(way: Way, options: Mapping[str, str]) -> Way:
+    """Let a way say which convention it goes by where a table cannot tell it."""
+    if way.conversion != "counts-from-chi2":
+        return way
+    what = "has Yates' continuity correction" if options["yates"] == "yes" else "has no continuity correction"
+    return replace(way, assumes=f"the chi-square {what}")
 
 
 def _rank(way: Way, first: str) -> int:

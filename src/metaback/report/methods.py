@@ -113,6 +113,8 @@ def _effect_sentences(effects: EffectSizes, cite: _Citations) -> list[str]:
         sentences.append(f"Effects were obtained from: {'; '.join(used)}")
     if any(route.startswith("printed effect with 95% CI") for route in used):
         sentences.append("The standard error of a printed effect is the width of its 95% interval divided by 2 × 1.96")
+    if any(route.startswith("effect with 95% CI") for route in used):
+        sentences.append("The standard error of an effect with its 95% interval is the width divided by 2 × 1.96")
     sentences += _derivation_sentences(effects, cite)
     sentences += _scale_sentences(effects, cite)
     if raw:
