@@ -99,7 +99,7 @@ class Trials:
         """Return a text role, "" where blank or where the table does not have it."""
         if role not in self.roles:
             return ("",) * len(self)
-        return tuple(str(value) for value in self.frame[self.roles[role]])
+        return tuple(map(str, self.frame[self.roles[role]].tolist()))
 
     def flags(self, role: str) -> tuple[bool | None, ...]:
         """Return a yes-or-no role, None where blank or where the table does not have it."""
