@@ -48,6 +48,7 @@ NAMES = [
     "effect",
     "ci_low",
     "ci_high",
+    "95% CI",
     "n1i",
     "m1i",
     "sd1i",

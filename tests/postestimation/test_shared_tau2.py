@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import metaback as mb
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import OptionError
+from metaback.models.regression import resolve_regression
 from metaback.models.specs import resolve_spec
 from metaback.postestimation.analysis import analyse
 from metaback.postestimation.summary import Subgroups
@@ -178,6 +179,11 @@ def test_what_a_regression_cannot_have_is_refused(choices: dict[str, str], words
     with pytest.raises(OptionError, match="subgroup_tau2='common'") as caught:
         resolve_spec(subgroup_tau2="common", **choices)
     assert words in str(caught.value)
+
+
+def test_a_regression_has_no_subgroups_to_share() -> None:
+    with pytest.raises(OptionError, match="subgroup_tau2 is of the subgroups of a pool"):
+        resolve_regression("~ year", subgroup_tau2="common")
 
 
 def test_an_unknown_word_lists_the_known_ones() -> None:

@@ -75,6 +75,8 @@ def _unlike_a_pool(pool: PoolSpec) -> list[str]:
             f"{what} weighs the mean of a pool; the joint tests of a regression rest on the weights 1 / (v + tau2): "
             "use model='random' without weights"
         )
+    if pool.subgroup_tau2 != "separate":
+        problems.append("subgroup_tau2 is of the subgroups of a pool; a regression has one tau2: leave it out")
     if pool.ci == "KR":
         problems.append(
             "ci='KR' gives every coefficient its own degrees of freedom and joint tests another F; a regression needs "
