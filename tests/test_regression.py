@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -444,3 +445,22 @@ def test_new_numbers_keep_all_their_digits(dtype: type) -> None:
     fit = mb.regress(effects_of(frame), "~ year")
     again = fit.predict(pd.DataFrame({"year": frame["year"].astype(dtype)}))
     np.testing.assert_allclose(again["estimate"], fit.fitted_values()["estimate"], rtol=1e-13)
+
+
+def test_what_a_cell_of_a_notebook_shows_is_words_and_not_a_dump() -> None:
+    frame = table()
+    fit, pooled = mb.regress(effects_of(frame), "~ dose"), mb.pool(effects_of(frame, by="arm"))
+    joint = fit.moderators
+    assert joint is not None
+    assert repr(joint) == f"{joint}  (dose)"
+    shuffled, scale = fit.permutation_test(n=200), fit.location_scale("~ dose")
+    groups = pooled.compare_subgroups(tau2="common")
+    shown = {
+        repr(shuffled): ["Permutation test (200 random orders, seed 1)", "Intercept  ", "Moderators together  P"],
+        repr(scale): ["Location-scale model (REML, 14 effects), log τ² ~ dose", "Scale ", "Wald test: χ²(1)", "!"],
+        repr(groups): ["Subgroups by arm, one τ² for all", "All equal: F(2, 11)", "P adjusted by holm", "k = 5"],
+        repr(pooled.probability_beyond(0.5)): ["P(true effect above 0.5) = 0."],
+    }
+    for text, words in shown.items():
+        assert all(word in text for word in words), text
+        assert not re.search(r"\bnan\b|float64|Estimate\(|array\(", text)

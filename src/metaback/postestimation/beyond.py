@@ -18,7 +18,7 @@ from metaback.stats.wls import prepare
 FEW = 10  # studies below which the published interval is not advised
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class BeyondThreshold:
     """Probability that a new setting's true effect lies beyond a threshold.
 
@@ -38,6 +38,10 @@ class BeyondThreshold:
         """Return one sentence."""
         limits = "" if self.lower is None else f" [{fixed(self.lower)}, {fixed(self.upper)}]"
         return f"P(true effect {self.direction} {self.threshold:g}) = {fixed(self.point)}{limits}"
+
+    def __repr__(self) -> str:
+        """Return the sentence and the notes."""
+        return "\n".join([str(self), *(f"  ! {note}" for note in self.notes)])
 
 
 def probability_beyond(analysis: Analysis, threshold: float, *, direction: str = "above") -> BeyondThreshold:

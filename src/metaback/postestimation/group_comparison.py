@@ -15,9 +15,11 @@ from metaback.models.fitted import Estimate
 from metaback.models.pool import fit_groups
 from metaback.models.regression import COEFFICIENT_RULES
 from metaback.models.specs import PoolSpec
+from metaback.numbers import p_phrase
 from metaback.postestimation.group_means import equal_means_p, equal_means_q, shared_means
 from metaback.postestimation.regression import JointTest
 from metaback.postestimation.subgroups import group_masks
+from metaback.postestimation.words import effect_digits, estimate_cell
 from metaback.stats.inference import quantile, two_sided_p
 from metaback.stats.measures import about
 from metaback.stats.multiplicity import adjusted
@@ -46,7 +48,7 @@ class PairDifference:
     p_adjusted: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class GroupComparison:
     """Subgroups under one stated model.
 
@@ -59,6 +61,22 @@ class GroupComparison:
     test: JointTest
     pairs: tuple[PairDifference, ...]
     adjust: str
+
+    def __repr__(self) -> str:
+        """Return the means, the test and the pairs, on the natural scale."""
+        means = {mean.level: (mean.estimate, f"   k = {mean.k}") for mean in self.means}
+        pairs = {f"{p.second} vs {p.first}": (p.estimate, f"   {p_phrase(p.p_adjusted)}") for p in self.pairs}
+        width = max(map(len, (*means, *pairs)))
+        shared = "one τ² for all" if self.tau2 == "common" else "each with its own τ²"
+
+        def rows(of: dict[str, tuple[Estimate, str]]) -> list[str]:
+            return [
+                f"  {n:{width}}  {estimate_cell(value, effect_digits(value))}{more}" for n, (value, more) in of.items()
+            ]
+
+        how = "not adjusted" if self.adjust == "none" else f"adjusted by {self.adjust}"
+        test = f"  All equal: {self.test}"
+        return "\n".join([f"Subgroups by {self.name}, {shared}", *rows(means), test, f"Pairs, P {how}", *rows(pairs)])
 
 
 def compare_groups(

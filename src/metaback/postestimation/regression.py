@@ -16,6 +16,7 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.models.regression import FittedRegression, RegressionSpec, fit_regression
 from metaback.models.specs import estimates_tau2
+from metaback.numbers import df_text, fixed, p_phrase
 from metaback.postestimation.notes import PoolFacts, moderator_notes, pool_notes
 from metaback.postestimation.pools import PREDICTION_FROM
 from metaback.postestimation.scales import way_back
@@ -32,7 +33,7 @@ Floats = NDArray[np.float64]
 STABLE_R2 = 40  # below this number of studies R2 is often far off (Lopez-Lopez et al. 2014)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class JointTest:
     """A test of several coefficients at once: F on (df, df_residual), chi-square where df_residual is inf.
 
@@ -44,6 +45,15 @@ class JointTest:
     df: int
     df_residual: float
     p_value: float
+
+    def __str__(self) -> str:
+        """Return the test: `F(4, 14) = 0.68, P = 0.62` or `χ²(4) = 2.73, P = 0.60`."""
+        of = f"χ²({self.df})" if math.isinf(self.df_residual) else f"F({self.df}, {df_text(self.df_residual)})"
+        return f"{of} = {fixed(self.statistic)}, {p_phrase(self.p_value)}"
+
+    def __repr__(self) -> str:
+        """Return the test and what is tested."""
+        return f"{self}  ({', '.join(self.terms)})"
 
 
 @dataclass(frozen=True, slots=True)

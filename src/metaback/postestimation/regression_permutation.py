@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from metaback.errors import OptionError
 from metaback.models.regression import FittedRegression, fit_orders, in_columns
+from metaback.numbers import p_phrase
 from metaback.stats.orders import all_orders, count_orders, random_orders
 from metaback.stats.regression import in_basis
 
@@ -19,7 +21,7 @@ SAME = 1e-8  # statistics closer than this share are the same arrangement, compu
 SMALLEST, MOST = 100, 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PermutationTest:
     """Permutation p values.
 
@@ -34,6 +36,15 @@ class PermutationTest:
     exact: bool
     seed: int | None
     failed: int
+
+    def __repr__(self) -> str:
+        """Return a line per p value and how many orders were tried."""
+        orders = f"all {self.n:,} orders" if self.exact else f"{self.n:,} random orders, seed {self.seed}"
+        broken = f"; {self.failed:,} could not be fitted" if self.failed else ""
+        p_values = {**self.p_values, "Moderators together": self.p_moderators}
+        width = max(map(len, p_values))
+        lines = [f"  {name:{width}}  {p_phrase(p)}" for name, p in p_values.items() if not math.isnan(p)]
+        return "\n".join([f"Permutation test ({orders}{broken})", *lines])
 
 
 def permutation_test(fitted: FittedRegression, *, n: int = 5000, seed: int = 1) -> PermutationTest:

@@ -15,6 +15,7 @@ from metaback.models.fitted import Estimate
 from metaback.models.regression import FittedRegression
 from metaback.models.specs import estimates_tau2
 from metaback.postestimation.regression import JointTest
+from metaback.postestimation.words import coefficient_text
 from metaback.stats.inference import quantile, two_sided_p
 from metaback.stats.location_scale import LocationScaleFit, location_scale
 from metaback.stats.measures import about
@@ -26,7 +27,7 @@ CONSTANT = 1e-9  # share of a column of ones that may stay outside the columns o
 PER_COEFFICIENT = 10  # studies; fewer say little about a variance
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LocationScale:
     """A location-scale model: location and scale coefficients by name, Wald z intervals.
 
@@ -45,6 +46,16 @@ class LocationScale:
     rows: tuple[str, ...]
     loglik: float
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Return the coefficients, the tests and the notes."""
+        width = max(map(len, (*self.location, *self.scale)))
+        lines = [f"Location-scale model ({self.method}, {len(self.rows)} effects), log τ² {self.formula}"]
+        for name, part in (("Location", self.location), ("Scale", self.scale)):
+            lines += [f"  {name:8}  {term:{width}}  {coefficient_text(value)}" for term, value in part.items()]
+        tests = {"Wald": self.wald, "Likelihood ratio": self.likelihood_ratio}
+        lines += [f"  One τ² for all, {name} test: {test}" for name, test in tests.items() if test is not None]
+        return "\n".join([*lines, *(f"  ! {note}" for note in self.notes)])
 
 
 def heteroscedastic(fitted: FittedRegression, formula: str, *, method: str = "REML") -> LocationScale:

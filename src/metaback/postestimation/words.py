@@ -203,6 +203,13 @@ def estimate_cell(estimate: Estimate | None, digits: int) -> str:
     return ABSENT if estimate is None else estimate_text(*natural_values(estimate), digits)
 
 
+def coefficient_text(estimate: Estimate) -> str:
+    """Write a coefficient on the analysis scale with the decimals that two digits of its standard error need."""
+    known = math.isfinite(estimate.se) and estimate.se > 0
+    digits = min(max(2, 1 - math.floor(math.log10(estimate.se))), 10) if known else 2
+    return f"{estimate_text(estimate.point, estimate.lower, estimate.upper, digits)}, {p_phrase(estimate.p_value)}"
+
+
 def limits_cell(estimate: Estimate | None, digits: int, joint: str = " to ") -> str:
     """Write the limits of an estimate on the natural scale as `-0.72 to -0.10`."""
     if estimate is None:

@@ -91,9 +91,7 @@ def row_table(analysis: RegressionAnalysis) -> Table:
 
 def joint_text(test: JointTest) -> str:
     """Write a joint test: `F(4, 14) = 0.68, P = 0.62` or `χ²(4) = 2.73, P = 0.60`."""
-    if math.isinf(test.df_residual):
-        return f"χ²({test.df}) = {fixed(test.statistic)}, {p_phrase(test.p_value)}"
-    return f"F({test.df}, {df_text(test.df_residual)}) = {fixed(test.statistic)}, {p_phrase(test.p_value)}"
+    return str(test)
 
 
 def _title(analysis: RegressionAnalysis) -> str:
