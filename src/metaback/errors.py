@@ -11,6 +11,26 @@ class MetabackError(Exception):
     """Root of every error that metaback raises on purpose."""
 
 
+OF_METAFOR = {  # (option, word) that users of metafor bring, and what says the same here
+    ("option", "method"): "tau2= or model=",
+    ("option", "test"): "ci=",
+    ("option", "vi"): "se=, or a column that is named vi",
+    ("option", "sei"): "se=",
+    ("option", "yi"): "effect=",
+    ("option", "slab"): "study=",
+    ("option", "mods"): "regress(data, '~ ...')",
+    ("ci", "z"): "ci='Wald'",
+    ("ci", "t"): "ci='Wald-t'",
+    ("ci", "knha"): "ci='HKSJ'",
+    ("ci", "adhoc"): "ci='HKSJ-q1'",
+    ("tau2", "EE"): "model='equal'",
+    ("tau2", "CE"): "model='equal'",
+    ("tau2", "FE"): "model='fixed'",
+    ("pi", "t"): "pi='t(k-1)'",
+    ("pi", "riley"): "pi='t(k-2)'",
+}
+
+
 class OptionError(MetabackError, ValueError):
     """An option has a value outside its vocabulary."""
 
@@ -18,7 +38,9 @@ class OptionError(MetabackError, ValueError):
     def unknown(cls, option: str, value: object, allowed: Iterable[str]) -> OptionError:
         """Name the option, the value given, the allowed words and the likely intent."""
         words = list(allowed)
-        return cls(f"{option}={value!r} is not known{suggestion(str(value), words)}; use one of: {', '.join(words)}")
+        same = OF_METAFOR.get((option, str(value)))
+        hint = f" (in metafor's words; here it is {same})" if same else suggestion(str(value), words)
+        return cls(f"{option}={value!r} is not known{hint}; use one of: {', '.join(words)}")
 
 
 class FileError(MetabackError):

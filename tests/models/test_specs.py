@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -127,3 +129,19 @@ def test_weights_of_the_user_are_named_on_the_result_and_under_the_figure() -> N
     assert "random effects (REML, Wald, weights of column w), k = 4" in str(res)
     assert "weights: column w" in " ".join(forest_data(res.analysis).footnotes)
     assert "weights" not in str(pool(ci="Wald"))
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"method": "DL"}, "tau2= or model="),
+        ({"test": "knha"}, "ci="),
+        ({"ci": "knha"}, "ci='HKSJ'"),
+        ({"ci": "adhoc"}, "ci='HKSJ-q1'"),
+        ({"tau2": "FE"}, "model='fixed'"),
+        ({"pi": "riley"}, "pi='t(k-2)'"),
+    ],
+)
+def test_words_of_metafor_are_answered_with_those_of_this_program(choices: dict[str, str], words: str) -> None:
+    with pytest.raises(OptionError, match=re.escape(f"(in metafor's words; here it is {words})")):
+        pool(**choices)
