@@ -66,6 +66,7 @@ def main() -> None:
     many_fits()
     million_rows()
     subprocess.run([sys.executable, str(HERE / "large.py")], check=True)
+    subprocess.run([sys.executable, str(HERE / "many.py")], check=True)
     subprocess.run([sys.executable, str(HERE / "questions.py")], check=True)
 
 

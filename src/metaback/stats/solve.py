@@ -16,7 +16,7 @@ STEP = 1e-9  # relative step after which one more quadratic step is below 1e-15
 FLOOR = 1e-14  # steps below this share of v + tau2 are rounding
 MAX_STEPS = 200  # far above what a monotone Newton search needs; a row that reaches it is NOT_CONVERGED
 MAX_SPLITS = 80  # halvings of an interval of tau2 before its ends decide
-MESH = 4  # intervals of the first mesh of the search for peaks
+MESH = 2  # intervals of the first mesh of the search for peaks; what it leaves open is halved
 MESH_FEW = 12  # the same for few effects, where more points cost nothing
 FEW = 1000  # effects below which a call costs more than its arithmetic
 
