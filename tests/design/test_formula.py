@@ -227,6 +227,11 @@ def test_new_rows_without_any_value_of_a_number_have_no_prediction(blank: object
         new_rows(found, pd.DataFrame({"weeks": [blank]}, dtype=object))
 
 
+def test_a_frame_without_rows_has_no_prediction() -> None:
+    with pytest.raises(DataError, match="there is no row"):
+        new_rows(design("~ weeks"), pd.DataFrame({"weeks": []}))
+
+
 def test_an_infinite_moderator_is_not_called_text() -> None:
     with pytest.raises(DataError, match="column 'x', 3: found 'inf': is not a finite number"):
         build_design("~ x", {"x": np.array([1.0, np.inf, 3.0])}, np.ones(3, bool), ("2", "3", "4"))

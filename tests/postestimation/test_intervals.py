@@ -89,3 +89,8 @@ def test_few_studies_for_each_moderator_are_told() -> None:
     assert moderator_notes(20, 2) == ()
     assert moderator_notes(5, 0) == ()
     assert moderator_notes(19, 2)[0].startswith("19 studies for 2 moderators")
+
+
+def test_a_threshold_that_is_no_number_is_named(make: Make) -> None:
+    with pytest.raises(OptionError, match="threshold=nan: a number is needed"):
+        probability_beyond(analyse(make(*DATA), PoolSpec()), float("nan"))

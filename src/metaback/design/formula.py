@@ -124,6 +124,8 @@ def new_rows(design: FormulaDesign, frame: pd.DataFrame) -> Floats:
     beyond the ends of a `bs()`, and every row in which a term is not a number, such as the log of a negative one.
     """
     k, problems = len(frame), list[Problem]()
+    if not k:
+        raise DataError("the new rows", [Problem("there is no row", "Give one row per setting")])
     rows = tuple(f"index {index}" for index in frame.index)
     found: list[Moderator] = []
     for known in design.moderators:

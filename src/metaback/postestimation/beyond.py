@@ -9,7 +9,7 @@ import numpy as np
 
 from metaback.errors import OptionError
 from metaback.models.specs import estimates_tau2
-from metaback.numbers import fixed
+from metaback.numbers import as_given, fixed
 from metaback.postestimation.summary import Analysis
 from metaback.stats.intervals.beyond import normal_tail_probability
 from metaback.stats.tau2_interval import tau2_variance
@@ -37,7 +37,7 @@ class BeyondThreshold:
     def __str__(self) -> str:
         """Return one sentence."""
         limits = "" if self.lower is None else f" [{fixed(self.lower)}, {fixed(self.upper)}]"
-        return f"P(true effect {self.direction} {self.threshold:g}) = {fixed(self.point)}{limits}"
+        return f"P(true effect {self.direction} {as_given(self.threshold)}) = {fixed(self.point)}{limits}"
 
     def __repr__(self) -> str:
         """Return the sentence and the notes."""
@@ -62,7 +62,8 @@ def probability_beyond(analysis: Analysis, threshold: float, *, direction: str =
     if way not in ("identity", "exp"):
         raise OptionError(f"no threshold can be placed on this scale ({way})")
     if not math.isfinite(threshold) or (way == "exp" and threshold <= 0):
-        raise OptionError(f"threshold={threshold!r}: a ratio above 0 is needed" if way == "exp" else "give a number")
+        needed = "a ratio above 0" if way == "exp" else "a number"
+        raise OptionError(f"threshold={threshold!r}: {needed} is needed")
     at = math.log(threshold) if way == "exp" else threshold
     rows = effects.estimable
     problems = prepare(effects.yi[rows][None], effects.vi[rows][None], np.ones((1, int(rows.sum())), dtype=bool))
