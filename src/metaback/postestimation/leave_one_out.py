@@ -105,13 +105,12 @@ def _studies(effects: EffectSizes) -> tuple[tuple[str, ...], Bools]:
 
 def _reasons(effects: EffectSizes, parts: Bools, pools: Subsets) -> tuple[str, ...]:
     """Say why a part has no pool without it."""
-    words: list[str] = []
-    for part, code in zip(parts, pools.status, strict=True):
-        own = [effects.reasons[i] for i in np.flatnonzero(part).tolist()]
-        if not effects.estimable[part].any():
-            words.append("not pooled: " + "; ".join(dict.fromkeys(reason for reason in own if reason)))
-        elif code == Status.NO_STUDIES:
-            words.append("no effect is left")
+    words = [""] * len(parts)
+    for i in np.flatnonzero(pools.status != Status.CONVERGED).tolist():
+        own = [effects.reasons[j] for j in np.flatnonzero(parts[i]).tolist()]
+        if all(own):
+            words[i] = "not pooled: " + "; ".join(dict.fromkeys(own))
         else:
-            words.append("" if code == Status.CONVERGED else Status(int(code)).sentence)
+            code = Status(int(pools.status[i]))
+            words[i] = "no effect is left" if code is Status.NO_STUDIES else code.sentence
     return tuple(words)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from metaback.effects.effect_sizes import EffectSizes
@@ -183,7 +183,7 @@ def natural_columns(columns: dict[str, Floats], way: str, size: Floats | None = 
 
 def row_labels(effects: EffectSizes) -> tuple[str, ...]:
     """Return a label for each row that no other row has: the study, with its row in the file where studies repeat."""
-    count = pd.Series(effects.labels, dtype=object).value_counts()
+    count = Counter(effects.labels)
     return tuple(
         label if count[label] == 1 else f"{label} ({row})"
         for label, row in zip(effects.labels, effects.rows, strict=True)

@@ -16,6 +16,8 @@ from metaback.stats.thin_qr import PLAIN, ROUND, TALL, gram_spread, thin_qr
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+MANY = 100  # problems from which arrays of all of them beat a factorisation of each
+FEW_COLUMNS = 3  # of a design that is orthogonalised column by column
 SMALL = 4096  # numbers below which a temporary array costs less than the set-up of einsum
 
 
@@ -98,28 +100,33 @@ class Coefficients:
 
 def prepare(y: Floats, v: Floats, mask: Bools, X: Floats | None = None, weights: Floats | None = None) -> Problems:
     """Put a batch `(n, k)` into the order and origin that keep digits; what is masked has no influence."""
-    k = y.shape[1]
-    v = np.where(mask, v, np.inf).T
-    y = np.where(mask, y, 0.0).T
-    if X is None:
-        first = np.argmin(v, axis=0)
-        order = np.repeat(np.arange(k, dtype=np.intp)[:, None], y.shape[1], axis=1)
-        order[first, np.arange(y.shape[1])] = 0
-        order[0] = first
-    else:
-        order = np.argsort(v, axis=0, kind="stable")
-    y, v = np.take_along_axis(y, order, axis=0), np.take_along_axis(v, order, axis=0)
-    own = None if weights is None else np.take_along_axis(np.where(mask, weights, 0.0).T, order, axis=0)
-    v_min = np.where(np.isinf(v[0]), 1.0, v[0])
+    v, y = (np.ascontiguousarray(np.where(mask, a, gap).T) for a, gap in ((v, np.inf), (y, 0.0)))
+    own = None if weights is None else np.ascontiguousarray(np.where(mask, weights, 0.0).T)
     m = mask.sum(axis=1) - (1.0 if X is None else float(X.shape[-1]))
     if X is None:
+        first = np.argmin(v, axis=0)
+        for values in (y, v) if own is None else (y, v, own):
+            _swap(values, first)
         origin = y[0].copy()
+        v_min = np.where(np.isinf(v[0]), 1.0, v[0])
         return Problems(np.where(np.isinf(v), 0.0, y - origin), v, None, origin, m, v_min, own)
+    order = np.argsort(v, axis=0, kind="stable")
+    y, v = np.take_along_axis(y, order, axis=0), np.take_along_axis(v, order, axis=0)
+    own = None if own is None else np.take_along_axis(own, order, axis=0)
+    v_min = np.where(np.isinf(v[0]), 1.0, v[0])
     known = ~np.isinf(v).T
     X = np.take_along_axis(np.where(mask[..., None], X, 0.0), order.T[..., None], axis=1)
     X, constant, shift = _centred(X, known)
     origin = np.where(constant >= 0, y[0], 0.0)
     return Problems(np.where(known.T, y - origin, 0.0), v, X, origin, m, v_min, own, constant, shift)
+
+
+def _swap(values: Floats, row: NDArray[np.intp]) -> None:
+    """Let the first row of an array (k, n) and row `row` (n,) change places, in place."""
+    columns: NDArray[np.intp] = np.arange(values.shape[1], dtype=np.intp)
+    top = values[0].copy()
+    values[0] = values[row, columns]
+    values[row, columns] = top
 
 
 def _centred(X: Floats, known: Bools) -> tuple[Floats, NDArray[np.intp], Floats]:
@@ -155,7 +162,10 @@ def full_rank(problems: Problems) -> Bools:
 
 def moments(problems: Problems, tau2: Floats) -> Moments:
     """Evaluate the quadratic forms and traces at `tau2` (n,); for a mean alone also at (points, n)."""
-    return _moments_mean(problems, tau2) if problems.X is None else _moments_design(problems, tau2)
+    if problems.X is None:
+        return _moments_mean(problems, tau2)
+    few = problems.p <= FEW_COLUMNS and problems.n >= MANY
+    return _moments_columns(problems, tau2) if few else _moments_design(problems, tau2)
 
 
 def _dot(a: Floats, b: Floats) -> Floats:
@@ -170,8 +180,7 @@ def _moments_mean(problems: Problems, tau2: Floats) -> Moments:
     y, v = problems.y, problems.v
     if tau2.ndim > 1:
         y, v = y[:, None], v[:, None]
-    w = v + tau2
-    np.reciprocal(w, out=w)  # large arrays are used again: fresh ones cost as much as the arithmetic
+    w = 1 / (v + tau2)
     w0, rest = w[0], w[1:]
     sum1 = rest.sum(axis=0)
     total = w0 + sum1
@@ -179,12 +188,10 @@ def _moments_mean(problems: Problems, tau2: Floats) -> Moments:
     sum2, sum3 = square.sum(axis=0), _dot(square, rest)
     r = y - _dot(w, y) / total
     u = w * r
-    q1, q2 = _dot(u, r), _dot(u, u)
-    d = np.subtract(u, _dot(w, u) / total, out=r)
-    q3 = _dot(np.multiply(w, d, out=u), d)
+    d = u - _dot(w, u) / total
     t1 = ((w0 + total) * sum1 - sum2) / total
     t2 = (w0 * sum1 / total) ** 2 + sum2 - 2 * sum3 / total + (2 * w0**2 + sum2) * sum2 / total**2
-    return Moments(q1, q2, q3, t1, t2, total, w0 * w0 + sum2)
+    return Moments(_dot(u, r), _dot(u, u), _dot(w * d, d), t1, t2, total, w0 * w0 + sum2)
 
 
 def sum_of_squares(problems: Problems) -> Floats:
@@ -241,6 +248,36 @@ def _moments_design(problems: Problems, tau2: Floats) -> Moments:
     return Moments((e * e).sum(-1), (u * u).sum(-1), (f * f).sum(-1), t1, t2, w.sum(-1), (w * w).sum(-1))
 
 
+def _moments_columns(problems: Problems, tau2: Floats) -> Moments:
+    """Evaluate many problems of few columns: Gram and Schmidt, each column twice, on arrays of all problems.
+
+    Orthogonalising twice leaves columns that are orthogonal to rounding, as Householder's factors are.
+    """
+    w = 1 / (problems.v + tau2)
+    root = np.sqrt(w)
+    basis: list[Floats] = []
+    for column in np.moveaxis(problems.X, -1, 0) if problems.X is not None else ():
+        left = _beside(basis, root * column.T)
+        if basis:
+            left = _beside(basis, left / np.sqrt(_dot(left, left)))
+        basis.append(left / np.sqrt(_dot(left, left)))
+    e = _beside(basis, root * problems.y)
+    u = root * e
+    f = _beside(basis, root * u)
+    remain = 1 - sum((q * q for q in basis), np.zeros_like(w))
+    weighted = [w * q for q in basis]
+    inner = sum((_dot(a, b) ** 2 for a in weighted for b in basis), np.zeros(problems.n))
+    t2 = _dot(w * w, 2 * remain - 1) + inner
+    return Moments(_dot(e, e), _dot(u, u), _dot(f, f), _dot(w, remain), t2, w.sum(axis=0), _dot(w, w))
+
+
+def _beside(basis: list[Floats], b: Floats) -> Floats:
+    """Return what is left of b (k, n) beside orthonormal columns, each (k, n)."""
+    for q in basis:
+        b = b - q * _dot(q, b)
+    return b
+
+
 def coefficients(problems: Problems, tau2: Floats) -> Coefficients:
     """Fit by weighted least squares at `tau2` (n,)."""
     total_v = problems.v + tau2
@@ -269,12 +306,13 @@ def coefficients(problems: Problems, tau2: Floats) -> Coefficients:
 def _solved(problems: Problems, total_v: Floats, q: Floats, r: Floats) -> tuple[Floats, Floats]:
     """Return the coefficients (n, p) and q1 (n,); corrected by residuals of twice the digits where those can help.
 
-    A tall design of condition below 10 leaves nothing to correct. total_v: (k, n); q, r: QR factors of W^1/2 X.
+    A tall design of condition below 10 leaves nothing to correct, nor does one of many, where a last digit is not worth
+    the time. total_v: (k, n); q, r: QR factors of W^1/2 X.
     """
     X = np.empty((0, 0, 0)) if problems.X is None else problems.X
     norm = np.sqrt((r * r).sum(axis=1, keepdims=True))
     unit = r / np.where(norm > 0, norm, 1.0)
-    easy = np.full(problems.n, X.shape[1] * X.shape[2] >= TALL)
+    easy = np.full(problems.n, X.shape[1] * X.shape[2] >= TALL or problems.n >= MANY)
     if easy.any():
         easy = gram_spread(unit) > PLAIN
     beta, q1 = np.empty((problems.n, problems.p)), np.empty(problems.n)
