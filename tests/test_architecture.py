@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("models",),  # L4
     ("postestimation", "bias"),  # L5
     ("plots", "report"),  # L6
-    ("bundle", "engines"),  # L7
+    ("bundle", "engines", "universes"),  # L7
     ("result",),
     ("regression", "digits", "many"),
     ("cli",),
@@ -55,6 +55,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "plots": frozenset({"numpy", "matplotlib"}),
     "report": frozenset({"numpy", "pandas", "jinja2", "markupsafe", "docx", "typst"}),
     "bundle": frozenset({"numpy", "pandas"}),
+    "universes": frozenset({"numpy", "pandas"}),
     "result": frozenset({"numpy", "pandas"}),
     "regression": frozenset({"numpy", "pandas"}),
     "digits": frozenset({"numpy", "pandas"}),
@@ -68,7 +69,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
 EXTRAS = frozenset({"python_calamine", "pyarrow", "xlsxwriter", "docx", "typst", "dask", "distributed"})
 SLOW = frozenset({"matplotlib", "statsmodels", "formulaic"})
 # These return figures, and may name matplotlib for type checkers.
-NAMES_FIGURES = frozenset({"bundle", "result"})
+NAMES_FIGURES = frozenset({"bundle", "result", "universes"})
 # Public names and commands are found from strings; everywhere else an import must be visible.
 IMPORTS_BY_NAME = frozenset({PACKAGE, f"{PACKAGE}.cli.main"})
 

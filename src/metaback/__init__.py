@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from metaback.models.specs import PoolSpec
     from metaback.regression import Regression, regress
     from metaback.result import Result, Results, pool, pool_table
+    from metaback.universes import Multiverse, multiverse
 
 __all__ = [
     "DataError",
@@ -30,6 +31,7 @@ __all__ = [
     "EstimationError",
     "FileError",
     "MetabackError",
+    "Multiverse",
     "OptionError",
     "PoolSpec",
     "Regression",
@@ -41,6 +43,7 @@ __all__ = [
     "contrasts",
     "effect_sizes",
     "load_dataset",
+    "multiverse",
     "pool",
     "pool_arrays",
     "pool_many",
@@ -64,6 +67,7 @@ _HOMES = {
     "metaback.models.specs": ("PoolSpec",),
     "metaback.regression": ("Regression", "regress"),
     "metaback.result": ("Result", "Results", "pool", "pool_table"),
+    "metaback.universes": ("Multiverse", "multiverse"),
 }
 
 

@@ -24,6 +24,7 @@ from metaback.postestimation.beyond import BeyondThreshold, probability_beyond
 from metaback.postestimation.blup import Blups, blup
 from metaback.postestimation.cumulative import Cumulative, cumulative
 from metaback.postestimation.curves import Profile, profile
+from metaback.postestimation.exclusions import Exclude
 from metaback.postestimation.fit_statistics import FitStatistics, fit_statistics
 from metaback.postestimation.gosh import Gosh, gosh
 from metaback.postestimation.group_comparison import GroupComparison, compare_groups
@@ -37,6 +38,7 @@ from metaback.report.methods import methods_text
 from metaback.report.records import analysis_record
 from metaback.report.regression_tables import pairs_frame
 from metaback.report.text import summary_text
+from metaback.universes import AroundWords, Multiverse, multiverse_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,15 +136,15 @@ class Result:
         """Return the pools of the subgroups and the test of their differences."""
         return self.analysis.subgroups
 
-    def compare_subgroups(self, *, tau2: str = "separate", adjust: str = "holm") -> GroupComparison:
+    def compare_subgroups(self, *, tau2: str | None = None, adjust: str = "holm") -> GroupComparison:
         """Compare the subgroups under one stated model: the test of all, and every pair, adjusted for their number.
 
-        tau2: "separate" (each group its own) or "common". adjust: "none", "holm", "hochberg", "bonferroni", "fdr_bh"
-        or "fdr_by". `subgroup_pairs` has the pairs as a frame.
+        tau2: "separate" (each group its own) or "common"; None as the pool has it. adjust: "none", "holm", "hochberg",
+        "bonferroni", "fdr_bh" or "fdr_by". `subgroup_pairs` has the pairs as a frame.
         """
         return compare_groups(self.effects, self.spec, tau2=tau2, adjust=adjust)
 
-    def subgroup_pairs(self, *, tau2: str = "separate", adjust: str = "holm") -> pd.DataFrame:
+    def subgroup_pairs(self, *, tau2: str | None = None, adjust: str = "holm") -> pd.DataFrame:
         """Return one tidy row per pair of subgroups: the second mean minus the first; see `compare_subgroups`."""
         return pairs_frame(self.compare_subgroups(tau2=tau2, adjust=adjust))
 
@@ -228,6 +230,15 @@ class Result:
         """
         return Result(analyse(self.effects, resolve_spec(**{**chosen(self.spec), **choices})), self.source)
 
+    def multiverse(self, *, exclude: Exclude = "each study", **choices: Unpack[AroundWords]) -> Multiverse:
+        """Pool the same effects under every combination of choices, and say which of them turn the conclusion.
+
+        exclude: "each study", "outliers", a query of rows to leave out, ...; choices: preset, model, tau2, ci, pi (one
+        word or several), mcid and limit, all as in `metaback.multiverse`. This result is the main specification. Where
+        it was pooled with an `r_grid`, the assumed correlation varies too.
+        """
+        return multiverse_of(self.effects, self.spec, exclude, **choices)
+
     def __repr__(self) -> str:
         """Return about 14 lines of text."""
         return summary_text(self.analysis)
@@ -306,11 +317,13 @@ def pool(
     "PM", "ML" ... (an unknown word lists them all), or its value, e.g. 0.04. weights: column of your own weights.
     ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1", "KR", "HC", "PL", "perm" or a bootstrap ("boot-BCa" ...).
     pi: "none", "z", "t(k-1)", "t(k-2)", "HK", "HK-PR", "KR", "KR-PR" or "NNF". level: in (0, 1).
-    by: column of subgroups, each pooled with its own tau2. effect, se, study: columns of a frame that hold effects on
-    the analysis scale (log for ratios), their standard errors and the labels of the studies (numbered without).
+    by: column of subgroups, each with its own tau2 unless subgroup_tau2="common". effect, se, study: columns of a
+    frame that hold effects on the analysis scale (log for ratios), their standard errors and the labels of the studies
+    (numbered without).
     choices: tau2_ci ("QP", "BJ", "J", "PL", "PL-ML", "Wald", "Wald-ML": the interval of tau2, and with it of tau, I2
-    and H2), i2 ("tau2" or "Q"), rng and draws (seed and samples of rules that resample); and how effects are computed,
-    as in `effect_sizes`: options, r, r_grid, mixed_scores, instruments, higher_is_better.
+    and H2), i2 ("tau2" or "Q"), subgroup_tau2 ("separate" or "common"), rng and draws (seed and samples of rules that
+    resample); and how effects are computed, as in `effect_sizes`: options, r, r_grid, mixed_scores, instruments,
+    higher_is_better.
 
     With one study the result is that study's own and a note says so. Raises `DataError` for a bad table,
     `OptionError` for an unknown word, `EstimationError` when no row has an effect.
