@@ -32,6 +32,18 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     return call
 
 
+@pytest.fixture(scope="module")
+def check() -> digits.SelfCheck:
+    """Count the digits once for all tests that are about files."""
+    return digits.selfcheck()
+
+
+@pytest.fixture
+def counted(check: digits.SelfCheck, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command take the digits that were counted already: two tests below let it count for itself."""
+    monkeypatch.setattr("metaback.cli.selfcheck.selfcheck", lambda: check)
+
+
 def test_tables_and_a_dated_protocol(run: Run, tmp_path: Path) -> None:
     code, out, err = run()
     assert (code, err) == (0, "")
@@ -45,6 +57,7 @@ def test_tables_and_a_dated_protocol(run: Run, tmp_path: Path) -> None:
     assert str(tmp_path) not in text
 
 
+@pytest.mark.usefixtures("counted")
 def test_a_second_run_of_the_day_takes_another_name(run: Run, tmp_path: Path) -> None:
     run()
     (first,) = tmp_path.iterdir()
@@ -54,6 +67,7 @@ def test_a_second_run_of_the_day_takes_another_name(run: Run, tmp_path: Path) ->
     assert first.read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.usefixtures("counted")
 def test_a_file_that_exists_is_replaced_only_by_force(run: Run, tmp_path: Path) -> None:
     (tmp_path / "p.md").write_text("mine", encoding="utf-8")
     code, out, err = run("--out", "p.md")
@@ -66,6 +80,7 @@ def test_a_file_that_exists_is_replaced_only_by_force(run: Run, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["p.md"]  # nothing temporary stays
 
 
+@pytest.mark.usefixtures("counted")
 def test_a_folder_that_is_not_there_is_an_error_without_a_trace(run: Run, tmp_path: Path) -> None:
     code, _, err = run("--out", "no/such/p.md")
     assert code == 2
@@ -73,10 +88,13 @@ def test_a_folder_that_is_not_there_is_an_error_without_a_trace(run: Run, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_json_agrees_with_python_and_writes_only_what_is_asked_for(run: Run, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("counted")
+def test_json_agrees_with_python_and_writes_only_what_is_asked_for(
+    run: Run, tmp_path: Path, check: digits.SelfCheck
+) -> None:
     code, out, err = run("--format", "json")
     assert (code, err) == (0, "")
-    assert json.loads(out) == json.loads(json.dumps(digits.record(digits.selfcheck())))
+    assert json.loads(out) == json.loads(json.dumps(digits.record(check)))
     assert list(tmp_path.iterdir()) == []
     assert run("--format", "json", "--out", "p.md")[2] == "Protocol: p.md\n"
 
