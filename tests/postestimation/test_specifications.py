@@ -206,6 +206,30 @@ def test_exclusions_by_study_query_rows_and_labels() -> None:
     assert np.array_equal(query.rows, early.rows)
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "code",
+        "code + 1",
+        "code = 2",
+        "import os",
+        "__import__('os')",
+        "outlier",
+        "",
+        "study > 3",
+        "code.__class__",
+        "@a",
+    ],
+)
+def test_a_query_that_is_no_condition_is_refused(query: str) -> None:
+    # `code` holds numbers that are labels of rows too: DataFrame.query("code") would take rows 0 and 2
+    es = effects(
+        [0.1, 0.4, 0.6], [0.1] * 3, moderators={"code": np.array([0, 2, 0]), "study": np.array(["A", "B", "C"])}
+    )
+    with pytest.raises(OptionError, match="exclude="):
+        exclusions(es, query, resolve_spec())
+
+
 def test_outliers_are_those_of_influence() -> None:
     es = mb.effect_sizes(pain())
     outlying = mb.pool(es).influence().outlying
@@ -267,14 +291,15 @@ def test_without_one_study_it_never_does() -> None:
 
 
 def test_two_changes_together_are_found() -> None:
-    es = effects([-0.50, -0.45, -0.02], [0.03, 0.03, 0.04])
-    found = made(es, Menu(ci=("Wald", "Wald-t"), model=("equal", "random"), exclude=None))
-    codes = found.conclusion
-    assert codes[found.main] == -1
-    own = found.codes[found.main]
-    turning = [i for i in range(found.n) if codes[i] != -1]
-    distance = [int(((found.codes[i] != own) & (found.codes[i] >= 0) & (own >= 0)).sum()) for i in turning]
-    assert {len(change) for change in smallest_changes(found)} == ({min(distance)} if turning else set())
+    es = effects([-0.8, -0.4, -0.1, -0.3], [0.03] * 4)
+    found = made(es, Menu(model=("equal", "random"), tau2=("DL",), ci=("Wald", "Wald-t")))
+    assert found.conclusion.tolist() == [-1, -1, -1, 0]
+    assert smallest_changes(found) == ((("model", "random"), ("ci", "Wald-t")),)
+    assert sentences(found)[1:] == (
+        "It always does with model equal or with ci Wald.",
+        "No change alone turns it, but two together do: model random instead of equal together with ci Wald-t instead "
+        "of Wald.",
+    )
 
 
 def test_nothing_turns_where_all_agree() -> None:

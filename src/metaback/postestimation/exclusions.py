@@ -19,6 +19,10 @@ from metaback.stats.wls import Bools
 
 NOTHING = "nothing"  # the name of leaving out no row
 EACH_STUDY, OUTLIERS = "each study", "outliers"
+# What pandas raises for a query that it cannot parse or apply to the columns.
+UNUSABLE = (
+    NameError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ArithmeticError,
+)  # fmt: skip
 Exclude = str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]] | None
 
 
@@ -108,16 +112,18 @@ def _queried(effects: EffectSizes, query: str) -> Bools:
     columns = {str(name): values for name, values in effects.moderators.items()}
     if "@" in query:
         raise OptionError(f"exclude={query!r}: a query names columns only, and no variable with @")
+    n = len(effects.labels)
+    listed = ", ".join(columns)
+    hint = suggestion(query, (EACH_STUDY, OUTLIERS))
+    words = f"{hint}; use {EACH_STUDY}, {OUTLIERS}, or a query over the columns: {listed}"
     try:
-        kept = pd.DataFrame(columns, index=range(len(effects.labels))).query(query).index
-    except (NameError, SyntaxError, ValueError, TypeError, KeyError, AttributeError) as error:
-        listed = ", ".join(columns)
-        words = f"{EACH_STUDY}, {OUTLIERS}, or a query over the columns: {listed}"
-        hint = suggestion(query, (EACH_STUDY, OUTLIERS))
-        raise OptionError(f"exclude={query!r} cannot be used ({error}){hint}; use {words}") from None
-    rows = np.zeros(len(effects.labels), dtype=bool)
-    rows[kept.to_numpy()] = True
-    return rows
+        found = np.asarray(pd.DataFrame(columns, index=range(n)).eval(query))
+    except UNUSABLE as error:
+        raise OptionError(f"exclude={query!r} cannot be used ({error}){words}") from None
+    # A query that is no condition would be taken for labels of rows by DataFrame.query.
+    if found.shape != (n,) or not all(isinstance(value, bool) for value in found.tolist()):
+        raise OptionError(f"exclude={query!r} is not true or false for each row{words}")
+    return found.astype(bool)
 
 
 def _listed(effects: EffectSizes, name: str, said: Sequence[Any]) -> Bools:

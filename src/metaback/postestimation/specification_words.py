@@ -29,6 +29,7 @@ VERBS = {
     2: "lies above no effect by more than the smallest difference that matters",
 }
 SELDOM = 0.5  # of the share of all specifications
+USUAL = 0.9  # share of all specifications above which options that always conclude alike are not worth a word
 LISTED = 6  # options or changes that one sentence names
 PLAIN = {"r": "assumed r", "measure": "measure", "preset": "preset", "model": "model", "tau2": "tau2", "ci": "ci"}
 
@@ -143,6 +144,8 @@ def _never(found: Specifications) -> Iterator[str]:
 
 def _always(found: Specifications, known: int) -> Iterator[str]:
     """Name the options under which the conclusion stays whatever else is chosen, where there are more ways than one."""
+    if 1 - turned(found).sum() / known > USUAL:
+        return  # then nearly every option does
     always = [s for s in _concerned(found) if s.same == s.concluding and s.choice != "exclude" and s.same < known]
     if always:
         yield f"It always does {_options(found, always, counted=False)}."
@@ -181,7 +184,7 @@ def _smallest(found: Specifications) -> str:
     """Name the smallest sets of changes that turn the conclusion."""
     sets = smallest_changes(found)
     size = len(sets[0])
-    words = [" together ".join(_change(found, *change) for change in changes) for changes in sets[:LISTED]]
+    words = [" together with ".join(_change(found, *change) for change in changes) for changes in sets[:LISTED]]
     text = _or(words, 0) if len(sets) <= LISTED else f"{', '.join(words)} or {len(sets) - LISTED:,} more"
     if size == 1:
         return f"One change turns it: {text}."
