@@ -236,3 +236,12 @@ def test_effects_that_were_passed_over_for_means_are_told() -> None:
     assert told[0].startswith("3 rows bring an effect in column yi that is not the SMD computed from the other numbers")
     assert "effect='yi' pools that column" in told[0]
     assert not any("passed over" in note for note in mb.pool(ESCALC, measure="ROM").notes)
+
+
+def test_a_query_that_is_no_question_selects_nothing_in_silence() -> None:
+    trials = mb.load_dataset("backpain")
+    for expression in ("weeks", "weeks + 1"):
+        with pytest.raises(mb.OptionError, match="not true or false for each row"):
+            trials.query(expression)
+    assert len(trials.query("weeks > 8")) == int((trials.frame["weeks"] > 8).sum())
+    assert len(trials.query("outcome == 'pain' and weeks in [8, 12]")) > 0

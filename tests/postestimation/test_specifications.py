@@ -298,8 +298,8 @@ def test_two_changes_together_are_found() -> None:
     assert sentences(found)[1:] == (
         "It always does with model equal or with ci Wald.",
         (
-            "No change alone turns it, but two together do: model random instead of equal together with ci Wald-t instead "
-            "of Wald."
+            "No change alone turns it, but two together do: model random instead of equal together with ci Wald-t "
+            "instead of Wald."
         ),
     )
 

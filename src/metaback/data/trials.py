@@ -13,7 +13,7 @@ import pandas as pd
 
 from metaback.data.columns import Bools, Floats, Habits, read_columns, text_of
 from metaback.data.roles import ROLES, named_effect, normal_name, recognise
-from metaback.errors import DataError, Problem, suggestion
+from metaback.errors import DataError, OptionError, Problem, suggestion
 from metaback.stats.measures import MEASURES, raw_roles
 
 SHOWN = 10  # rows shown in a notebook
@@ -114,9 +114,14 @@ class Trials:
         return replace(self, frame=self.frame[mask].reset_index(drop=True), rows=rows)
 
     def query(self, expression: str) -> Trials:
-        """Keep the rows for which a pandas query holds, e.g. `"outcome == 'pain' and year >= 2010"`."""
-        kept = self.frame.query(expression).index
-        return self.take(self.frame.index.isin(kept))
+        """Keep the rows for which a pandas query holds, e.g. `"outcome == 'pain' and year >= 2010"`.
+
+        Raises `OptionError` for an expression that is not true or false for each row.
+        """
+        held = self.frame.eval(expression)
+        if not isinstance(held, pd.Series) or not pd.api.types.is_bool_dtype(held):
+            raise OptionError(f"the query {expression!r} is not true or false for each row; compare with something")
+        return self.take(held.fillna(False).astype(bool))
 
     def __repr__(self) -> str:
         """Say what the table holds."""

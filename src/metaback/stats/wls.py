@@ -180,7 +180,8 @@ def _moments_mean(problems: Problems, tau2: Floats) -> Moments:
     y, v = problems.y, problems.v
     if tau2.ndim > 1:
         y, v = y[:, None], v[:, None]
-    w = 1 / (v + tau2)
+    w = v + tau2
+    np.reciprocal(w, out=w)  # large arrays are used again: fresh ones cost as much as the arithmetic
     w0, rest = w[0], w[1:]
     sum1 = rest.sum(axis=0)
     total = w0 + sum1
@@ -188,10 +189,12 @@ def _moments_mean(problems: Problems, tau2: Floats) -> Moments:
     sum2, sum3 = square.sum(axis=0), _dot(square, rest)
     r = y - _dot(w, y) / total
     u = w * r
-    d = u - _dot(w, u) / total
+    q1, q2 = _dot(u, r), _dot(u, u)
+    d = np.subtract(u, _dot(w, u) / total, out=r)
+    q3 = _dot(np.multiply(w, d, out=u), d)
     t1 = ((w0 + total) * sum1 - sum2) / total
     t2 = (w0 * sum1 / total) ** 2 + sum2 - 2 * sum3 / total + (2 * w0**2 + sum2) * sum2 / total**2
-    return Moments(_dot(u, r), _dot(u, u), _dot(w * d, d), t1, t2, total, w0 * w0 + sum2)
+    return Moments(q1, q2, q3, t1, t2, total, w0 * w0 + sum2)
 
 
 def sum_of_squares(problems: Problems) -> Floats:
