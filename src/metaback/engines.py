@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, TypeVar
 
 from metaback.errors import FileError, OptionError
@@ -109,14 +110,13 @@ def _processes(workers: int) -> Generator[Callable[..., Future[Any]]]:
 def _dask(engine: Engine) -> Generator[tuple[Callable[..., Any], int]]:
     """Give the submission of tasks to a Dask cluster (of the address, or a local one of its own) and its workers."""
     try:
-        import distributed
-        from dask import config as settings
+        distributed, dask = import_module("distributed"), import_module("dask")
     except ImportError:
         raise FileError("engine='dask' needs Dask: pip install metaback[dask]") from None
     where: dict[str, Any] = {"n_workers": engine.workers, "threads_per_worker": 1, "dashboard_address": None}
     if engine.scheduler is not None:
         where = {"address": engine.scheduler}
-    with settings.set({"distributed.admin.large-graph-warning-threshold": LARGE}):
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": LARGE}):
         try:
             client: Any = distributed.Client(**where)
         except (OSError, ValueError) as error:
