@@ -373,7 +373,7 @@ def _keep_rules(role: Role, column: str, cells: pd.Series[Any], done: ReadColumn
         for i in np.flatnonzero(np.isin(values, [_code(code) for code in habits.missing])):
             done.guesses.add(column, "read as missing, as declared", str(cells.iloc[int(i)]), done.rows[int(i)])
             values[i] = math.nan
-    suspicious = _codes(values) if habits.missing is None else np.zeros(len(values), dtype=bool)
+    suspicious = codes_of_missing(values) if habits.missing is None else np.zeros(len(values), dtype=bool)
     bad = np.isinf(values) | suspicious | _breaks(role, values)
     for i in (int(j) for j in np.flatnonzero(bad)):
         code = f"Say missing=[{values[i]:g}] if it is one, or missing=[] if it is a number"
@@ -389,8 +389,12 @@ def _code(code: object) -> float:
     return found[0] if found else math.nan
 
 
-def _codes(values: Floats) -> Bools:
-    """Find numbers that look like codes for missing values: far beyond every other number of the column."""
+def codes_of_missing(values: Floats) -> Bools:
+    """Find numbers that look like codes for missing values: far beyond every other number of the column.
+
+    >>> codes_of_missing(np.array([4.0, 8.0, -999.0]))
+    array([False, False,  True])
+    """
     coded = np.isin(values, CODES)
     if not coded.any():
         return coded

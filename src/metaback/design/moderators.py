@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaback.data.cells import MISSING
-from metaback.data.columns import CODE_FACTOR, CODES
 from metaback.errors import Problem
 from metaback.numbers import parse_number
 
@@ -105,18 +104,6 @@ def _dates(name: str, values: NDArray[Any], texts: tuple[str, ...]) -> tuple[Pro
         return ()
     fix = "Add a column of numbers, e.g. the year or the days since a start, and name that"
     return (Problem("holds dates, of which a formula can take none", fix, name, value=known[0] if known else None),)
-
-
-def codes_of_missing(numbers: Floats) -> tuple[str, ...]:
-    """Return the numbers of a column that look like codes for missing values: -99 and its kin, far from all others.
-
-    >>> codes_of_missing(np.array([4.0, 8.0, -999.0]))
-    ('-999',)
-    """
-    coded = np.isin(numbers, CODES)
-    others = np.abs(numbers[~coded & np.isfinite(numbers)])
-    far = coded & (np.abs(numbers) > CODE_FACTOR * others.max(initial=0.0))
-    return tuple(f"{value:g}" for value in np.unique(numbers[far]).tolist())
 
 
 def _odd_cells(

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metaback.data.columns import codes_of_missing
 from metaback.design.formula import average_rows, new_rows, observed
-from metaback.design.moderators import codes_of_missing
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.models.regression import FittedRegression, RegressionSpec, fit_regression
@@ -243,7 +243,8 @@ def _notes(
     if pool.pi != "none" and estimates_tau2(pool) and k >= PREDICTION_FROM > m + 1:
         notes.append(f"No prediction intervals: they need two residual degrees of freedom, there is {m}.")
     for column in fitted.design.moderators:
-        codes = () if column.numbers is None else codes_of_missing(column.numbers[fitted.design.used])
+        used = np.empty(0) if column.numbers is None else column.numbers[fitted.design.used]
+        codes = [f"{value:g}" for value in np.unique(used[codes_of_missing(used)]).tolist()]
         if codes:
             notes.append(
                 f"{column.name} holds {' and '.join(codes)}, far from its other values: leave such cells blank if that "
