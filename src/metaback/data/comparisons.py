@@ -7,16 +7,27 @@ from dataclasses import dataclass
 
 from metaback.data.trials import Trials
 from metaback.errors import DataError, OptionError, Problem
+from metaback.numbers import humanise
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One question: an outcome ("" when the table has none), two treatments ("" likewise) and the rows about it."""
+    """One question: an outcome ("" when the table has none), two treatments ("" likewise) and the rows about it.
+
+    places: where its rows stand in the table that it was cut from, 0 for the first.
+    """
 
     outcome: str
     treatment_1: str
     treatment_2: str
     trials: Trials
+    places: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name the question in words, "" where the table has neither outcomes nor treatments."""
+        pair = " vs ".join(humanise(name) for name in (self.treatment_1, self.treatment_2) if name)
+        return ", ".join(part for part in (humanise(self.outcome), pair) if part)
 
 
 def comparisons(
@@ -90,4 +101,5 @@ def _cut(
         if compare is not None and key[1] != frozenset(compare):
             continue
         first = compare or pairs[keys.index(key)]
-        yield Comparison(key[0], *first, trials.take(other == key for other in keys))
+        places = tuple(i for i, other in enumerate(keys) if other == key)
+        yield Comparison(key[0], *first, trials.take(other == key for other in keys), places)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
@@ -185,6 +185,34 @@ class EffectSizes:
         last), assumed, ignored, disagreements, corrections, yi, vi, reason (why there is no effect).
         """
         return routes_frame(self)
+
+
+PER_ROW = (
+    "yi", "vi", "estimable", "labels", "rows", "clusters", "obtained", "reasons", "corrections", "by", "steps",
+    "score_types", "standardisers", "ignored", "disagreements",
+)  # fmt: skip
+
+
+def select_rows(effects: EffectSizes, places: NDArray[np.intp]) -> EffectSizes:
+    """Return the rows at some places, in that order; a place may stand there twice.
+
+    The grid over assumed correlations is left behind, because it belongs to the rows as they were pooled.
+
+    >>> from metaback.data.datasets import load_dataset
+    >>> from metaback.effects.compute import effect_sizes
+    >>> select_rows(effect_sizes(load_dataset("backpain").query("weeks == 16")), np.array([0, 0])).labels
+    ('Kell 2009', 'Kell 2009')
+    """
+
+    def taken(values: Any) -> Any:
+        if isinstance(values, np.ndarray):
+            return values[places]
+        return tuple(values[i] for i in places) if values else values
+
+    found = {name: taken(getattr(effects, name)) for name in PER_ROW}
+    columns = {name: values[places] for name, values in effects.moderators.items()}
+    inputs = {role: values[places] for role, values in effects.inputs.items()}
+    return replace(effects, **found, moderators=columns, inputs=inputs, grid=None)
 
 
 def routes_frame(effects: EffectSizes) -> pd.DataFrame:

@@ -56,7 +56,7 @@ def analyse_table(
     for comparison in comparisons(trials, outcome=request.outcome, compare=request.compare):
         progress(" ".join(filter(None, (comparison.outcome, comparison.treatment_1, comparison.treatment_2))))
         try:
-            effects = _effects(comparison, spec, request)
+            effects = effects_of(comparison, spec, request)
         except DataError as error:
             problems += error.problems
             continue
@@ -71,7 +71,7 @@ def analyse_table(
     return TableAnalysis(tuple(done), tuple(unpooled))
 
 
-def _effects(comparison: Comparison, spec: PoolSpec, request: Request) -> EffectSizes:
+def effects_of(comparison: Comparison, spec: PoolSpec, request: Request) -> EffectSizes:
     """Compute the effects of one comparison with its subgroups."""
     trials = comparison.trials
     by = request.by or (STRATA if STRATA in trials.roles else None)

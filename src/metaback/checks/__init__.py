@@ -1,0 +1,26 @@
+"""The audit of a table of trials before it is pooled: one rule is one decorated function."""
+
+from __future__ import annotations
+
+from metaback.checks.findings import Cell, Change, Coverage, Finding, Joint, Outcome, Proposal, Severity
+
+from metaback.checks import spreads  # isort: skip (the order of the families is that of the rules)
+from metaback.checks.rules import RULES, inspect
+from metaback.checks.scene import Plan, Pooled, Scene
+
+__all__ = [
+    "RULES",
+    "Cell",
+    "Change",
+    "Coverage",
+    "Finding",
+    "Joint",
+    "Outcome",
+    "Plan",
+    "Pooled",
+    "Proposal",
+    "Scene",
+    "Severity",
+    "inspect",
+    "spreads",
+]

@@ -1,0 +1,297 @@
+"""What a finding is worth: the pool as it is, without its rows, and with the table mended, in one batch call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaback.checks.findings import Change, Finding, Joint, Proposal
+from metaback.data.trials import Trials
+from metaback.effects.choices import EffectChoices
+from metaback.effects.compute import effect_sizes
+from metaback.effects.effect_sizes import EffectSizes, select_rows
+from metaback.errors import MetabackError
+from metaback.models.fitted import Estimate, Fitted
+from metaback.postestimation.scales import way_back
+from metaback.postestimation.subsets import Subsets, pool_subsets
+from metaback.stats.measures import about
+from metaback.stats.wls import Floats
+from metaback.status import Status
+
+LEFT_OUT = "without these rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One pool with what made it: the rows of its table, the places of these in the whole table, and the fit."""
+
+    name: str
+    trials: Trials
+    places: tuple[int, ...]
+    fitted: Fitted
+    choices: EffectChoices
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One pool of a mended table: what was done, and mean, tau2 and number of effects; mean None where none exists."""
+
+    name: str
+    k: int
+    mean: Estimate | None
+    tau2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """What one finding changes in one pool: the pool as the table stands, and every alternative to it.
+
+    shift: the largest move of the mean among the alternatives, in standard errors of the pool as it is; turns: whether
+    any of them changes what its interval says about no effect.
+    """
+
+    pool: str
+    measure: str
+    as_is: Variant
+    alternatives: tuple[Variant, ...]
+    shift: float
+    turns: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row that would enter in the place of others: numbers to put into a copy of one row, or an effect made of many.
+
+    place: in the pool, of the row it is a copy of.
+    """
+
+    place: int
+    changes: tuple[Change, ...] = ()
+    joint: Joint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One alternative: which finding it belongs to, its name, the rows it does without and those that enter."""
+
+    finding: int
+    name: str
+    out: frozenset[int]
+    enter: tuple[_Row, ...]
+
+
+def consequences(asked: Asked, findings: Sequence[Finding]) -> dict[int, Consequence]:
+    """Return what each finding changes in one pool, by its position; findings that do not touch the pool are absent.
+
+    Every alternative of every finding is one row set of one masked batch call: the effects of changed rows are
+    computed once, put behind those of the pool, and each row set takes the ones it needs.
+    """
+    places = {place: i for i, place in enumerate(asked.places)}
+    cases = [case for number, finding in enumerate(findings) for case in _cases(number, finding, asked, places)]
+    if not cases:
+        return {}
+    effects, spots = _extended(asked, cases)
+    k = len(asked.places)
+    masks = np.zeros((len(cases) + 1, effects.yi.size), dtype=bool)
+    masks[:, :k] = True
+    usable = np.ones(len(cases), dtype=bool)
+    for i, case in enumerate(cases):
+        masks[i + 1, list(case.out)] = False
+        entering = [spots.get(row) for row in case.enter]
+        usable[i] = None not in entering
+        masks[i + 1, [spot for spot in entering if spot is not None]] = True
+    pools = pool_subsets(replace(asked.fitted, effects=effects), masks)
+    return _sorted(asked, cases, pools, usable)
+
+
+def _cases(number: int, finding: Finding, asked: Asked, places: dict[int, int]) -> list[_Case]:
+    """Return the alternatives of one finding in one pool."""
+    ok = asked.fitted.effects.estimable
+    own = frozenset(places[place] for place in finding.rows if place in places and ok[places[place]])
+    if not own:
+        return []
+    cases = [_proposed(number, proposal, places) for proposal in finding.proposals]
+    cases = [case for case in cases if case is not None]
+    whole = own | {i for i in range(ok.size) if not ok[i]}
+    if not finding.whole and len(whole) < ok.size:
+        cases.append(_Case(number, LEFT_OUT, own, ()))
+    return [case for case in cases if case.out]
+
+
+def _proposed(number: int, proposal: Proposal, places: dict[int, int]) -> _Case | None:
+    """Turn a proposal into rows that leave and rows that enter; None where it does not touch the pool."""
+    changed = dict.fromkeys(change.place for change in proposal.changes if change.place in places)
+    enter = [
+        _Row(places[place], tuple(change for change in proposal.changes if change.place == place)) for place in changed
+    ]
+    joints = [joint for joint in proposal.joint if all(place in places for place in joint.places)]
+    enter += [_Row(places[joint.places[0]], joint=joint) for joint in joints]
+    out = {places[place] for place in changed} | {places[place] for joint in joints for place in joint.places}
+    out |= {places[place] for place in proposal.without if place in places}
+    return _Case(number, proposal.name, frozenset(out), tuple(enter)) if out else None
+
+
+def _extended(asked: Asked, cases: Sequence[_Case]) -> tuple[EffectSizes, dict[_Row, int | None]]:
+    """Put the effects of all rows that would enter behind those of the pool; return them and where each stands.
+
+    A row that cannot be computed has no place.
+    """
+    base = asked.fitted.effects
+    rows = list(dict.fromkeys(row for case in cases for row in case.enter))
+    yi, vi = (np.full(len(rows), np.nan) for _ in range(2))
+    changed = [i for i, row in enumerate(rows) if row.joint is None]
+    yi[changed], vi[changed] = _changed_effects(asked, [rows[i] for i in changed])
+    for i, row in enumerate(rows):
+        if row.joint is not None:
+            own = [asked.places.index(place) for place in row.joint.places]
+            yi[i], vi[i] = joint_effect(base.yi[own], np.array(row.joint.covariance))
+    source = np.array([*range(base.yi.size), *(row.place for row in rows)], dtype=np.intp)
+    ok = np.isfinite(yi) & np.isfinite(vi) & (vi > 0)
+    effects = replace(
+        select_rows(base, source),
+        yi=np.concatenate([base.yi, yi]),
+        vi=np.concatenate([base.vi, vi]),
+        estimable=np.concatenate([base.estimable, ok]),
+    )
+    return effects, {row: base.yi.size + i if ok[i] else None for i, row in enumerate(rows)}
+
+
+def joint_effect(y: Floats, cov: Floats) -> tuple[float, float]:
+    """Return the effect that dependent effects of one study have together, and its variance.
+
+    y* = 1'C^-1 y / (1'C^-1 1) and v* = 1 / (1'C^-1 1), with C their sampling covariance.
+
+    y: (m,); cov: (m, m), positive definite. Edges: nan where C is not. Source: Gleser & Olkin 2009.
+
+    >>> [round(value, 6) for value in joint_effect(np.array([1.0, 3.0]), np.array([[1.0, 0.5], [0.5, 1.0]]))]
+    [2.0, 0.75]
+    """
+    try:
+        np.linalg.cholesky(cov)
+    except np.linalg.LinAlgError:
+        return float("nan"), float("nan")
+    weights = np.linalg.solve(cov, np.ones(y.size))
+    total = float(weights.sum())
+    return float(weights @ y) / total, 1 / total
+
+
+def _changed_effects(asked: Asked, rows: Sequence[_Row]) -> tuple[Floats, Floats]:
+    """Compute the effects of changed rows as those of the pool were; nan where a change leaves no effect.
+
+    One call serves all rows; where it is refused because of one of them, they are computed one by one.
+    """
+    if not rows:
+        return np.zeros(0), np.zeros(0)
+    try:
+        return _computed(asked, rows)
+    except MetabackError:
+        if len(rows) == 1:
+            return np.full(1, np.nan), np.full(1, np.nan)
+    parts = [_changed_effects(asked, [row]) for row in rows]
+    return np.concatenate([y for y, _ in parts]), np.concatenate([v for _, v in parts])
+
+
+def _computed(asked: Asked, rows: Sequence[_Row]) -> tuple[Floats, Floats]:
+    """Compute the effects of changed rows in one call."""
+    base = asked.fitted.effects
+    table = changed_trials(asked.trials, [row.place for row in rows], _local(asked, rows))
+    context = base.context
+    pair = (context.treatment_1, context.treatment_2)
+    words = asked.choices.words()
+    if context.higher_is_better is not None:
+        words["higher_is_better"] = context.higher_is_better
+    if not words.get("mixed_scores"):
+        words["mixed_scores"] = "what a finding would change"
+    words["r_grid"] = None
+    found = effect_sizes(
+        table,
+        measure=base.measure,
+        preset=asked.fitted.spec.preset,
+        compare=pair if pair[0] and pair[1] else None,  # type: ignore[arg-type]  # both are texts here
+        **words,
+    )
+    ok = found.estimable
+    return np.where(ok, found.yi, np.nan), np.where(ok, found.vi, np.nan)
+
+
+def _local(asked: Asked, rows: Sequence[_Row]) -> list[Change]:
+    """Number the changes of the rows by the rows themselves."""
+    return [Change(i, change.role, change.value) for i, row in enumerate(rows) for change in row.changes]
+
+
+def changed_trials(trials: Trials, places: Sequence[int], changes: Sequence[Change]) -> Trials:
+    """Return copies of some rows with some of their cells changed; a place may stand there twice.
+
+    places: rows of the table, 0 for the first; changes: by the number of the copy. A role that the table does not have
+    becomes a column.
+    """
+    frame = trials.frame.iloc[list(places)].reset_index(drop=True)
+    roles = dict(trials.roles)
+    for change in changes:
+        column = roles.setdefault(change.role, change.role)
+        if column not in frame.columns:
+            frame[column] = np.full(len(frame), np.nan)
+        if frame[column].dtype.kind in "iu":
+            frame[column] = frame[column].astype(float)
+        frame.loc[change.place, column] = change.value
+    return replace(trials, frame=frame, roles=roles, rows=tuple(trials.rows[i] for i in places))
+
+
+def _sorted(asked: Asked, cases: Sequence[_Case], pools: Subsets, usable: NDArray[np.bool_]) -> dict[int, Consequence]:
+    """Put the pools of all alternatives back to their findings."""
+    as_is = _variant("as the table stands", asked, pools, 0)
+    found: dict[int, list[Variant]] = {}
+    for i, case in enumerate(cases):
+        if usable[i]:
+            found.setdefault(case.finding, []).append(_variant(case.name, asked, pools, i + 1))
+    measure = asked.fitted.effects.measure
+    return {
+        number: Consequence(
+            asked.name, measure, as_is, tuple(listed), _shift(as_is, listed), any(_turns(as_is, v) for v in listed)
+        )
+        for number, listed in found.items()
+    }
+
+
+def _variant(name: str, asked: Asked, pools: Subsets, i: int) -> Variant:
+    """Read one pool of the batch."""
+    k, tau2 = int(pools.k[i]), float(pools.tau2[i])
+    if pools.status[i] != Status.CONVERGED:
+        return Variant(name, k, None, tau2)
+    values = (getattr(pools, part)[i] for part in ("estimate", "ci_low", "ci_high", "se"))
+    effects = asked.fitted.effects
+    size = float(pools.size[i])
+    mean = Estimate(
+        *map(float, values),
+        level=asked.fitted.spec.level,
+        scale=about(effects.measure).scale,
+        statistic=float(pools.statistic[i]),
+        df=float(pools.df[i]),
+        p_value=float(pools.p_value[i]),
+        back=way_back(effects),
+        size=None if np.isnan(size) else size,
+    )
+    return Variant(name, k, mean, tau2)
+
+
+def _shift(as_is: Variant, others: Sequence[Variant]) -> float:
+    """Return the largest move of the mean in standard errors, 0 where nothing can be compared."""
+    if as_is.mean is None or not as_is.mean.se > 0:
+        return 0.0
+    point, se = as_is.mean.point, as_is.mean.se
+    return max((abs(other.mean.point - point) / se for other in others if other.mean is not None), default=0.0)
+
+
+def _turns(as_is: Variant, other: Variant) -> bool:
+    """Tell whether another pool says something else about no effect."""
+    if as_is.mean is None or other.mean is None:
+        return False
+    return _says(as_is.mean) != _says(other.mean)
+
+
+def _says(mean: Estimate) -> int:
+    """Return on which side of no effect the interval lies, 0 for both."""
+    return int(mean.lower > 0) - int(mean.upper < 0)
