@@ -46,7 +46,8 @@ def read_decisions(given: Iterable[Decision | Mapping[str, Any]] | None) -> tupl
 
     Raises `OptionError` with everything that is wrong in all of them at once.
 
-    >>> read_decisions([{"finding": "several-rows", "action": "accept", "reason": "one outcome each", "by": "AB"}])[0].by
+    >>> said = {"finding": "several-rows", "action": "accept", "reason": "each row has an outcome of its own", "by": "AB"}
+    >>> read_decisions([said])[0].by
     'AB'
     """
     if isinstance(given, Mapping | str):
@@ -143,14 +144,11 @@ def _corrections(trials: Trials, finding: Finding, decision: Decision, faults: l
         if not proposed:
             faults.append(f"{decision.finding}: the finding proposes no numbers; give values = {{...}}")
         return proposed
-    if len(finding.rows) > 1:
-        places = {cell.place for cell in finding.cells}
-        if len(places) != 1:
-            faults.append(f"{decision.finding}: values fit one row, and the finding is about {len(finding.rows)}")
-            return ()
-        (place,) = places
-    else:
-        (place,) = finding.rows
+    places = {cell.place for cell in finding.cells} or set(finding.rows)
+    if len(places) != 1:
+        faults.append(f"{decision.finding}: values fit one row, and the finding is about {len(finding.rows)}")
+        return ()
+    place = min(places)
     unknown = [role for role in decision.values if role not in trials.roles]
     hints = ", ".join(f"{role!r}{suggestion(role, trials.roles)}" for role in unknown)
     if unknown:

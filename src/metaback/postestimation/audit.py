@@ -141,7 +141,7 @@ def _again(
 
 
 def _moved(found: Reviewed, places: list[int]) -> Reviewed:
-    """Number the rows and cells of a finding by the whole table again."""
+    """Give the rows and cells of a finding their places in the whole table."""
     finding = found.finding
     cells = tuple(replace(cell, place=places[cell.place]) for cell in finding.cells)
     return replace(

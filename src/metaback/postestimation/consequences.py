@@ -218,7 +218,7 @@ def _computed(asked: Asked, rows: Sequence[_Row]) -> tuple[Floats, Floats]:
 
 
 def _local(asked: Asked, rows: Sequence[_Row]) -> list[Change]:
-    """Number the changes of the rows by the rows themselves."""
+    """Give the changes the number of the row that they belong to."""
     return [Change(i, change.role, change.value) for i, row in enumerate(rows) for change in row.changes]
 
 
