@@ -26,6 +26,7 @@ WAYS = {
 }
 ITERATED = 1e-8  # the promise; closed forms are nearer
 SMALL = 1e-9  # what is 0 but for rounding, in units of the largest number of its column: metafor subtracts fits
+ERRORS = 4.0  # Monte Carlo standard errors
 NOTHING = 1e-10  # a tau2 of 0 is up to 1e-11 in metafor
 MOVED = ("rstudent", "dffits", "cook", "cov_ratio", "tau2_deleted", "q_deleted", "hat", "weight", "rstandard")
 THEIRS = ("rstudent", "dffits", "cook.d", "cov.r", "tau2.del", "QE.del", "hat", "weight", "rstandard")
@@ -105,6 +106,34 @@ def test_the_grid_cannot_shrink() -> None:
     assert len(REGRESSIONS) == 3
 
 
+def complete(name: str, *path: str) -> bool:
+    """Tell whether metafor has every number of a quantity of a data set, in each of the ways that have it."""
+    found: list[bool] = []
+    for way in CASES[name]["ways"].values():
+        part = way
+        for key in path:
+            part = part.get(key, {}) if isinstance(part, dict) else {}
+        columns = list(part.values()) if isinstance(part, dict) else [part]
+        found += [value is not None for column in columns for value in np.ravel(np.array(column, dtype=object))]
+    return bool(found) and all(found)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [("leave1out",), ("cumul",), ("blup",), ("profile",), *((column,) for column in (*THEIRS, "dfbetas", "flagged"))],
+)
+def test_every_question_has_ten_data_sets_without_a_gap(path: tuple[str, ...]) -> None:
+    assert sum(complete(name, *path) for name in CASES) >= 10
+
+
+def test_gosh_has_every_subset_of_its_data_sets() -> None:
+    sizes = [(min(7, len(case["yi"])), case["gosh"]) for case in CASES.values()]
+    assert (
+        sum(all(len(column) == 2**k - 1 and None not in column for column in found.values()) for k, found in sizes)
+        >= 10
+    )
+
+
 @pytest.mark.parametrize(("name", "way"), PAIRS)
 def test_leave_one_out(name: str, way: str) -> None:
     found = pooled(name, way).leave_one_out()
@@ -173,6 +202,18 @@ def test_gosh(name: str) -> None:
     near(found.q, theirs["QE"].tolist())
     near(np.where(several, found.tau2, 0.0), theirs["tau2"].tolist())
     near(np.where(several, found.i2, 0.0), theirs["I2"].tolist())
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if len(case["yi"]) >= 9])
+def test_random_gosh_is_within_its_error_of_all_subsets(name: str) -> None:
+    few = {"yi": CASES[name]["yi"][:12], "vi": CASES[name]["vi"][:12]}
+    fit = mb.pool(frame(few), effect="yi", se="se", preset="revman5")
+    every, drawn = fit.gosh(), fit.gosh(n=2 ** len(few["yi"]) - 2)
+    assert (every.exact, drawn.exact) == (True, False)
+    for column in ("estimate", "i2", "q"):
+        mine, true = getattr(drawn, column), getattr(every, column)
+        error = np.nanstd(true) / np.sqrt(np.isfinite(mine).sum())
+        assert abs(np.nanmean(mine) - np.nanmean(true)) <= ERRORS * error, column
 
 
 @pytest.mark.parametrize("way", ["DL", "REML", "KNHA", "EE"])
