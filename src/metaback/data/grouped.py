@@ -26,19 +26,26 @@ class GroupColumns:
     """Which columns of a long table are read, by name.
 
     by: the key, one or several columns. numbers: name of an argument -> its column, e.g. {"effect": "yi"}.
-    subgroups: a column of labels, or None; others: whether all other columns are read too, for a formula.
+    subgroups, study: columns of labels, or None; others: whether all other columns are read too, for a formula.
     """
 
     by: tuple[str, ...]
     numbers: Mapping[str, str]
     subgroups: str | None = None
     others: bool = False
+    study: str | None = None
 
     @property
     def needed(self) -> tuple[str, ...]:
         """Name every column that must be there, each once."""
-        some = (self.subgroups,) if self.subgroups is not None else ()
+        some = (name for _, name in self.labels)
         return tuple(dict.fromkeys((*self.by, *self.numbers.values(), *some)))
+
+    @property
+    def labels(self) -> tuple[tuple[str, str], ...]:
+        """Return the columns of labels with the names of their arguments."""
+        named = (("subgroups", self.subgroups), ("study", self.study))
+        return tuple((what, name) for what, name in named if name is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +54,8 @@ class Groups:
 
     keys: (n,) one row per group with the columns of the key; keyed: (n,) whether no cell of it is blank; first: (n,)
     the row of the table at which each begins. sizes: (n,) rows. numbers: by argument, (rows,), nan where blank.
-    levels: (rows,) subgroup labels, "" where blank, or None; others: further columns, (rows,) each, or None.
-    categories: values of the columns that are pandas categories, in their order.
+    levels, studies: (rows,) labels of subgroups and of studies, "" where blank, or None; others: further columns,
+    (rows,) each, or None. categories: values of the columns that are pandas categories, in their order.
     """
 
     keys: pd.DataFrame
@@ -59,6 +66,7 @@ class Groups:
     levels: NDArray[np.object_] | None = None
     others: Mapping[str, NDArray[Any]] | None = None
     categories: Mapping[str, tuple[Any, ...]] | None = None
+    studies: NDArray[np.object_] | None = None
 
     def cut(self, start: int, stop: int) -> Groups:
         """Return the groups from start to stop."""
@@ -73,6 +81,7 @@ class Groups:
             None if self.levels is None else self.levels[rows],
             None if self.others is None else {name: column[rows] for name, column in self.others.items()},
             self.categories,
+            None if self.studies is None else self.studies[rows],
         )
 
 
@@ -93,7 +102,7 @@ def check_columns(columns: GroupColumns, present: Sequence[object]) -> None:
     names = [str(name) for name in present]
     problems = [
         str(OptionError.unknown(what, name, dict.fromkeys(names)))
-        for what, name in (*(("by", name) for name in columns.by), *columns.numbers.items(), *_some(columns))
+        for what, name in (*(("by", name) for name in columns.by), *columns.numbers.items(), *columns.labels)
         if name not in names
     ]
     problems += [
@@ -107,11 +116,6 @@ def check_columns(columns: GroupColumns, present: Sequence[object]) -> None:
         problems.append(f"subgroups={columns.subgroups!r} is the key itself; each group would be its own subgroup")
     if problems:
         raise OptionError("; ".join(problems))
-
-
-def _some(columns: GroupColumns) -> tuple[tuple[str, str], ...]:
-    """Return the column of subgroups as a pair, where there is one."""
-    return () if columns.subgroups is None else (("subgroups", columns.subgroups),)
 
 
 def group_ids(keys: pd.DataFrame) -> NDArray[np.intp]:
@@ -174,6 +178,7 @@ def collected(
         None if columns.subgroups is None else _labels(frame[columns.subgroups])[order],
         {str(name): np.asarray(frame[name].to_numpy(dtype=object))[order] for name in rest} if columns.others else None,
         kinds,
+        None if columns.study is None else _labels(frame[columns.study])[order],
     )
 
 

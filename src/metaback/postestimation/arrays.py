@@ -16,15 +16,18 @@ from metaback.postestimation.notes import DEGENERATE, NEAR_PEAK, WIDE_VARIANCES
 from metaback.postestimation.pools import PREDICTION_FROM, prediction_limits_of
 from metaback.stats.heterogeneity import i2_from_q, i2_from_tau2, spread_at_zero
 from metaback.stats.inference import Limits, quantile, two_sided_p
-from metaback.stats.tau2_interval import TAU2_INTERVALS
+from metaback.stats.tau2_interval import TAU2_INTERVALS, Tau2Limits
 from metaback.stats.wls import Bools, Floats, Problems, prepare
 from metaback.status import Status
 
 Counts = NDArray[np.int64]
 # What a reader must know of a pool, as bits of `Pools.flags`; the words are those of the notes of a single pool, short.
-ONE_STUDY, FEW, SECOND_PEAK, EMPTY, OUTSIDE, PIECES, WALD_WIDER, NARROW, EQUAL, WIDE = (1 << bit for bit in range(10))
+ONE_STUDY, FEW, SECOND_PEAK, EMPTY, OUTSIDE, PIECES, WALD_WIDER, NARROW, EQUAL, WIDE, ALONE, RAISED = (
+    1 << bit for bit in range(12)
+)
 FLAG_WORDS: dict[int, str] = {
     ONE_STUDY: "one study: nothing was pooled",
+    ALONE: "one study: its interval rests on the tau2 of all subgroups",
     SECOND_PEAK: "the likelihood has a second peak almost as high",
     EMPTY: "the interval of tau2 is empty",
     OUTSIDE: "tau2 lies outside its own interval",
@@ -32,6 +35,7 @@ FLAG_WORDS: dict[int, str] = {
     EQUAL: "the effects are equal to rounding: the Hartung-Knapp-Sidik-Jonkman standard error degenerates to 0",
     WALD_WIDER: "the Wald interval is shown, which is wider than the Hartung-Knapp-Sidik-Jonkman one",
     NARROW: "the Hartung-Knapp-Sidik-Jonkman interval is narrower than the Wald one",
+    RAISED: "the factor of the Hartung-Knapp-Sidik-Jonkman variance would be below 1; 1 is used",
     FEW: "fewer than 3 studies: no prediction interval",
     WIDE: "the largest variance is more than ten million times the smallest",
 }
@@ -184,15 +188,14 @@ def _numbers(problems: Problems, fit: Fit, spec: PoolSpec, means: Limits) -> Poo
         pi_low=np.where(known, low, np.nan),
         pi_high=np.where(known, high, np.nan),
         status=np.zeros(problems.n, dtype=np.int64),
-        flags=_flags(problems, fit, spec, limits.lower, limits.upper)
-        | np.where((limits.pieces > 1) & random, PIECES, 0),
+        flags=flags_of(problems, fit, spec, limits),
         theta=tau2,
     )
 
 
-def _flags(problems: Problems, fit: Fit, spec: PoolSpec, low: Floats, high: Floats) -> Counts:
-    """Set the bits of what a reader must know, by the rules of the notes of a single pool."""
-    m, tau2, random = problems.m, fit.theta[:, 0], estimates_tau2(spec)
+def flags_of(problems: Problems, fit: Fit, spec: PoolSpec, limits: Tau2Limits) -> Counts:
+    """Set the bits of what a reader must know of each problem, (n,), by the rules of the notes of a single pool."""
+    m, tau2, random, low, high = problems.m, fit.theta[:, 0], estimates_tau2(spec), limits.lower, limits.upper
     q1 = np.where(m > 0, fit.q1 / np.where(m > 0, m, 1.0), 1.0)
     normal = quantile(spec.level, np.array(np.inf))
     sizes, place = np.unique(m, return_inverse=True)  # quantiles of t are slow, and sizes are few
@@ -205,9 +208,11 @@ def _flags(problems: Problems, fit: Fit, spec: PoolSpec, low: Floats, high: Floa
         (SECOND_PEAK, random & (fit.gap < NEAR_PEAK)),
         (EMPTY, random & np.isnan(low)),
         (OUTSIDE, random & ((tau2 < low) | (tau2 > high))),
+        (PIECES, random & (limits.pieces > 1)),
         (EQUAL, hksj & equal),
         (WALD_WIDER, (spec.ci == "HKSJ-wider") & ~equal & (share < 1)),
         (NARROW, (spec.ci == "HKSJ") & ~equal & (share < 1)),
+        (RAISED, (spec.ci == "HKSJ-q1") & ~equal & (q1 < 1)),
         (FEW, random & (spec.pi != "none") & (m + problems.p < PREDICTION_FROM) & (problems.X is None)),
         (WIDE, spans > WIDE_VARIANCES),
     ):

@@ -15,13 +15,13 @@ from metaback.models.specs import PoolSpec
 from metaback.postestimation.arrays import Counts, Pools, pool_batch
 from metaback.postestimation.group_tasks import (
     NO_DESIGN,
-    NO_KEY,
-    NO_KEY_NOTE,
+    REFUSED,
     SHOWN,
     STATUS_WORDS,
     GroupPlan,
     GroupTask,
     notes_of,
+    refusals,
     usable_rows,
 )
 from metaback.stats.inference import MEAN_RULES
@@ -36,9 +36,10 @@ NO_PI = ("pi_low", "pi_high")  # a prediction needs a setting of the moderators,
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """One group with a design: its rows in use, the design and its orthonormal basis."""
+    """One group with a design: its rows in use, their different studies, the design and its orthonormal basis."""
 
     group: int
+    studies: int
     y: Floats
     v: Floats
     design: FormulaDesign
@@ -66,9 +67,20 @@ def regress_groups(task: GroupTask, plan: GroupPlan) -> dict[str, NDArray[Any]]:
     for same in shapes.values():
         rows.update(_fit_together(same, plan.spec, task.sizes))
     told = [row for _, several in sorted(rows.items()) for row in several]
-    names = ("group", "term", "k", "left_out", *(n for n in SHOWN if n not in NO_PI), *OF_ALL, "status", "note")
+    labelled = () if task.studies is None else ("studies",)
+    names = (
+        "group",
+        "term",
+        "k",
+        *labelled,
+        "left_out",
+        *(n for n in SHOWN if n not in NO_PI),
+        *OF_ALL,
+        "status",
+        "note",
+    )
     words = {"term", "status", "note"}
-    whole = {"group", "k", "left_out"}
+    whole = {"group", "k", "studies", "left_out"}
     kind = {name: object if name in words else np.int64 if name in whole else float for name in names}
     return {name: np.array([row.get(name, np.nan) for row in told], dtype=kind[name]) for name in names}
 
@@ -78,12 +90,12 @@ def _designs(
 ) -> tuple[list[_Ready], dict[int, list[dict[str, Any]]]]:
     """Build the design of every group; return those that have one, and a row that says why for each other."""
     ready, rows = list[_Ready](), dict[int, list[dict[str, Any]]]()
-    stops = np.cumsum(task.sizes)
+    stops, why = np.cumsum(task.sizes), refusals(task)
     refused: list[OptionError] = []
     for group, (size, stop) in enumerate(zip(task.sizes.tolist(), stops.tolist(), strict=True)):
         cut = slice(stop - size, stop)
-        if not task.keyed[group]:
-            rows[group] = [_unfit(group, size, NO_KEY, NO_KEY_NOTE)]
+        if why[group]:
+            rows[group] = [_unfit(group, size, why[group], REFUSED[why[group]])]
             continue
         if bad := _status(use[cut], v[cut]):
             status = Status(bad)
@@ -112,7 +124,8 @@ def _ready(task: GroupTask, formula: str, group: int, cut: slice, use: Bools) ->
     names: Sequence[str] = [f"row {number} of the group" for number in range(1, cut.stop - cut.start + 1)]
     design = build_design(formula, columns, use[cut], names, "the group", task.categories)
     basis = orthonormal(design.X, design.design.columns.index(INTERCEPT) if design.intercept else None)
-    return _Ready(group, task.effect[cut][design.used], task.variance[cut][design.used], design, basis)
+    studies = int(design.used.sum()) if task.studies is None else len(set(task.studies[cut][design.used].tolist()))
+    return _Ready(group, studies, task.effect[cut][design.used], task.variance[cut][design.used], design, basis)
 
 
 def _one_line(error: Exception) -> str:
@@ -123,7 +136,7 @@ def _one_line(error: Exception) -> str:
 
 def _unfit(group: int, size: int, status: str, note: str) -> dict[str, Any]:
     """Return the row of a group without a fit."""
-    return {"group": group, "term": "", "k": 0, "left_out": size, "status": status, "note": note}
+    return {"group": group, "term": "", "k": 0, "studies": 0, "left_out": size, "status": status, "note": note}
 
 
 def _fit_together(same: list[_Ready], spec: PoolSpec, sizes: Counts) -> dict[int, list[dict[str, Any]]]:
@@ -132,12 +145,18 @@ def _fit_together(same: list[_Ready], spec: PoolSpec, sizes: Counts) -> dict[int
     back = np.stack([in_basis(one.basis, np.eye(Q.shape[-1])) for one in same])
     pools = pool_batch(y, v, np.ones(y.shape, dtype=bool), spec, X=Q, back=back)
     left_out = sizes[[one.group for one in same]] - pools.k
-    notes = notes_of(pools, left_out, np.ones(len(same), dtype=bool))
+    notes = notes_of(pools, left_out, np.array([one.studies for one in same]))
     tests = _joint(y, v, (Q, X), pools, spec, [j for term in same[0].design.terms for j in term.columns])
     rows: dict[int, list[dict[str, Any]]] = {}
     for i, one in enumerate(same):
         shared = {name: getattr(pools, name)[i] for name in SHOWN if name not in BY_TERM}
-        shared |= {"k": pools.k[i], "left_out": left_out[i], "note": notes[i], "group": one.group}
+        shared |= {
+            "k": pools.k[i],
+            "studies": one.studies,
+            "left_out": left_out[i],
+            "note": notes[i],
+            "group": one.group,
+        }
         shared |= {"status": STATUS_WORDS[pools.status[i]], **{name: column[i] for name, column in tests.items()}}
         rows[one.group] = [
             {**shared, "term": term, **{name: getattr(pools, name)[i, j] for name in BY_TERM}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +11,24 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from metaback.models.specs import PoolSpec
-from metaback.postestimation.arrays import Counts, Pools, blank_pools, flag_words, pool_batch, put
+from metaback.postestimation.arrays import Counts, Pools, flag_words
+from metaback.postestimation.group_shared import Members, share_tau2
+from metaback.postestimation.ragged import Ragged, pool_ragged
 from metaback.stats.wls import Bools, Floats
 from metaback.status import Status
 
-NO_KEY, NO_DESIGN = "no_key", "no_design"  # what a group of a table can suffer from beside the kernel's `Status`
+# What a group of a table can suffer from beside the kernel's `Status`.
+NO_KEY, NO_LABEL, NO_DESIGN = "no_key", "no_label", "no_design"
 STATUS_WORDS = np.array([status.name.lower() for status in Status], dtype=object)
-NO_KEY_NOTE = "a column of the key is blank: these rows belong to no group"
+REFUSED = {
+    NO_KEY: "a column of the key is blank: these rows belong to no group",
+    NO_LABEL: "a study needs a label: fill in the blank cells of its column",
+}
 NOT_STATED = "(not stated)"  # the subgroup of rows whose cell is blank, as in a single pool: pooled, never tested
-GROWTH = 1.2  # of the widths of batches: a group is padded by at most a fifth of its size
 RANGE = (1e-100, 1e100)  # effects and variances beyond it are slips of the pen, as in `effect_sizes`
 LEFT_OUT = "rows without a usable effect and variance are left out"
+REPEATED = "some studies enter more than once and their rows are pooled as if they were independent"
+NAMED = 5  # studies left out that a note names
 SHOWN = ("estimate", "se", "ci_low", "ci_high", "statistic", "df", "p_value", "tau2", "tau2_low", "tau2_high", "i2",
          "q", "q_p", "pi_low", "pi_high")  # fmt: skip
 
@@ -39,8 +46,9 @@ class GroupTask:
     """Some groups of a table, their rows behind each other: all that a worker must know of them.
 
     sizes: (n,) rows of each group; keyed: (n,) whether its key is complete. effect, variance: (rows,), nan where
-    blank; weights: (rows,) or None. levels: (rows,) subgroup labels, "" where blank, or None. moderators: columns by
-    name, (rows,) each, for a formula; categories: the values of those that are pandas categories, in their order.
+    blank; weights: (rows,) or None. levels, studies: (rows,) labels of subgroups and of studies, "" where blank, or
+    None. moderators: columns by name, (rows,) each, for a formula; categories: the values of those that are pandas
+    categories, in their order.
     """
 
     sizes: Counts
@@ -51,16 +59,7 @@ class GroupTask:
     levels: NDArray[np.object_] | None = None
     moderators: Mapping[str, NDArray[Any]] | None = None
     categories: Mapping[str, tuple[Any, ...]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ragged:
-    """Problems of different size, behind each other: sizes (n,), y, v and weights (rows,)."""
-
-    sizes: Counts
-    y: Floats
-    v: Floats
-    weights: Floats | None
+    studies: NDArray[np.object_] | None = None
 
 
 def usable_rows(y: Floats, v: Floats) -> tuple[Bools, Floats]:
@@ -92,59 +91,55 @@ def squared(se: Floats) -> Floats:
         return np.where(se > 0, v, np.where(np.isnan(se), np.nan, -1.0))
 
 
-def widths(sizes: Counts) -> list[NDArray[np.intp]]:
-    """Return the problems (n,) in sets of similar size: the largest of a set is at most a fifth above the smallest.
-
-    >>> [part.tolist() for part in widths(np.array([5, 40, 6, 5, 0]))]
-    [[4], [0, 3, 2], [1]]
-    """
-    order = np.argsort(sizes, kind="stable")
-    sets: list[NDArray[np.intp]] = []
-    start = 0
-    while start < order.size:
-        top = max(sizes[order[start]], int(sizes[order[start]] * GROWTH))
-        stop = int(np.searchsorted(sizes[order], top, side="right"))
-        sets.append(order[start:stop])
-        start = stop
-    return sets
-
-
-def pool_ragged(problems: Ragged, spec: PoolSpec) -> Pools:
-    """Pool problems of different size, each in a masked batch with others of its size."""
-    out = blank_pools(problems.sizes.size)
-    starts = np.cumsum(problems.sizes) - problems.sizes
-    for part in widths(problems.sizes):
-        k = problems.sizes[part]
-        column = np.arange(max(int(k.max()), 1))
-        mask = column < k[:, None]
-        place = np.where(mask, starts[part][:, None] + column, 0)
-        padded = (np.append(a, 0.0)[np.where(mask, place, a.size)] for a in (problems.y, problems.v))
-        y, v = padded
-        own = None if problems.weights is None else np.append(problems.weights, 0.0)[np.where(mask, place, -1)]
-        put(out, part, pool_batch(y, v, mask, spec, weights=own))
-    return out
-
-
 def pool_groups(task: GroupTask, plan: GroupPlan) -> dict[str, NDArray[Any]]:
     """Pool the groups of a task: one row per group and, with subgroups, one per subgroup below it, as columns.
 
-    group: which group of the task a row is about. subgroup: "" for the group as a whole. left_out: rows of the table
-    that do not enter. between_q, between_df, between_p: test of differences between the subgroups. status:
-    "converged", another name of `metaback.status.Status` in small letters, or "no_key"; note: what a reader must know.
+    group: which group of the task a row is about. subgroup: "" for the group as a whole. studies: how many different
+    labels the effects have, where there are labels. left_out: rows of the table that do not enter. between_q,
+    between_df, between_p: test of differences between the subgroups, with between_df2 where they share one tau2.
+    status: "converged", another name of `metaback.status.Status` in small letters, "no_key" or "no_label"; note: what
+    a reader must know.
     """
     use, v = usable_rows(task.effect, task.variance)
-    group = np.repeat(np.arange(task.sizes.size), task.sizes)
-    use &= task.keyed[group]
-    rows = _ragged(task, v, use, group[use], task.sizes.size)
-    whole = _columns(pool_ragged(rows, plan.spec), task.sizes - rows.sizes, task.keyed)
-    whole = {"group": np.arange(task.sizes.size), **whole}
+    n, refused = task.sizes.size, refusals(task)
+    group = np.repeat(np.arange(n), task.sizes)
+    use &= (refused == "")[group]
+    rows = _ragged(task, v, use, group[use], n)
+    whole = _columns(pool_ragged(rows, plan.spec), task.sizes - rows.sizes, _studies(task, use, group[use], n), refused)
+    name_left_out(whole["note"], task, use, refused)
+    whole = {"group": np.arange(n), **whole}
     if task.levels is None:
         return whole
     place, of, labels = _subgroups(group[use], task.levels[use])
-    parts = pool_ragged(_ragged(task, v, use, place, of.size), plan.spec)
-    below = {"group": of, "subgroup": labels, **_columns(parts, np.zeros(of.size, dtype=np.int64), np.ones_like(of))}
-    test = _between(parts, _weight_sums(task.variance[use], place, parts), of, labels, task.sizes.size)
-    return _joined({"subgroup": np.full(task.sizes.size, "", dtype=object), **whole, **test}, below)
+    members = Members(_ragged(task, v, use, place, of.size), of, _stated(labels), n)
+    parts = pool_ragged(members.rows, plan.spec)
+    if plan.spec.subgroup_tau2 == "common":
+        parts, test, told = share_tau2(members, parts, plan.spec)
+        for i in np.flatnonzero(told != "").tolist():
+            whole["note"][i] = joined_words(whole["note"][i], told[i])
+    else:
+        test = _between(parts, _weight_sums(task.variance[use], place, parts), members)
+    nothing, fine = np.zeros(of.size, dtype=np.int64), np.full(of.size, "", dtype=object)
+    below = _columns(parts, nothing, _studies(task, use, place, of.size), fine)
+    whole = {"subgroup": np.full(n, "", dtype=object), **whole, **test}
+    return _joined(whole, {"group": of, "subgroup": labels, **below})
+
+
+def refusals(task: GroupTask) -> NDArray[np.object_]:
+    """Return why a group is not looked at, (n,): a word of `REFUSED`, or ""."""
+    unnamed = np.zeros(task.sizes.size, dtype=bool)
+    if task.studies is not None:
+        unnamed[np.repeat(np.arange(task.sizes.size), task.sizes)[task.studies == ""]] = True
+    return np.where(~task.keyed, NO_KEY, np.where(unnamed, NO_LABEL, "")).astype(object)
+
+
+def _studies(task: GroupTask, use: Bools, place: NDArray[np.intp], n: int) -> Counts | None:
+    """Count the different studies of n problems, (n,); `place`: (usable rows,). None where studies have no labels."""
+    if task.studies is None:
+        return None
+    words, code = np.unique(task.studies[use].astype(str), return_inverse=True)
+    pairs = np.unique(place * max(words.size, 1) + code)
+    return np.bincount(pairs // max(words.size, 1), minlength=n).astype(np.int64)
 
 
 def _ragged(task: GroupTask, v: Floats, use: Bools, place: NDArray[np.intp], n: int) -> Ragged:
@@ -177,12 +172,15 @@ def _weight_sums(v: Floats, place: NDArray[np.intp], parts: Pools) -> Floats:
         return np.asarray(np.bincount(place, 1 / (v + parts.theta[place]), minlength=parts.k.size), dtype=np.float64)
 
 
-def _between(
-    parts: Pools, w: Floats, of: NDArray[np.intp], labels: NDArray[np.object_], n: int
-) -> dict[str, NDArray[Any]]:
+def _stated(labels: NDArray[np.object_]) -> Bools:
+    """Tell which subgroups have a name."""
+    return np.array([label != NOT_STATED for label in labels.tolist()], dtype=bool)
+
+
+def _between(parts: Pools, w: Floats, members: Members) -> dict[str, NDArray[Any]]:
     """Test differences between the subgroups of every group: Q of their means, chi-square on their number less one."""
-    stated = np.array([label != NOT_STATED for label in labels.tolist()], dtype=bool)
-    tested = stated & (parts.status == Status.CONVERGED)
+    of, n = members.of, members.n
+    tested = members.stated & (parts.status == Status.CONVERGED)
     of, mean, w = of[tested], parts.estimate[tested], w[tested]
     heaviest = np.zeros(n)
     order = np.argsort(w, kind="stable")
@@ -198,28 +196,67 @@ def _between(
     return {"between_q": q, "between_df": df, "between_p": chdtrc(df, q)}
 
 
-def _columns(pools: Pools, left_out: Counts, keyed: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def _columns(
+    pools: Pools, left_out: Counts, studies: Counts | None, refused: NDArray[np.object_]
+) -> dict[str, NDArray[Any]]:
     """Return the columns of pools: numbers, status in words and note."""
-    status, keyed = STATUS_WORDS[pools.status], keyed.astype(bool)
-    status[~keyed] = NO_KEY
+    status, notes = STATUS_WORDS[pools.status], notes_of(pools, left_out, studies)
+    for i in np.flatnonzero(refused != "").tolist():
+        status[i], notes[i] = refused[i], REFUSED[refused[i]]
     return {
         "k": pools.k,
+        **({} if studies is None else {"studies": studies}),
         "left_out": left_out,
         **{name: getattr(pools, name) for name in SHOWN},
         "status": status,
-        "note": notes_of(pools, left_out, keyed),
+        "note": notes,
     }
 
 
-def notes_of(pools: Pools, left_out: Counts, keyed: Bools) -> NDArray[np.object_]:
-    """Word what a reader must know of each pool: its status' own sentence, or its flags and that rows were left out."""
+def notes_of(pools: Pools, left_out: Counts, studies: Counts | None) -> NDArray[np.object_]:
+    """Word what a reader must know of each pool: its status' own sentence, or its flags, and that rows were left out.
+
+    studies: (n,) different studies of each, or None where they have no labels.
+    """
     notes = np.array(flag_words(pools.flags), dtype=object)
     for i in np.flatnonzero(pools.status != Status.CONVERGED).tolist():
         notes[i] = Status(int(pools.status[i])).sentence
-    for i in np.flatnonzero((left_out > 0) & keyed).tolist():
-        notes[i] = f"{notes[i]}; {LEFT_OUT}" if notes[i] else LEFT_OUT
-    notes[~keyed] = NO_KEY_NOTE
+    if studies is not None:
+        for i in np.flatnonzero((studies < pools.k) & (pools.status == Status.CONVERGED)).tolist():
+            notes[i] = joined_words(notes[i], REPEATED)
+    for i in np.flatnonzero(left_out > 0).tolist():
+        notes[i] = joined_words(notes[i], LEFT_OUT)
     return notes
+
+
+def joined_words(*parts: str) -> str:
+    """Return what is to be told, "; " between the parts that say something.
+
+    >>> joined_words("one", "", "two")
+    'one; two'
+    """
+    return "; ".join(part for part in parts if part)
+
+
+def name_left_out(notes: NDArray[np.object_], task: GroupTask, use: Bools, refused: NDArray[np.object_]) -> None:
+    """Add to the notes (n,) the studies that were left out, the first five by name, where studies have labels."""
+    if task.studies is None:
+        return
+    out = np.flatnonzero(~use)
+    groups, first = np.unique(np.searchsorted(np.cumsum(task.sizes), out, side="right"), return_index=True)
+    for i, names in zip(groups.tolist(), np.split(task.studies[out], first[1:]), strict=False):
+        if refused[i] == "":
+            notes[i] += ": " + listed_names(names.tolist())
+
+
+def listed_names(names: Sequence[str]) -> str:
+    """Return names with commas between them, each once and no more than five.
+
+    >>> listed_names(["A", "B", "B"]), listed_names([*"ABCDEFG"])
+    ('A, B', 'A, B, C, D, E and 2 more')
+    """
+    some = list(dict.fromkeys(names))
+    return ", ".join(some[:NAMED]) + (f" and {len(some) - NAMED} more" if len(some) > NAMED else "")
 
 
 def _joined(whole: dict[str, NDArray[Any]], below: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
