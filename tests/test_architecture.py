@@ -25,7 +25,7 @@ PACKAGE = "metaback"
 
 # From the ground up. A family may import the families of lower rows only; those of one row do not know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("status", "numbers"),  # L0
+    ("status", "numbers", "progress"),  # L0
     ("errors",),
     ("registry",),
     ("stats",),  # L1
@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("models",),  # L4
     ("postestimation", "bias"),  # L5
     ("plots", "report"),  # L6
-    ("bundle", "engines", "universes"),  # L7
+    ("bundle", "engines", "universes", "audits"),  # L7
     ("result",),
     ("regression", "digits", "many"),
     ("cli",),
@@ -56,13 +56,14 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "report": frozenset({"numpy", "pandas", "jinja2", "markupsafe", "docx", "typst"}),
     "bundle": frozenset({"numpy", "pandas"}),
     "universes": frozenset({"numpy", "pandas"}),
+    "audits": frozenset({"pandas"}),
     "result": frozenset({"numpy", "pandas"}),
     "regression": frozenset({"numpy", "pandas"}),
     "digits": frozenset({"numpy", "pandas"}),
     "many": frozenset({"numpy", "pandas"}),
     "engines": frozenset({"dask", "distributed"}),
     "cli": frozenset({"click", "rich"}),
-    **dict.fromkeys(("status", "numbers", "errors", "registry", PACKAGE, "__main__"), frozenset[str]()),
+    **dict.fromkeys(("status", "numbers", "progress", "errors", "registry", PACKAGE, "__main__"), frozenset[str]()),
 }
 
 # What may be imported inside a function: extras that a machine need not have, and libraries that take long to load.
@@ -71,7 +72,8 @@ SLOW = frozenset({"matplotlib", "statsmodels", "formulaic"})
 # These return figures, and may name matplotlib for type checkers.
 NAMES_FIGURES = frozenset({"bundle", "result", "universes"})
 # Public names and commands are found from strings; everywhere else an import must be visible.
-IMPORTS_BY_NAME = frozenset({PACKAGE, f"{PACKAGE}.cli.main"})
+# A table can be asked to check itself, which only the top of the house can do.
+IMPORTS_BY_NAME = frozenset({PACKAGE, f"{PACKAGE}.cli.main", f"{PACKAGE}.data.trials"})
 
 FUNCTION_LINES = 40
 LONG_FUNCTION_LINES = 60

@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from metaback.audits import Checks, check, rules
+    from metaback.checks.decisions import Decision
     from metaback.data.arms import arms, contrasts
     from metaback.data.datasets import load_dataset
     from metaback.data.read import read_trials
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from metaback.universes import Multiverse, multiverse
 
 __all__ = [
+    "Checks",
     "DataError",
+    "Decision",
     "EffectSizes",
     "Estimate",
     "EstimationError",
@@ -40,6 +44,7 @@ __all__ = [
     "SelfCheck",
     "Trials",
     "arms",
+    "check",
     "contrasts",
     "effect_sizes",
     "load_dataset",
@@ -50,10 +55,13 @@ __all__ = [
     "pool_table",
     "read_trials",
     "regress",
+    "rules",
     "selfcheck",
 ]
 
 _HOMES = {
+    "metaback.audits": ("Checks", "check", "rules"),
+    "metaback.checks.decisions": ("Decision",),
     "metaback.data.arms": ("arms", "contrasts"),
     "metaback.data.datasets": ("load_dataset",),
     "metaback.data.read": ("read_trials",),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from metaback.data.trials import Source
 from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.plots.forest import draw_forest, forest_data
 from metaback.plots.save import XML_DECLARATION, figure_bytes, svg_text
+from metaback.postestimation.audit import Audit
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import TableAnalysis
+from metaback.report.audit_records import audit_record, findings_csv
+from metaback.report.audit_sections import audit_blocks, flags_of, lead_blocks
 from metaback.report.bibliography import selected_bibtex
 from metaback.report.bundle_io import write_bundle
 from metaback.report.document import Figure
@@ -26,35 +30,56 @@ from metaback.report.words import anchor, comparison
 Progress = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The check of the table that a report is about, and whether it was asked for in spite of open errors."""
+
+    audit: Audit
+    accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a report was made from: the table's source, the request, the check, and the words that make it again."""
+
+    source: Source
+    spec: PoolSpec
+    checked: Checked | None = None
+    command: tuple[str, ...] | None = None
+
+
 def write_report(
     folder: str | Path,
     table: TableAnalysis,
-    source: Source,
-    spec: PoolSpec,
+    origin: Origin,
     *,
-    command: Sequence[str] | None = None,
     force: bool = False,
     keep: Sequence[Path] = (),
     progress: Progress = lambda _: None,
 ) -> tuple[str, ...]:
     """Write the report of one or more comparisons as one folder, whole or not at all, and return its file names.
 
-    command: words that make the report again; force: write into a folder that metaback did not make, other files
-    in it kept; keep: files that must survive. Raises `FileError` when the folder cannot be written; it is then as it
-    was.
+    origin: what the report was made from. force: write into a folder that metaback did not make, other files in it
+    kept; keep: files that must survive. Raises `FileError` when the folder cannot be written; it is then as it was.
     """
-    record = _provenance(source, spec, command)
-    files = report_files(table, source.name, record, progress)
+    record = _provenance(origin.source, origin.spec, origin.command)
+    files = report_files(table, origin.source.name, record, checked=origin.checked, progress=progress)
     return write_bundle(Path(folder), files, provenance=record, force=force, keep=keep)
 
 
 def report_files(
-    table: TableAnalysis, name: str, record: Mapping[str, object], progress: Progress = lambda _: None
+    table: TableAnalysis,
+    name: str,
+    record: Mapping[str, object],
+    *,
+    checked: Checked | None = None,
+    progress: Progress = lambda _: None,
 ) -> dict[str, bytes | str]:
     """Make every file of a report; `record` is its provenance."""
     pooled = tuple(analysis for analysis in table.analyses if analysis.overall.k > 1)
     single = tuple(analysis for analysis in table.analyses if analysis.overall.k == 1)
     title = f"Meta-analysis of {name}"
+    audit = None if checked is None else checked.audit
     files: dict[str, bytes | str] = {}
     figures: dict[int, Figure] = {}
     for position, analysis in enumerate(pooled):
@@ -64,12 +89,17 @@ def report_files(
         pooled,
         title=title,
         figures=figures,
-        lead=reading_blocks(record),
+        lead=(*lead_blocks(audit, accepted=checked is not None and checked.accepted), *reading_blocks(record)),
         tail=(*listing_blocks(single, table.unpooled), *provenance_blocks(record)),
+        flags=flags_of(audit),
+        checks=audit_blocks(audit),
     )
     results = results_record(pooled, title=title, provenance=record)
     results["listed"] = listed_record(single, table.unpooled)
+    results["checks"] = None if audit is None else audit_record(audit)
     everything = (*pooled, *single)
+    if audit is not None:
+        files["tables/checks.csv"] = findings_csv(audit)
     return files | {
         "report.html": render_html(document),
         "results.json": json_text(results),

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import pandas as pd
 
+from metaback.audits import Accept, Checks
+from metaback.checks.decisions import Decision, read_decisions
 from metaback.data.read import read_trials
 from metaback.data.roles import recognise
 from metaback.data.trials import Source, Trials, as_named
 from metaback.effects.choices import EffectWords, effect_choices
 from metaback.effects.compute import effect_sizes
-from metaback.effects.effect_sizes import EffectSizes
+from metaback.effects.effect_sizes import EffectSizes, set_aside
 from metaback.errors import OptionError
 from metaback.models.fitted import Estimate, Fitted
+from metaback.models.pool import fit_pool
 from metaback.models.specs import PoolSpec, SpecWords, chosen, resolve_spec
 from metaback.postestimation.analysis import analyse
+from metaback.postestimation.audit import Audit, audit_fit, audit_table
 from metaback.postestimation.baujat import Baujat, baujat
 from metaback.postestimation.beyond import BeyondThreshold, probability_beyond
 from metaback.postestimation.blup import Blups, blup
@@ -32,6 +36,9 @@ from metaback.postestimation.influence import Influence, influence
 from metaback.postestimation.leave_one_out import LeaveOneOut, leave_one_out
 from metaback.postestimation.summary import Analysis, Heterogeneity, Subgroups
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
+from metaback.postestimation.words import i2_shown
+from metaback.progress import Progress, teller
+from metaback.report.audit_words import headline
 from metaback.report.card import card_html
 from metaback.report.frames import grid_frame, pooled_frame, studies_frame
 from metaback.report.methods import methods_text
@@ -47,8 +54,19 @@ if TYPE_CHECKING:
     from metaback.plots.style import Style
 
 
+CHECKED = 20_000  # rows up to which a result checks its table for the line that it shows
+
+
 class PoolWords(SpecWords, EffectWords, total=False):
     """The keywords that `pool` and `pool_table` take besides those that they name."""
+
+    accept: Accept
+
+
+class OnePoolWords(PoolWords, total=False):
+    """The keywords that `pool` takes besides those that it names."""
+
+    progress: Progress | bool | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,6 +82,16 @@ class Result:
 
     analysis: Analysis
     source: Source
+    audit: Audit | None = None
+
+    @property
+    def checks(self) -> Checks:
+        """Return what the check finds in the table behind this pool, with what each finding would change.
+
+        The check is made when it is first asked for (by this, the text, the card or the report), unless the pool was
+        made with `accept`. Columns are called by their roles.
+        """
+        return Checks(self.audit or audit_fit(self.fitted))
 
     @property
     def fitted(self) -> Fitted:
@@ -113,8 +141,8 @@ class Result:
 
     @property
     def i2(self) -> float | None:
-        """Return I2 in percent by the definition of the spec (`heterogeneity` has both)."""
-        return self.heterogeneity.i2_q if self.spec.i2 == "Q" else self.heterogeneity.i2_tau2
+        """Return I2 in percent by the definition of the spec (`heterogeneity` has both), from Q for equal effects."""
+        return i2_shown(self.heterogeneity, self.spec)
 
     @property
     def k(self) -> int:
@@ -182,9 +210,12 @@ class Result:
         """Return the profile log-likelihood of "tau2" or of the "mean", at `values` or over its interval."""
         return profile(self.analysis, of=of, values=values)
 
-    def gosh(self, *, n: int | None = None, rng: int = 1) -> Gosh:
-        """Pool every subset of up to 20 effects, else `n` random ones, and say which study splits their cloud."""
-        return gosh(self.fitted, n=n, rng=rng)
+    def gosh(self, *, n: int | None = None, rng: int = 1, progress: Progress | bool | None = None) -> Gosh:
+        """Pool every subset of up to 20 effects, else `n` random ones, and say which study splits their cloud.
+
+        progress: as in `pool_many`, in subsets.
+        """
+        return gosh(self.fitted, n=n, rng=rng, tell=teller(progress, "subsets"))
 
     @property
     def r_grid(self) -> pd.DataFrame:
@@ -220,7 +251,7 @@ class Result:
 
     def report(self, folder: str | Path, *, force: bool = False) -> Path:
         """Write the report of this comparison into a folder, whole or not at all, and return the folder."""
-        return Results((self,), (), self.source, self.spec).report(folder, force=force)
+        return Results((self,), (), self.source, self.spec, self.checks.audit).report(folder, force=force)
 
     def update(self, **choices: Any) -> Result:
         """Pool the same effects again with other choices, e.g. `update(tau2="DL", ci="Wald")` or `update(preset=...)`.
@@ -228,24 +259,34 @@ class Result:
         What was chosen before stays, what the preset chose follows the new preset or model. The effects themselves
         stay as they were computed.
         """
-        return Result(analyse(self.effects, resolve_spec(**{**chosen(self.spec), **choices})), self.source)
+        found = Result(analyse(self.effects, resolve_spec(**{**chosen(self.spec), **choices})), self.source)
+        if self.audit is None:
+            return found
+        standing = tuple(decision for decision in self.audit.decisions if decision.action != "correct")
+        return replace(found, audit=audit_fit(found.fitted, standing))
 
     def multiverse(self, *, exclude: Exclude = "each study", **choices: Unpack[AroundWords]) -> Multiverse:
         """Pool the same effects under every combination of choices, and say which of them turn the conclusion.
 
         exclude: "each study", "outliers", a query of rows to leave out, ...; choices: preset, model, tau2, ci, pi (one
-        word or several), mcid and limit, all as in `metaback.multiverse`. This result is the main specification. Where
-        it was pooled with an `r_grid`, the assumed correlation varies too.
+        word or several), mcid, limit and progress, all as in `metaback.multiverse`. This result is the main
+        specification. Where it was pooled with an `r_grid`, the assumed correlation varies too.
         """
         return multiverse_of(self.effects, self.spec, exclude, **choices)
 
     def __repr__(self) -> str:
-        """Return about 14 lines of text."""
-        return summary_text(self.analysis)
+        """Return about 15 lines of text."""
+        return summary_text(self.analysis, checks=self._checked())
 
     def _repr_html_(self) -> str:
         """Return a compact card for notebooks."""
-        return card_html(self.analysis)
+        return card_html(self.analysis, checks=self._checked())
+
+    def _checked(self) -> str:
+        """Say in a line what the check found; of very large tables it is made on demand only."""
+        if self.audit is None and len(self.effects.labels) > CHECKED:
+            return "the table was not checked yet: see .checks"
+        return f"{headline(self.checks.audit)}: see .checks"
 
 
 @dataclass(frozen=True, repr=False)
@@ -256,6 +297,14 @@ class Results:
     unpooled: tuple[EffectSizes, ...]
     source: Source
     spec: PoolSpec
+    audit: Audit | None = None
+
+    @property
+    def checks(self) -> Checks:
+        """Return what the check finds in the table, with what each finding would change in every pool."""
+        if self.audit is None:
+            raise OptionError("this table was not checked; pool it with pool_table, or ask each result for its checks")
+        return Checks(self.audit)
 
     def __iter__(self) -> Iterator[Result]:
         """Iterate over the comparisons."""
@@ -275,10 +324,11 @@ class Results:
 
     def report(self, folder: str | Path, *, force: bool = False) -> Path:
         """Write one report of all comparisons into a folder, whole or not at all, and return the folder."""
-        from metaback.bundle import write_report
+        from metaback.bundle import Checked, Origin, write_report
 
         table = TableAnalysis(tuple(item.analysis for item in self.items), self.unpooled)
-        write_report(folder, table, self.source, self.spec, force=force)
+        checked = None if self.audit is None else Checked(self.audit)
+        write_report(folder, table, Origin(self.source, self.spec, checked), force=force)
         return Path(folder)
 
     def __repr__(self) -> str:
@@ -305,7 +355,7 @@ def pool(
     effect: str | None = None,
     se: str | None = None,
     study: str | None = None,
-    **choices: Unpack[PoolWords],
+    **choices: Unpack[OnePoolWords],
 ) -> Result:
     """Pool effects: y_i = mu + u_i + e_i with u_i ~ N(0, tau2) and e_i ~ N(0, v_i).
 
@@ -322,8 +372,8 @@ def pool(
     (numbered without).
     choices: tau2_ci ("QP", "BJ", "J", "PL", "PL-ML", "Wald", "Wald-ML": the interval of tau2, and with it of tau, I2
     and H2), i2 ("tau2" or "Q"), subgroup_tau2 ("separate" or "common"), rng and draws (seed and samples of rules that
-    resample); and how effects are computed, as in `effect_sizes`: options, r, r_grid, mixed_scores, instruments,
-    higher_is_better.
+    resample); progress of these rules, as in `pool_many`; and how effects are computed, as in `effect_sizes`: options,
+    r, r_grid, mixed_scores, instruments, higher_is_better; and accept, decisions about findings, as in `check`.
 
     With one study the result is that study's own and a note says so. Raises `DataError` for a bad table,
     `OptionError` for an unknown word, `EstimationError` when no row has an effect.
@@ -334,16 +384,32 @@ def pool(
     >>> round(res.estimate.point, 4), round(res.heterogeneity.q, 4)
     (0.2542, 2.5204)
     """
+    tell = teller(choices.pop("progress", None), "resampling steps")
+    decisions = read_decisions(choices.pop("accept", None))
     words, others = _sorted_words(choices)
     spec = resolve_spec(preset, model=model, tau2=tau2, weights=weights, ci=ci, pi=pi, level=level, **words)
-    said = effect_choices(**others).words()
+    said = effect_choices(**others)
     if isinstance(data, EffectSizes):
-        _refuse_late(said)
-        effects, source = data, Source(data.source, "", len(data.labels), 0, {})
-    else:
-        trials = data if isinstance(data, Trials) else checked_trials(data, effect, se, study)
-        effects, source = effect_sizes(trials, measure=measure, preset=preset, by=by, **said), trials.source
-    return Result(analyse(effects, spec), source)
+        _refuse_late(said.words())
+        return _pooled(data, spec, decisions, tell)
+    trials = data if isinstance(data, Trials) else checked_trials(data, effect, se, study)
+    audit = None
+    if decisions:
+        audit = audit_table(trials, spec, Request(None, None, by, measure, said), decisions, split=False)
+        trials = audit.trials
+    effects = effect_sizes(trials, measure=measure, preset=preset, by=by, **said.words())
+    if audit is not None:
+        effects = set_aside(effects, audit.answers.excluded, audit.answers.corrected)
+    return Result(analyse(effects, spec, tell), trials.source, audit)
+
+
+def _pooled(effects: EffectSizes, spec: PoolSpec, decisions: tuple[Decision, ...], tell: Progress) -> Result:
+    """Pool effects that are computed already, without the rows that decisions leave out."""
+    source = Source(effects.source, "", len(effects.labels), 0, {})
+    if not decisions:
+        return Result(analyse(effects, spec, tell), source)
+    audit = audit_fit(fit_pool(effects, spec), decisions)
+    return Result(analyse(set_aside(effects, audit.answers.excluded, {}), spec, tell), source, audit)
 
 
 def _sorted_words(choices: PoolWords) -> tuple[SpecWords, EffectWords]:
@@ -401,8 +467,11 @@ def pool_table(
     [9, 2, 8, 4]
     """
     trials = data if isinstance(data, Trials) else read_trials(data)
+    decisions = read_decisions(choices.pop("accept", None))
     words, others = _sorted_words(choices)
     spec = resolve_spec(preset, model=model, tau2=tau2, weights=weights, ci=ci, pi=pi, level=level, **words)
-    table = analyse_table(trials, spec, Request(outcome, compare, by, measure, effect_choices(**others)))
+    request = Request(outcome, compare, by, measure, effect_choices(**others))
+    audit = audit_table(trials, spec, request, decisions)
+    table = analyse_table(audit.trials, spec, replace(request, answers=audit.answers))
     items = tuple(Result(analysis, trials.source) for analysis in table.analyses)
-    return Results(items, table.unpooled, trials.source, spec)
+    return Results(items, table.unpooled, trials.source, spec, audit)

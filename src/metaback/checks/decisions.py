@@ -46,7 +46,7 @@ def read_decisions(given: Iterable[Decision | Mapping[str, Any]] | None) -> tupl
 
     Raises `OptionError` with everything that is wrong in all of them at once.
 
-    >>> said = {"finding": "several-rows", "action": "accept", "reason": "each row has an outcome of its own", "by": "AB"}
+    >>> said = {"finding": "several-rows", "action": "accept", "reason": "each has its own outcome", "by": "AB"}
     >>> read_decisions([said])[0].by
     'AB'
     """

@@ -8,6 +8,7 @@ import sys
 import traceback
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import click
 
@@ -15,6 +16,7 @@ from metaback.errors import DataError, EstimationError, FileError, MetabackError
 
 COMMANDS = {
     "pool": "Pool a table of trials and write a report that anyone can check.",
+    "check": "Find the errors in a table of trials before they are pooled.",
     "measures": "List the effect measures with what they are computed from and their sources.",
     "selfcheck": "Count the right digits of this machine's answers and write a dated protocol.",
 }
@@ -44,6 +46,15 @@ class Commands(click.Group):
             return None
         command: click.Command = import_module(f"metaback.cli.{cmd_name}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an interrupt is told below in one line, after the line of progress where that stands open."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            if sys.stderr.isatty():
+                click.echo(err=True)
+            raise click.exceptions.Abort from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with their purpose, without importing them."""
@@ -77,6 +88,7 @@ def group() -> None:
 
     \b
     Examples:
+      metaback check data/trials.csv
       metaback pool data/trials.csv
       metaback pool data/trials.csv --outcome pain --compare posterior_chain:general_exercise
       metaback pool --help
@@ -85,8 +97,8 @@ def group() -> None:
     --debug anywhere on the line prints the trace of an error.
 
     \b
-    Exit codes: 0 done; 2 usage, option or file error; 3 data rejected; 4 nothing could be estimated;
-    70 internal error; 130 interrupted.
+    Exit codes: 0 done; 1 a check has open findings; 2 usage, option or file error; 3 data rejected, or errors of
+    the check open; 4 nothing could be estimated; 70 internal error; 130 interrupted.
     """
 
 

@@ -13,11 +13,11 @@ from metaback.errors import FileError, OptionError
 from metaback.many import pool_many
 from metaback.status import Status
 
-WORDS = ("model", "tau2", "weights", "tau2_ci", "ci", "pi", "level", "rng", "draws")
-OWN = ("effect", "variance", "se", "moderators", "subgroups", "engine", "workers", "scheduler")
+WORDS = ("model", "tau2", "weights", "tau2_ci", "ci", "pi", "level", "rng", "draws", "subgroup_tau2")
+OWN = ("effect", "variance", "se", "moderators", "subgroups", "study", "engine", "workers", "scheduler")
 # Choices of a report that mean nothing for a long table: saying one of them is a mistake that must be told.
 OF_REPORTS = ("outcome", "compare", "measure", "conventions", "r", "r_grid", "mixed_scores", "instruments",
-              "higher_is_better", "subgroup_tau2")  # fmt: skip
+              "higher_is_better")  # fmt: skip
 
 
 def is_many(options: Mapping[str, Any]) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 from rich import box
@@ -14,14 +15,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from metaback.bundle import write_report
+from metaback.bundle import Checked, Origin, write_report
 from metaback.cli.many import is_many, refuse_without_many, run_many
+from metaback.cli.options import (
+    Convention,
+    Numbers,
+    Pair,
+    WordOrNumber,
+    choice_of,
+    instruments_of,
+    planned,
+    words_of,
+)
 from metaback.data.read import read_trials
-from metaback.data.trials import Trials
 from metaback.effects.choices import EffectChoices, effect_choices
-from metaback.effects.instruments import read_instrument_file
 from metaback.engines import ENGINES
-from metaback.errors import FileError
+from metaback.errors import DataError, FileError, Problem
 from metaback.models.specs import (
     PRESETS,
     MeanInterval,
@@ -33,8 +42,10 @@ from metaback.models.specs import (
     Tau2Interval,
     resolve_spec,
 )
+from metaback.postestimation.audit import Audit, audit_table
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
+from metaback.report.audit_words import where
 from metaback.report.frames import listed_record
 from metaback.report.records import json_text, results_record
 from metaback.report.tables import overview_table
@@ -43,61 +54,6 @@ from metaback.stats.measures import MEASURES
 
 SHORT = ("Comparison", "Studies", "Measure", "P", "I\u00b2")  # columns of the overview that fit a terminal
 PATIENCE = 1.0  # seconds after which progress is shown
-
-
-class Pair(click.ParamType[tuple[str, str]]):
-    """Two treatments with a colon between them."""
-
-    name = "A:B"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """Split at the colon."""
-        first, colon, second = str(value).partition(":")
-        if not colon or not first.strip() or not second.strip():
-            self.fail(f"{value!r} is not a pair of treatments; write them as A:B", param, ctx)
-        return first.strip(), second.strip()
-
-
-class Convention(click.ParamType[tuple[str, str]]):
-    """A name and a word with an equals sign between them."""
-
-    name = "NAME=WORD"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """Split at the equals sign."""
-        name, sign, word = str(value).partition("=")
-        if not sign or not name.strip() or not word.strip():
-            self.fail(f"{value!r} is not a convention; write it as vtype=LS", param, ctx)
-        return name.strip(), word.strip()
-
-
-class Numbers(click.ParamType[tuple[float, ...]]):
-    """Numbers with commas between them."""
-
-    name = "R,R,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        """Split at the commas."""
-        try:
-            return tuple(float(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not a list of numbers; write it as 0.3,0.5,0.7", param, ctx)
-
-
-class WordOrNumber(click.Choice[str]):
-    """A word of a vocabulary, or a number in its place."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Let numbers pass; the request checks their range."""
-        try:
-            return float(value)
-        except ValueError:
-            return super().convert(value, param, ctx)
-
-
-def _choice(words: Any) -> click.Choice[str]:
-    """Offer the words of a Literal type."""
-    return click.Choice([str(word) for word in get_args(words)])
 
 
 @click.command("pool", context_settings={"help_option_names": ["-h", "--help"]})
@@ -123,7 +79,7 @@ def _choice(words: Any) -> click.Choice[str]:
 @click.option("--outcome", help="Only this outcome.")
 @click.option("--compare", type=Pair(), help="Only this pair; effects are A minus B (or A over B).")
 @click.option("--by", help="Column of subgroups.  [default: stratum, where there is more than one]")
-@click.option("--subgroup-tau2", type=_choice(SubgroupTau2), help="One between-study variance for each, or for all.")
+@click.option("--subgroup-tau2", type=choice_of(SubgroupTau2), help="One between-study variance for each, or for all.")
 @click.option(
     "--measure",
     type=click.Choice(list(MEASURES), case_sensitive=False),
@@ -132,14 +88,14 @@ def _choice(words: Any) -> click.Choice[str]:
 @click.option(
     "--preset", type=click.Choice(list(PRESETS)), default="cochrane", show_default=True, help="Methods to start from."
 )
-@click.option("--model", type=_choice(Model), help="Random, equal or fixed effects, or IVhet.")
+@click.option("--model", type=choice_of(Model), help="Random, equal or fixed effects, or IVhet.")
 @click.option(
-    "--tau2", type=WordOrNumber(get_args(Tau2)), help="Estimator of the between-study variance, or its value."
+    "--tau2", type=WordOrNumber(words_of(Tau2)), help="Estimator of the between-study variance, or its value."
 )
 @click.option("--weights", metavar="COLUMN", help="Column of weights of your own for the mean.")
-@click.option("--tau2-ci", type=_choice(Tau2Interval), help="Interval of the between-study variance.")
-@click.option("--ci", type=_choice(MeanInterval), help="Interval of the mean.")
-@click.option("--pi", type=_choice(PredictionInterval), help="Prediction interval.")
+@click.option("--tau2-ci", type=choice_of(Tau2Interval), help="Interval of the between-study variance.")
+@click.option("--ci", type=choice_of(MeanInterval), help="Interval of the mean.")
+@click.option("--pi", type=choice_of(PredictionInterval), help="Prediction interval.")
 @click.option("--level", type=float, help="Confidence level, e.g. 0.95.")
 @click.option("--rng", type=int, help="Seed of intervals that resample.  [default: 1]")
 @click.option("--draws", type=int, help="Samples of intervals that resample.  [default: 4999]")
@@ -161,11 +117,14 @@ def _choice(words: Any) -> click.Choice[str]:
 @click.option(
     "--higher-is-better/--lower-is-better", default=None, help="Direction of effects.  [default: that of most rows]"
 )
+@click.option("--plan", type=click.Path(path_type=Path), help="Plan file with decisions about findings ([checks]).")
+@click.option("--accept-findings", is_flag=True, help="Pool in spite of errors that nobody decided about, and say so.")
 @click.option("--effect", metavar="COLUMN", help="Long tables: column of effects.  [default: yi]")
 @click.option("--variance", metavar="COLUMN", help="Long tables: column of variances.  [default: vi]")
 @click.option("--se", metavar="COLUMN", help="Long tables: column of standard errors, instead of variances.")
 @click.option("--moderators", metavar="FORMULA", help='Long tables: regress each group, e.g. "~ weeks".')
 @click.option("--subgroups", metavar="COLUMN", help="Long tables: column of subgroups within each group.")
+@click.option("--study", metavar="COLUMN", help="Long tables: column of the studies' labels, to count them.")
 @click.option("--engine", type=click.Choice(ENGINES), help="Long tables: where to run.  [default: all processors]")
 @click.option("--workers", type=int, help="Long tables: number of processes.")
 @click.option("--scheduler", metavar="ADDRESS", help="Long tables: Dask cluster, e.g. tcp://10.0.0.1:8786.")
@@ -195,9 +154,12 @@ def command(table: Path, **options: Any) -> None:
     trials = read_trials(table)
     request = Request(options["outcome"], options["compare"], options["by"], options["measure"], _choices(options))
     with _progress(options["quiet"]) as tell:
-        done = analyse_table(trials, spec, request, tell)
+        tell("checking the table")
+        audit = audit_table(trials, spec, request, planned(options["plan"]))
+        _stop_at_errors(audit, table, accepted=options["accept_findings"])
+        done = analyse_table(audit.trials, spec, replace(request, answers=audit.answers), tell)
         report = options["output"] == "report"
-        names = _write(table, done, trials, spec, options, tell) if report else ()
+        names = _write(table, done, audit, spec, options, tell) if report else ()
     if options["output"] == "json":
         click.echo(_json(done).encode(), nl=False)
     elif options["output"] == "text":
@@ -206,13 +168,31 @@ def command(table: Path, **options: Any) -> None:
         _show(done, options["out"], len(names))
 
 
+def _stop_at_errors(audit: Audit, table: Path, *, accepted: bool) -> None:
+    """Refuse a table with errors that nobody decided about, unless it was asked for in spite of them."""
+    if accepted or not audit.unanswered:
+        return
+    problems = [
+        Problem(
+            f"{found.id}: {found.finding.says}",
+            found.finding.fix,
+            row=where(audit.trials, found.finding.rows),
+        )
+        for found in audit.unanswered
+    ]
+    cure = (
+        f"Decide about each: `metaback check {table} --format plan > plan.toml`, fill it in, and pool with "
+        "`--plan plan.toml`; or pool with `--accept-findings`, which the report will say"
+    )
+    raise DataError(audit.trials.source.name, [*problems, Problem("errors are open", cure)])
+
+
 def _choices(options: dict[str, Any]) -> EffectChoices:
     """Return what was said about how effects are computed."""
     names = ("r", "r_grid", "mixed_scores", "higher_is_better")
-    path = options["instruments"]
     return effect_choices(
         options=dict(options["conventions"]),
-        instruments=None if path is None else read_instrument_file(path),
+        instruments=instruments_of(options["instruments"]),
         **{name: options[name] for name in names},
     )
 
@@ -220,7 +200,7 @@ def _choices(options: dict[str, Any]) -> EffectChoices:
 def _write(
     table: Path,
     done: TableAnalysis,
-    trials: Trials,
+    audit: Audit,
     spec: PoolSpec,
     options: dict[str, Any],
     tell: Callable[[str], None],
@@ -230,9 +210,10 @@ def _write(
     out = options["out"]
     if out.resolve() == table.resolve():
         raise FileError(f"--out {out} is the table itself")
-    return write_report(
-        out, done, trials.source, spec, command=words, force=options["force"], keep=(table,), progress=tell
-    )
+    checked = Checked(audit, accepted=options["accept_findings"])
+    keep = (table,) if options["plan"] is None else (table, options["plan"])
+    origin = Origin(audit.trials.source, spec, checked, words)
+    return write_report(out, done, origin, force=options["force"], keep=keep, progress=tell)
 
 
 def _json(done: TableAnalysis) -> str:

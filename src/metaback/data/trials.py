@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from metaback.errors import DataError, OptionError, Problem, suggestion
 from metaback.stats.measures import MEASURES, raw_roles
 
 SHOWN = 10  # rows shown in a notebook
+CHECKS = "metaback.audits"  # where the check lives, far above: found by its name when a table is asked to check itself
 ROUTE_ROLES = (
     ("effect", "ci_low", "ci_high"),
     ("effect", "se"),
@@ -122,6 +124,10 @@ class Trials:
         if not isinstance(held, pd.Series) or not pd.api.types.is_bool_dtype(held):
             raise OptionError(f"the query {expression!r} is not true or false for each row; compare with something")
         return self.take(held.fillna(False).astype(bool))
+
+    def check(self, **choices: Any) -> Any:
+        """Check the table before it is pooled, and tell what each finding would change; see `metaback.check`."""
+        return import_module(CHECKS).check(self, **choices)
 
     def __repr__(self) -> str:
         """Say what the table holds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -206,13 +206,39 @@ def select_rows(effects: EffectSizes, places: NDArray[np.intp]) -> EffectSizes:
 
     def taken(values: Any) -> Any:
         if isinstance(values, np.ndarray):
-            return values[places]
-        return tuple(values[i] for i in places) if values else values
+            return cast("NDArray[Any]", values)[places]
+        return tuple(values[i] for i in places.tolist()) if values else values
 
     found = {name: taken(getattr(effects, name)) for name in PER_ROW}
     columns = {name: values[places] for name, values in effects.moderators.items()}
     inputs = {role: values[places] for role, values in effects.inputs.items()}
     return replace(effects, **found, moderators=columns, inputs=inputs, grid=None)
+
+
+def set_aside(effects: EffectSizes, reasons: Mapping[int, str], corrections: Mapping[int, str]) -> EffectSizes:
+    """Return effects of which some rows stay without an effect, and others carry a remark on what was corrected.
+
+    reasons: place of the row -> why it is not pooled; corrections: place -> what was corrected in the table.
+    """
+    if not reasons and not corrections:
+        return effects
+    out = np.isin(np.arange(effects.yi.size), list(reasons))
+    words = ["; ".join(filter(None, (corrections.get(i, ""), told))) for i, told in enumerate(effects.corrections)]
+    return replace(
+        effects,
+        yi=np.where(out, np.nan, effects.yi),
+        vi=np.where(out, np.nan, effects.vi),
+        estimable=effects.estimable & ~out,
+        reasons=tuple(reasons.get(i, told) for i, told in enumerate(effects.reasons)),
+        corrections=tuple(words),
+        grid=None if effects.grid is None else _without(effects.grid, out),
+    )
+
+
+def _without(grid: CorrelationGrid, out: NDArray[np.bool_]) -> CorrelationGrid:
+    """Take rows from every set of effects of a grid."""
+    yi, vi = (np.where(out, np.nan, values) for values in (grid.yi, grid.vi))
+    return replace(grid, rows=grid.rows & ~out, yi=yi, vi=vi)
 
 
 def routes_frame(effects: EffectSizes) -> pd.DataFrame:

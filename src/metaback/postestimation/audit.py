@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 
 from metaback.checks.decisions import Answered, Decision, answered, decision_for
-from metaback.checks.findings import SEVERITIES, Coverage, Finding, identify
+from metaback.checks.findings import SEVERITIES, Coverage, Finding, Proposal, identify
 from metaback.checks.rules import inspect
 from metaback.checks.scene import Plan, Pooled, Scale, Scene
 from metaback.data.comparisons import Comparison, comparisons
-from metaback.data.trials import Trials
+from metaback.data.roles import ROLES
+from metaback.data.trials import Source, Trials
+from metaback.effects.choices import EffectChoices
 from metaback.effects.direction import decide
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.instruments import scale_facts
-from metaback.errors import DataError, EstimationError, MetabackError, Problem
+from metaback.errors import DataError, EstimationError, MetabackError, OptionError, Problem
+from metaback.models.fitted import Fitted
 from metaback.models.pool import fit_pool
 from metaback.models.specs import PoolSpec
 from metaback.postestimation.consequences import Asked, Consequence, changed_trials, consequences
@@ -88,35 +92,97 @@ class _Pools:
 
 
 def audit_table(
-    trials: Trials, spec: PoolSpec, request: Request, decisions: Sequence[Decision] = (), *, weigh: bool = True
+    trials: Trials,
+    spec: PoolSpec,
+    request: Request,
+    decisions: Sequence[Decision] = (),
+    *,
+    split: bool = True,
+    weigh: bool = True,
 ) -> Audit:
     """Run every rule on a table, apply the decisions, and run the rules again on what is left.
 
-    spec, request: how the table would be pooled; the same objects that `analyse_table` takes. weigh: whether the pools
-    are made anew with each finding's alternatives, to tell what it changes. Nothing is pooled that the request leaves
-    out, but rules that look at single rows see the whole table.
+    spec, request: how the table would be pooled; the same objects that `analyse_table` takes. split: whether outcomes
+    and pairs of treatments are pooled apart, as by `analyse_table`, or all rows in one pool. weigh: whether the pools
+    are made anew with each finding's alternatives, to tell what it changes. Rules that look at single rows see the
+    whole table, also the rows that the request leaves out.
 
     Edges: a table of which no effect can be computed is still checked; `refused` says what stands in the way.
     """
-    pools = _pools(trials, spec, request)
-    first = inspect(_scene(trials, spec, request, pools))
-    named = [(identify(finding, trials), finding) for finding in first.findings]
-    decided = [(name, finding, decision_for(name, finding, decisions)) for name, finding in named]
-    with_decision = [(finding, decision) for _, finding, decision in decided if decision is not None]
-    answers = answered(trials, with_decision)
-    used = {decision.finding for _, decision in with_decision}
-    idle = tuple(decision for decision in decisions if decision.finding not in used)
-    worth = _worth(pools, [finding for _, finding, _ in decided]) if weigh else {}
+
+    def look(table: Trials) -> _Pools:
+        return _pools(table, spec, request, split=split)
+
+    return _audited(trials, _Ask(spec, request, look, weigh), tuple(decisions))
+
+
+def audit_fit(fitted: Fitted, decisions: Sequence[Decision] = ()) -> Audit:
+    """Run every rule on the table behind a finished pool, which is the only one that is looked at.
+
+    Edges: corrections are refused, because the effects are computed already.
+    """
+    effects, trials = fitted.effects, trials_of(fitted.effects)
+    if any(decision.action == "correct" for decision in decisions):
+        raise OptionError("the effects are computed already; give the table, so that corrected cells can be used")
+    by = effects.by_name
+    request = Request(by=by, measure=effects.measure, choices=_choices_of(effects))
+    whole = Comparison("", "", "", trials, tuple(range(len(trials))))
+
+    def look(table: Trials) -> _Pools:
+        if len(table) < len(trials):
+            return _pools(table, fitted.spec, request, split=False)
+        asked = Asked("", trials, whole.places, fitted, request.choices)
+        return _Pools((_seen(whole, effects, request),), (asked,), ())
+
+    return _audited(trials, _Ask(fitted.spec, request, look, True), tuple(decisions))
+
+
+def trials_of(effects: EffectSizes) -> Trials:
+    """Return the table that effects were computed from: its columns under the names of their roles."""
+    roles = {role: role for role in ROLES if role in effects.moderators}
+    frame = pd.DataFrame({role: effects.moderators[role] for role in roles})
+    if "study" not in roles:
+        frame["study"], roles = list(effects.labels), {"study": "study", **roles}
+    return Trials(frame, roles, effects.rows, Source(effects.source, "", len(frame), len(roles), roles))
+
+
+def _choices_of(effects: EffectSizes) -> EffectChoices:
+    """Return the choices that effects still show: conventions, the assumed correlation, mixed scores, direction."""
+    conventions = {name: word for name, word in effects.options.items() if word}
+    assumed = None if effects.grid is None else effects.grid.assumed
+    direction = effects.context.higher_is_better
+    return EffectChoices(conventions, assumed, (), effects.mixed_scores, higher_is_better=direction)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What is asked of every look at the table: the request, how its pools are made, whether findings are weighed."""
+
+    spec: PoolSpec
+    request: Request
+    look: Callable[[Trials], _Pools]
+    weigh: bool
+
+
+def _audited(trials: Trials, ask: _Ask, decisions: tuple[Decision, ...]) -> Audit:
+    """Look at a table, apply the decisions that fit, and look at what is left with the others."""
+    pools = ask.look(trials)
+    found = inspect(_scene(trials, ask.spec, ask.request, pools))
+    worth = _worth(pools, found.findings) if ask.weigh else {}
     reviewed = [
-        Reviewed(name, finding, tuple(worth.get(i, ())), decision)
-        for i, (name, finding, decision) in enumerate(decided)
+        Reviewed(name, finding, tuple(worth.get(i, ())), decision_for(name, finding, decisions))
+        for i, finding in enumerate(found.findings)
+        for name in (identify(finding, trials),)
     ]
-    after = decided_table(trials, answers)
+    decided = [(part.finding, part.decision) for part in reviewed if part.decision is not None]
+    answers = answered(trials, decided)
+    used = {decision.finding for _, decision in decided}
+    rest = tuple(decision for decision in decisions if decision.finding not in used)
+    first = Audit(trials, tuple(reviewed), found.coverage, pools.refused, decisions, rest, answers)
     if answers.changes or answers.excluded:
-        reviewed = _again(reviewed, after, answers, spec, request, weigh)
-    return Audit(
-        after, tuple(sorted(reviewed, key=_rank)), first.coverage, pools.refused, tuple(decisions), idle, answers
-    )
+        standing = tuple(decision for decision in decisions if decision.action == "accept" or decision in rest)
+        first = _again(first, ask, standing)
+    return replace(first, findings=tuple(sorted(first.findings, key=_rank)))
 
 
 def decided_table(trials: Trials, answers: Answered) -> Trials:
@@ -126,27 +192,52 @@ def decided_table(trials: Trials, answers: Answered) -> Trials:
     return replace(changed_trials(trials, range(len(trials)), answers.changes), rows=trials.rows)
 
 
-def _again(
-    before: list[Reviewed], after: Trials, answers: Answered, spec: PoolSpec, request: Request, weigh: bool
-) -> list[Reviewed]:
+def _again(before: Audit, ask: _Ask, decisions: tuple[Decision, ...]) -> Audit:
     """Look at the table as decided: findings that somebody decided about stay, the others are those of a new look."""
-    kept = np.array([place not in answers.excluded for place in range(len(after))], dtype=bool)
-    left = np.flatnonzero(kept)
+    settled = tuple(found for found in before.findings if not found.open)
+    after = decided_table(before.trials, before.answers)
+    left = np.array([place for place in range(len(after)) if place not in before.answers.excluded], dtype=np.intp)
     if not left.size:
-        return [found for found in before if not found.open]
-    rest = audit_table(after.take(kept), spec, request, weigh=weigh)
-    known = {found.id for found in before if not found.open}
-    moved = [_moved(found, left.tolist()) for found in rest.findings if found.id not in known]
-    return [*(found for found in before if not found.open), *moved]
+        return replace(before, trials=after, findings=settled)
+    rest = _audited(after.take(np.isin(np.arange(len(after)), left)), ask, decisions)
+    places = left.tolist()
+    known = {found.id for found in settled}
+    findings = (*settled, *(_moved(found, places) for found in rest.findings if found.id not in known))
+    more = rest.answers
+    answers = Answered(
+        (*before.answers.changes, *(replace(change, place=places[change.place]) for change in more.changes)),
+        {**before.answers.corrected, **{places[i]: words for i, words in more.corrected.items()}},
+        {**before.answers.excluded, **{places[i]: words for i, words in more.excluded.items()}},
+    )
+    idle = tuple(decision for decision in before.idle if decision in rest.idle)
+    return replace(
+        before,
+        trials=decided_table(before.trials, answers),
+        findings=findings,
+        refused=rest.refused,
+        idle=idle,
+        answers=answers,
+    )
 
 
 def _moved(found: Reviewed, places: list[int]) -> Reviewed:
-    """Give the rows and cells of a finding their places in the whole table."""
+    """Give the rows of a finding, and of what it proposes, their places in the whole table."""
+
+    def spots(rows: Iterable[int]) -> tuple[int, ...]:
+        return tuple(places[row] for row in rows)
+
     finding = found.finding
-    cells = tuple(replace(cell, place=places[cell.place]) for cell in finding.cells)
-    return replace(
-        found, finding=replace(finding, rows=tuple(places[row] for row in finding.rows), cells=cells, proposals=())
+    proposals = tuple(
+        Proposal(
+            proposal.name,
+            tuple(replace(change, place=places[change.place]) for change in proposal.changes),
+            spots(proposal.without),
+            tuple(replace(joint, places=spots(joint.places)) for joint in proposal.joint),
+        )
+        for proposal in finding.proposals
     )
+    cells = tuple(replace(cell, place=places[cell.place]) for cell in finding.cells)
+    return replace(found, finding=replace(finding, rows=spots(finding.rows), cells=cells, proposals=proposals))
 
 
 def _rank(found: Reviewed) -> tuple[bool, int, bool, float, int]:
@@ -160,7 +251,7 @@ def _worth(pools: _Pools, findings: Sequence[Finding]) -> dict[int, list[Consequ
     worth: dict[int, list[Consequence]] = {}
     for asked in pools.asked:
         for number, found in consequences(asked, findings).items():
-            worth.setdefault(number, []).append(found)
+            worth.setdefault(number, []).extend(found)
     return worth
 
 
@@ -188,13 +279,17 @@ def scene(trials: Trials, spec: PoolSpec, request: Request) -> Scene:
     return _scene(trials, spec, request, _pools(trials, spec, request))
 
 
-def _pools(trials: Trials, spec: PoolSpec, request: Request) -> _Pools:
+def _pools(trials: Trials, spec: PoolSpec, request: Request, *, split: bool = True) -> _Pools:
     """Make every pool that the request asks for; what cannot be pooled is told and passed over."""
     seen: list[Pooled] = []
     asked: list[Asked] = []
     refused: list[Problem] = []
     try:
-        found = comparisons(trials, outcome=request.outcome, compare=request.compare)
+        found = (
+            comparisons(trials, outcome=request.outcome, compare=request.compare)
+            if split
+            else (Comparison("", "", "", trials, tuple(range(len(trials)))),)
+        )
     except DataError as error:
         return _Pools((), (), error.problems)
     for comparison in found:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from metaback.checks.decisions import Answered
 from metaback.data.comparisons import Comparison, comparisons
 from metaback.data.trials import Trials
 from metaback.effects.choices import EffectChoices
 from metaback.effects.compute import effect_sizes
-from metaback.effects.effect_sizes import EffectSizes
+from metaback.effects.effect_sizes import EffectSizes, set_aside
 from metaback.errors import DataError, Problem
 from metaback.models.pool import no_effects
 from metaback.models.specs import PoolSpec
@@ -21,13 +22,18 @@ STRATA = "stratum"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of a table: None stands for "whatever the table holds"; `choices` say how effects are computed."""
+    """What is asked of a table: None stands for "whatever the table holds"; `choices` say how effects are computed.
+
+    answers: what decisions about findings did to the table that is analysed: which rows stay out of every pool, and
+    which have corrected cells.
+    """
 
     outcome: str | None = None
     compare: tuple[str, str] | None = None
     by: str | None = None
     measure: str | None = None
     choices: EffectChoices = field(default_factory=EffectChoices)
+    answers: Answered = field(default_factory=Answered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +90,15 @@ def effects_of(comparison: Comparison, spec: PoolSpec, request: Request) -> Effe
         by=by,
         **request.choices.words(),
     )
+    effects = set_aside(effects, *of_rows(comparison.places, request.answers))
     pooled = {label for label, ok in zip(effects.by or (), effects.estimable, strict=bool(effects.by)) if ok}
     return effects if request.by or len(pooled) > 1 else replace(effects, by=None, by_name=None)
+
+
+def of_rows(places: Sequence[int], answers: Answered) -> tuple[dict[int, str], dict[int, str]]:
+    """Return why rows stay out and what was corrected in them, by their position among `places`."""
+    positions = {place: i for i, place in enumerate(places)}
+    return (
+        {positions[place]: why for place, why in answers.excluded.items() if place in positions},
+        {positions[place]: words for place, words in answers.corrected.items() if place in positions},
+    )

@@ -11,8 +11,11 @@ from metaback.report.tables import compact_table, study_table
 from metaback.report.words import measure_words, model_words
 
 
-def card_html(analysis: Analysis) -> str:
-    """Return the pooled results, the notes and the folded study table of one analysis as an HTML fragment."""
+def card_html(analysis: Analysis, *, checks: str = "") -> str:
+    """Return the pooled results, the notes and the folded study table of one analysis as an HTML fragment.
+
+    checks: what the check of the table found, in words.
+    """
     effects, spec = analysis.fitted.effects, analysis.fitted.spec
     words = [
         sentence_case(measure_words(effects)),
@@ -29,5 +32,6 @@ def card_html(analysis: Analysis) -> str:
         pooled=compact_table(analysis),
         notes=notes(analysis),
         studies=study_table(analysis, brief=True),
+        checks=checks,
         css=style("card.css"),
     )

@@ -31,7 +31,8 @@ class Table:
     """A captioned table of texts; `numeric` marks right-aligned columns, the first column heads each row.
 
     `file` names the CSV (in `tables/`) that holds the same rows in full precision, "" when there is none.
-    `strong` holds the positions of rows that sum up the others (a total), set in bold.
+    `strong` holds the positions of rows that sum up the others (a total), set in bold; `marked` (row, column) the cells
+    that a reader must look at, set apart by more than colour.
     """
 
     caption: str
@@ -40,6 +41,7 @@ class Table:
     numeric: tuple[bool, ...]
     file: str = ""
     strong: tuple[int, ...] = ()
+    marked: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a table whose rows and columns do not match."""

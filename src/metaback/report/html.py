@@ -13,7 +13,7 @@ from metaback.report.document import Block, Document, Figure, Heading, Table
 from metaback.report.svg import inline_svg
 from metaback.report.words import anchor, clean
 
-TEMPLATES = ("report.html.j2", "card.html.j2")
+TEMPLATES = ("report.html.j2", "card.html.j2", "audit.html.j2")
 STYLES = ("report.css", "card.css")
 
 

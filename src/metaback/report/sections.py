@@ -27,7 +27,7 @@ from metaback.report.bibliography import reference_list
 from metaback.report.document import Block, Document, Figure, Heading, Listing, Notes, Paragraph
 from metaback.report.methods import methods_keys, methods_sentences, methods_text
 from metaback.report.route_table import route_table
-from metaback.report.tables import assumed_table, overview_table, pooled_table, pools, study_table
+from metaback.report.tables import Flag, assumed_table, overview_table, pooled_table, pools, study_table
 from metaback.report.words import anchor, direction, tau2_texts
 from metaback.stats.measures.family import has_null
 
@@ -43,12 +43,13 @@ def section_blocks(
     figure: Figure | None = None,
     cited: tuple[str, ...] | None = None,
     methods: bool = True,
+    flags: Mapping[str, tuple[Flag, ...]] | None = None,
 ) -> tuple[Block, ...]:
     """Return everything that is said about one comparison, in reading order.
 
     number: of the comparison, None when it is the only one; anchor: fragment of its heading, unique in the document.
     cited: keys whose numbers the document has fixed; without it the section brings its own list of references.
-    methods: whether the section ends with its methods paragraph.
+    methods: whether the section ends with its methods paragraph. flags: findings of the check by the name of the row.
     """
     title = comparison(analysis).title
     blocks: list[Block] = [
@@ -64,7 +65,7 @@ def section_blocks(
         Paragraph(heterogeneity_text(analysis)),
         *_assumed_blocks(analysis),
         Heading(3, "Studies", f"{anchor}-studies"),
-        study_table(analysis),
+        study_table(analysis, flags=flags),
         *_route_blocks(analysis),
     ]
     if methods:
@@ -154,12 +155,15 @@ def report_document(
     title: str,
     figures: Mapping[int, Figure] | None = None,
     lead: Sequence[Block] = (),
+    checks: Sequence[Block] = (),
     tail: Sequence[Block] = (),
+    flags: Mapping[str, tuple[Flag, ...]] | None = None,
 ) -> Document:
     """Put a whole report together: overview, one section per comparison, methods once, references once.
 
     figures: figure of each comparison by its position. lead: blocks before the first section; tail: after the
-    references (provenance).
+    references (provenance). checks: the section on the check of the table, before the methods; flags: its findings by
+    the name of the row.
     """
     drawn = figures or {}
     keys = document_keys(analyses)
@@ -176,7 +180,9 @@ def report_document(
             figure=drawn.get(position),
             cited=keys,
             methods=False,
+            flags=flags,
         )
+    blocks += checks
     if analyses:
         blocks += [Heading(2, "Methods", "methods"), *_joint_methods(analyses, keys)]
         blocks += [Heading(2, "References", "references"), Listing(reference_list(keys), numbered=True)]

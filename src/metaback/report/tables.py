@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from metaback.effects.effect_sizes import EffectSizes
@@ -43,12 +43,25 @@ class _Column:
     head: str
     cells: tuple[str, ...]
     numeric: bool = False
+    roles: frozenset[str] = frozenset()
 
 
-def study_table(analysis: Analysis, *, brief: bool = False) -> Table:
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A finding of the check about one row: its identifier, its severity and the roles of the cells it points to."""
+
+    id: str
+    severity: str
+    roles: frozenset[str]
+
+
+def study_table(
+    analysis: Analysis, *, brief: bool = False, flags: Mapping[str, tuple[Flag, ...]] | None = None
+) -> Table:
     """Return one row per row of the file: raw data, effect with its interval, variance, weight, origin.
 
-    brief: without raw data, variance and origin (for the card). Of very long tables the first rows are returned, and
+    brief: without raw data, variance and origin (for the card). flags: findings of the check by the name of the row;
+    their cells are marked, and a column names them. Of very long tables the first rows are returned, and
     the caption says so; the CSV holds all.
     """
     effects, spec = analysis.fitted.effects, analysis.fitted.spec
@@ -62,9 +75,12 @@ def study_table(analysis: Analysis, *, brief: bool = False) -> Table:
         columns.append(_Column(sentence_case(humanise(effects.by_name or "subgroup")), groups))
     if not brief:
         columns += _raw_columns(effects, comparison(analysis).arms)
-    columns.append(_Column(f"{measure_short(effects)} [{level} CI]", _effect_cells(analysis), numeric=True))
+    columns.append(
+        _Column(f"{measure_short(effects)} [{level} CI]", _effect_cells(analysis), True, frozenset({"yi", "sei", "d"}))
+    )
     if not brief:
-        columns.append(_Column("Variance", tuple(column_decimals(effects.vi.tolist())), numeric=True))
+        variances = tuple(column_decimals(effects.vi.tolist()))
+        columns.append(_Column("Variance", variances, True, frozenset({"vi"})))
     weights = tuple(fixed(w, 1) for w in percent_weights(analysis.overall.weights.tolist()))
     columns.append(_Column("Weight (%)", weights, numeric=True))
     if not brief:
@@ -72,11 +88,25 @@ def study_table(analysis: Analysis, *, brief: bool = False) -> Table:
     remarks = _remarks(effects)
     if any(remarks):
         columns.append(_Column("Corrected, or why not pooled", remarks))
+    own = [(flags or {}).get(row, ()) for row in effects.rows]
+    if any(own) and not brief:
+        columns.append(_Column("Findings of the check", tuple("; ".join(f.id for f in found) for found in own)))
     caption = (
         f"Studies: {measure_words(effects)} of each row with its {level} confidence "
         f"interval (normal quantile){_scale_remark(analysis)}; weights are those of the pool of all studies."
     )
-    return _shortened(_table(caption, columns, file="studies.csv"), CARD_ROWS if brief else PAGE_ROWS)
+    table = replace(_table(caption, columns, file="studies.csv"), marked=_marked(columns, own))
+    return _shortened(table, CARD_ROWS if brief else PAGE_ROWS)
+
+
+def _marked(columns: Sequence[_Column], found: Sequence[tuple[Flag, ...]]) -> tuple[tuple[int, int], ...]:
+    """Return the cells (row, column) that findings point to."""
+    return tuple(
+        (i, j)
+        for i, flags in enumerate(found)
+        for j, column in enumerate(columns)
+        if any(column.roles & flag.roles for flag in flags)
+    )
 
 
 def pooled_table(analysis: Analysis) -> Table:
@@ -257,7 +287,9 @@ def _raw_columns(effects: EffectSizes, arms: tuple[str, str]) -> list[_Column]:
         columns += _arm_columns(values, arm, title, len(effects.labels))
     columns += _printed_columns(values, len(effects.labels))
     others = [role for role in values if role not in ARM_ROLES | PRINTED_ROLES and _any(values, role)]
-    columns += [_Column(sentence_case(humanise(r)), tuple(plain(v) for v in values[r]), numeric=True) for r in others]
+    columns += [
+        _Column(sentence_case(humanise(r)), tuple(plain(v) for v in values[r]), True, frozenset({r})) for r in others
+    ]
     return columns
 
 
@@ -275,13 +307,18 @@ def _arm_columns(values: dict[str, list[float | None]], arm: int, title: str, ro
     columns: list[_Column] = []
     if _any(values, f"events_{arm}"):
         cells = tuple("" if e is None else f"{plain(e)} / {plain(t)}" for e, t in zip(events, n, strict=True))
-        columns.append(_Column(f"{title}: events / n", cells, numeric=True))
+        columns.append(_Column(f"{title}: events / n", cells, True, _arm_roles(arm, "events", "n", "percent")))
     elif _any(values, f"mean_{arm}", f"sd_{arm}"):
         cells = tuple(_mean_cell(*row) for row in zip(mean, sd, n, strict=True))
-        columns.append(_Column(f"{title}: mean (SD), n", cells, numeric=True))
+        columns.append(_Column(f"{title}: mean (SD), n", cells, True, _arm_roles(arm, "mean", "sd", "n", "se")))
     elif _any(values, f"n_{arm}"):
-        columns.append(_Column(f"{title}: n", tuple("" if t is None else plain(t) for t in n), numeric=True))
+        texts = tuple("" if t is None else plain(t) for t in n)
+        columns.append(_Column(f"{title}: n", texts, True, _arm_roles(arm, "n")))
     return columns
+
+
+def _arm_roles(arm: int, *stems: str) -> frozenset[str]:
+    return frozenset(f"{stem}_{arm}" for stem in stems)
 
 
 def _mean_cell(mean: float | None, sd: float | None, n: float | None) -> str:
@@ -295,7 +332,7 @@ def _printed_columns(values: dict[str, list[float | None]], rows: int) -> list[_
         return []
     blank: list[float | None] = [None] * rows
     parts = zip(*(values.get(role, blank) for role in ("effect", "se", "ci_low", "ci_high")), strict=True)
-    return [_Column("As printed in the source", tuple(_printed(*part) for part in parts), numeric=True)]
+    return [_Column("As printed in the source", tuple(_printed(*part) for part in parts), True, PRINTED_ROLES)]
 
 
 def _printed(effect: float | None, se: float | None, low: float | None, high: float | None) -> str:

@@ -31,11 +31,12 @@ NOTE_LINES = 6
 NEXT_STEPS = "Next: .forest()  .to_frame()  .studies()  .report()"
 
 
-def summary_text(analysis: Analysis, *, hint: bool = True) -> str:
+def summary_text(analysis: Analysis, *, hint: bool = True, checks: str = "") -> str:
     """Return about a dozen lines: what was pooled, the estimate, its range, the heterogeneity, subgroups and notes.
 
     Subgroups (one line each) are the only part that grows with the data; notes beyond six lines are counted.
-    hint: whether to end with what a result can do next, which is of use in a session of Python only.
+    checks: what the check of the table found, in words. hint: whether to end with what a result can do next, which is
+    of use in a session of Python only.
     """
     effects, spec, pool = analysis.fitted.effects, analysis.fitted.spec, analysis.overall
     people = f", {plural(pool.n, 'participant')}" if pool.n is not None else ""
@@ -48,6 +49,7 @@ def summary_text(analysis: Analysis, *, hint: bool = True) -> str:
         f"  Heterogeneity        {_heterogeneity_line(analysis, pool)}",
         *_subgroup_lines(analysis),
         *_note_lines(analysis),
+        *([f"Check of the table: {checks}"] if checks else []),
         *([NEXT_STEPS] if hint else []),
     ]
     return "\n".join(part for line in lines for part in _shown(line))

@@ -1,0 +1,75 @@
+"""The check as plain text: what was found, worst first, then what could not be looked at."""
+
+from __future__ import annotations
+
+import textwrap
+
+from metaback.postestimation.audit import Audit, Reviewed
+from metaback.report.audit_words import (
+    NO_COMFORT,
+    change_texts,
+    coverage_text,
+    decision_text,
+    headline,
+    passed_over,
+    said,
+    where,
+)
+from metaback.report.words import clean, one_line
+
+WIDTH = 100
+INDENT = "    "
+HEADS = {"error": "ERROR", "warning": "WARNING", "information": "INFORMATION"}
+
+
+def audit_text(audit: Audit, *, details: bool = True, limit: int | None = None) -> str:
+    """Return the findings of a check as text: headline, findings, decisions that are not needed, and coverage.
+
+    details: also what each finding changes and what to do about it. limit: how many findings are written out; the
+    others are counted.
+    """
+    shown = audit.findings if limit is None else audit.findings[:limit]
+    lines = [f"Check of {one_line(audit.trials.source.name)} ({len(audit.trials)} rows): {headline(audit)}."]
+    for problem in audit.refused:
+        lines += ["", *_wrapped(f"CANNOT BE POOLED  {problem}", "", INDENT)]
+    for found in shown:
+        lines += ["", *_finding(audit, found, details)]
+    if len(shown) < len(audit.findings):
+        lines += ["", f"... and {len(audit.findings) - len(shown)} more findings"]
+    idle = [
+        f"The decision about {one_line(decision.finding)} is not needed: nothing like it is found."
+        for decision in audit.idle
+    ]
+    lines += ["", *idle] if idle else []
+    lines += ["", *_coverage(audit, details)]
+    return "\n".join(clean(line).rstrip() for line in lines)
+
+
+def _finding(audit: Audit, found: Reviewed, details: bool) -> list[str]:
+    """Write one finding."""
+    finding = found.finding
+    head = HEADS[finding.severity] if found.open else f"decided ({finding.severity})"
+    lines = _wrapped(f"{head}  {found.id}  {where(audit.trials, finding.rows)}", "", INDENT)
+    lines += _wrapped(said(audit.trials, found), INDENT, INDENT)
+    if found.decision is not None:
+        lines += _wrapped(f"Decision: {decision_text(found.decision)}.", INDENT, INDENT)
+    elif details:
+        for text in change_texts(found)[:3]:
+            lines += _wrapped(f"Pooled: {text}", INDENT, f"{INDENT}  ")
+        lines += _wrapped(f"What to do: {finding.fix}.", INDENT, INDENT)
+    return lines
+
+
+def _coverage(audit: Audit, details: bool) -> list[str]:
+    """Say what could not be looked at."""
+    lines = _wrapped(f"{coverage_text(audit.coverage)}. {NO_COMFORT}", "", "")
+    if details:
+        lines += [line for text in passed_over(audit.coverage) for line in _wrapped(f"- {text}", "  ", INDENT)]
+    return lines
+
+
+def _wrapped(text: str, first: str, rest: str) -> list[str]:
+    """Break a text into lines; long words such as addresses stay whole."""
+    return textwrap.wrap(
+        one_line(text), WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False
+    ) or [first]

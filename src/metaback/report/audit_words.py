@@ -1,0 +1,131 @@
+"""The words in which findings of the check are told, the same on a terminal, in a notebook and in a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from metaback.checks.decisions import DONE, Decision
+from metaback.checks.findings import SEVERITIES, Coverage
+from metaback.checks.rules import RULES
+from metaback.data.trials import Trials
+from metaback.postestimation.audit import Audit, Reviewed
+from metaback.postestimation.consequences import Consequence, Variant
+from metaback.postestimation.words import effect_digits, estimate_cell, plural, sentence_case
+from metaback.report.words import one_line
+
+KINDS: Mapping[str, tuple[str, str]] = {
+    "error": ("error", "errors"),
+    "warning": ("warning", "warnings"),
+    "information": ("note for information", "notes for information"),
+}
+NO_COMFORT = "A table without findings is not a table without errors: the rules see numbers, not the trials' reports."
+
+
+def headline(audit: Audit) -> str:
+    """Say how much was found: `2 errors, 1 warning and 3 notes for information`."""
+    counts = [(audit.count(severity), *KINDS[severity]) for severity in SEVERITIES]
+    parts = [plural(count, one, many) for count, one, many in counts if count]
+    decided = sum(not found.open for found in audit.findings)
+    told = listed(parts) if parts else ("Nothing else was found" if decided else "Nothing was found")
+    return f"{told}; {plural(decided, 'finding was', 'findings were')} decided about" if decided else told
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Join words with commas and a last `and`."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part) if parts else ""
+
+
+def where(trials: Trials, rows: Sequence[int], most: int = 6) -> str:
+    """Name the rows of a finding, those of one study together: `Jackson 2011 (rows 8 and 9)`."""
+    studies = trials.texts("study")
+    by_study: dict[str, list[str]] = {}
+    for place in rows:
+        by_study.setdefault(studies[place], []).append(trials.rows[place])
+    names = [f"{one_line(study)} ({_rows(places, most)})" for study, places in by_study.items()]
+    more = f" and {plural(len(names) - most, 'other study', 'other studies')}" if len(names) > most else ""
+    return ", ".join(names[:most]) + more if names else "the whole table"
+
+
+def _rows(names: Sequence[str], most: int) -> str:
+    """Write `rows 8 and 9` for `row 8`, `row 9`; other names of rows stay as they are."""
+    kind = names[0].split(" ")[0]
+    plain = len(names) > 1 and all(name.split(" ")[0] == kind and name.count(" ") == 1 for name in names)
+    if not plain:
+        return ", ".join(names[:most])
+    numbers = [name.split(" ")[1] for name in names]
+    noun = {"row": "rows", "index": "indices"}.get(kind, kind)
+    shown = listed(numbers) if len(numbers) <= most else f"{', '.join(numbers[:most])} and {len(numbers) - most} more"
+    return f"{noun} {shown}"
+
+
+def said(trials: Trials, found: Reviewed) -> str:
+    """Return what was found without the name of the row that opens it, where the rows are named beside it."""
+    text = one_line(found.finding.says)
+    if len(found.finding.rows) == 1:
+        (place,) = found.finding.rows
+        name = one_line(f"{trials.texts('study')[place]} ({trials.rows[place]})")
+        text = sentence_case(text.removeprefix(f"{name}: "))
+    return text
+
+
+def change_texts(found: Reviewed) -> tuple[str, ...]:
+    """Say what a finding changes in each pool, one sentence each; the pool that it changes most comes first."""
+    ordered = sorted(found.consequences, key=lambda part: (not part.turns, -part.shift))
+    return tuple(_change(part) for part in ordered)
+
+
+def _change(found: Consequence) -> str:
+    """Write one pool as it stands and with every alternative."""
+    pool = f"{found.pool} ({found.measure})" if found.pool else found.measure
+    parts = [f"{variant.name}: {variant_text(variant)}" for variant in (found.as_is, *found.alternatives)]
+    turns = " What the interval says about no effect changes." if found.turns else ""
+    return f"{pool}: {'; '.join(parts)}.{turns}"
+
+
+def variant_text(variant: Variant) -> str:
+    """Write one pool: `-0.53 [-0.86, -0.20], k = 8`."""
+    if variant.mean is None:
+        return "cannot be pooled"
+    return f"{estimate_cell(variant.mean, effect_digits(variant.mean))}, k = {variant.k}"
+
+
+def brief_change(found: Reviewed) -> str:
+    """Say in one cell what a finding changes most: `-0.53 to -0.39`; "" where it changes nothing that was pooled."""
+    best = max(found.consequences, key=lambda part: (part.turns, part.shift), default=None)
+    if best is None or best.as_is.mean is None:
+        return ""
+    base = best.as_is.mean
+    others = [variant.mean for variant in best.alternatives if variant.mean is not None]
+    if not others:
+        return ""
+    far = max(others, key=lambda mean: abs(mean.point - base.point))
+    digits = effect_digits(base)
+    return f"{estimate_cell(base, digits)} becomes {estimate_cell(far, digits)}"
+
+
+def decision_text(decision: Decision) -> str:
+    """Write what was decided: `accepted by A. B.: the SDs stand in the trial's Table 2`."""
+    return f"{DONE[decision.action]} by {one_line(decision.by)}: {one_line(decision.reason)}"
+
+
+def why(rule: str) -> str:
+    """Return what the error is that a rule looks for, and what it does."""
+    return cast("str", RULES[rule].facts["why"])
+
+
+def passed_over(coverage: Sequence[Coverage]) -> tuple[str, ...]:
+    """Say what the rules could not look at, and why, one sentence per rule."""
+    return tuple(
+        f"{part.title}: {'' if part.ran else 'not looked for; '}{'; '.join(part.passed_over)}."
+        for part in coverage
+        if part.passed_over or not part.ran
+    )
+
+
+def coverage_text(coverage: Sequence[Coverage]) -> str:
+    """Count the rules that could look at the table and those that could not."""
+    ran = sum(part.ran for part in coverage)
+    idle = len(coverage) - ran
+    rest = f"; {idle} could not, because the table lacks what they need" if idle else ""
+    return f"{ran} of {len(coverage)} rules had something to look at{rest}"
