@@ -165,7 +165,7 @@ def _numbers(problems: Problems, fit: Fit, spec: PoolSpec, means: Limits) -> Poo
     limits = TAU2_INTERVALS[spec.tau2_ci].function(problems, tau2, spec.level)
     random = (m > 0) & estimates_tau2(spec)
     i2 = np.where(m > 0, i2_from_q(q, m), np.nan)
-    if spec.i2 == "tau2":
+    if spec.i2 == "tau2" and estimates_tau2(spec):
         i2 = np.where(random, i2_from_tau2(tau2, typical), np.nan)
     prediction = prediction_limits_of(fit, spec, problems) if problems.X is None else None
     low, high = (nothing, nothing) if prediction is None else (prediction.lower, prediction.upper)
