@@ -1,4 +1,4 @@
-"""Which rows a specification leaves out: each study, outliers, or rows that a user names."""
+"""Which rows a specification leaves out: each study, outliers, findings of the check, or rows that a user names."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metaback.effects.effect_sizes import EffectSizes
-from metaback.errors import MetabackError, OptionError, suggestion
+from metaback.errors import EstimationError, MetabackError, OptionError, suggestion
 from metaback.models.pool import fit_pool
 from metaback.models.specs import PoolSpec
+from metaback.postestimation.audit import audit_fit
 from metaback.postestimation.influence import influence
 from metaback.stats.wls import Bools
 
 NOTHING = "nothing"  # the name of leaving out no row
-EACH_STUDY, OUTLIERS = "each study", "outliers"
+EACH_STUDY, EACH_FINDING, OUTLIERS = "each study", "each finding", "outliers"
 # What pandas raises for a query that it cannot parse or apply to the columns.
 UNUSABLE = (
     NameError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ArithmeticError,
@@ -37,10 +38,10 @@ class Exclusion:
 def exclusions(effects: EffectSizes, exclude: Exclude, spec: PoolSpec) -> tuple[Exclusion, ...]:
     """Return what can be left out, nothing first.
 
-    exclude: "each study"; "outliers" (the rows whose studentised deleted residual under `spec` is beyond 1.96);
-    another text is a pandas query over the columns of the table that names the rows to leave OUT, e.g.
-    `"rob == 'high'"`; a mapping from names to such texts, to one True or False per row, or to labels of studies; or a
-    list of all these. None leaves out nothing.
+    exclude: "each study"; "each finding" (the rows of each error and warning of the check of the table); "outliers"
+    (the rows whose studentised deleted residual under `spec` is beyond 1.96); another text is a pandas query over the
+    columns of the table that names the rows to leave OUT, e.g. `"rob == 'high'"`; a mapping from names to such texts,
+    to one True or False per row, or to labels of studies; or a list of all these. None leaves out nothing.
 
     Raises `OptionError` with everything that is wrong at once.
 
@@ -89,6 +90,8 @@ def _parts(effects: EffectSizes, name: str, said: Any, spec: PoolSpec) -> list[E
         firsts: NDArray[np.intp] = np.sort(np.unique(effects.clusters, return_index=True)[1])
         places: list[int] = firsts.tolist()
         return [Exclusion(effects.labels[i], effects.clusters == effects.clusters[i]) for i in places]
+    if isinstance(said, str) and said == EACH_FINDING:
+        return _findings(effects, spec)
     if isinstance(said, str) and said == OUTLIERS:
         return [Exclusion(name or OUTLIERS, _outliers(effects, spec))]
     if isinstance(said, str):
@@ -97,6 +100,23 @@ def _parts(effects: EffectSizes, name: str, said: Any, spec: PoolSpec) -> list[E
         members = list(cast("Iterable[Any]", said))
         return [Exclusion(name, _listed(effects, name, members))]
     raise OptionError(f"exclude[{name!r}]={said!r} must be a query, one True or False per row, or labels of studies")
+
+
+def _findings(effects: EffectSizes, spec: PoolSpec) -> list[Exclusion]:
+    """Return the rows of each error and warning of the check that leaves something to pool, the same rows once."""
+    try:
+        audit = audit_fit(fit_pool(effects, spec))
+    except EstimationError:
+        return []
+    found: dict[bytes, Exclusion] = {}
+    for part in audit.findings:
+        finding = part.finding
+        rows = np.isin(np.arange(len(effects.labels)), finding.rows)
+        counts = part.open and finding.severity != "information" and not finding.whole
+        if counts and (rows & effects.estimable).any() and (~rows & effects.estimable).any():
+            who = ", ".join(dict.fromkeys(effects.labels[i] for i in finding.rows))
+            found.setdefault(rows.tobytes(), Exclusion(f"{finding.rule}: {who}", rows))
+    return list(found.values())
 
 
 def _outliers(effects: EffectSizes, spec: PoolSpec) -> Bools:
@@ -114,8 +134,8 @@ def _queried(effects: EffectSizes, query: str) -> Bools:
         raise OptionError(f"exclude={query!r}: a query names columns only, and no variable with @")
     n = len(effects.labels)
     listed = ", ".join(columns)
-    hint = suggestion(query, (EACH_STUDY, OUTLIERS))
-    words = f"{hint}; use {EACH_STUDY}, {OUTLIERS}, or a query over the columns: {listed}"
+    hint = suggestion(query, (EACH_STUDY, EACH_FINDING, OUTLIERS))
+    words = f"{hint}; use {EACH_STUDY}, {EACH_FINDING}, {OUTLIERS}, or a query over the columns: {listed}"
     try:
         found = np.asarray(pd.DataFrame(columns, index=range(n)).eval(query))
     except UNUSABLE as error:
