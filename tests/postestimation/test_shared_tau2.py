@@ -128,6 +128,13 @@ def test_one_effect_in_each_subgroup_leaves_nothing_to_share(make: Make) -> None
     assert found.notes[0] in analyse(effects, resolve_spec(subgroup_tau2="common")).overall.notes
 
 
+def test_equal_effects_have_no_test_under_hartung_knapp(make: Make) -> None:
+    found = shared(make([0.2] * 6, V, BY), ci="HKSJ")
+    assert found.test is not None
+    assert math.isnan(found.test.q)
+    assert any("degenerates to 0" in note for note in found.notes)
+
+
 def test_one_subgroup_is_the_pool(make: Make) -> None:
     found, overall = shared(make(Y, V, ["a"] * 6)), analyse(make(Y, V), resolve_spec()).overall
     assert found.test is None

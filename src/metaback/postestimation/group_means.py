@@ -68,8 +68,11 @@ def equal_means_q(beta: Floats, cov: Floats) -> float:
     1.0
     """
     L = np.eye(len(beta))[1:] - np.eye(len(beta))[0]
+    C = L @ cov @ L.T
+    if not (np.diag(C) > 0).all():  # equal effects under Hartung-Knapp: every standard error is 0
+        return float("nan")
     try:
-        return contrast_q(L @ (beta - beta[0]), L @ cov @ L.T)
+        return contrast_q(L @ (beta - beta[0]), C)
     except np.linalg.LinAlgError:
         return float("nan")
 
