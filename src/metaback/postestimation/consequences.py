@@ -16,9 +16,10 @@ from metaback.effects.effect_sizes import EffectSizes, select_rows
 from metaback.errors import MetabackError
 from metaback.models.fitted import Estimate, Fitted
 from metaback.postestimation.scales import way_back
+from metaback.postestimation.subgroups import group_masks
 from metaback.postestimation.subsets import Subsets, pool_subsets
 from metaback.stats.measures import about
-from metaback.stats.wls import Floats
+from metaback.stats.wls import Bools, Floats
 from metaback.status import Status
 
 LEFT_OUT = "without these rows"
@@ -50,7 +51,8 @@ class Consequence:
     """What one finding changes in one pool: the pool as the table stands, and every alternative to it.
 
     shift: the largest move of the mean among the alternatives, in standard errors of the pool as it is; turns: whether
-    any of them changes what its interval says about no effect.
+    any of them changes what its interval says about no effect. subgroup: the subgroup whose pool it is, which `pool`
+    names too; "" for a pool of all rows.
     """
 
     pool: str
@@ -59,6 +61,7 @@ class Consequence:
     alternatives: tuple[Variant, ...]
     shift: float
     turns: bool
+    subgroup: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,48 +78,83 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One alternative: which finding it belongs to, its name, the rows it does without and those that enter."""
+    """One alternative: which finding it belongs to, its name, the rows it does without and those that enter.
+
+    group: number of the set of rows that is pooled, 0 for the whole pool.
+    """
 
     finding: int
     name: str
     out: frozenset[int]
     enter: tuple[_Row, ...]
+    group: int = 0
 
 
-def consequences(asked: Asked, findings: Sequence[Finding]) -> dict[int, Consequence]:
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Rows that are pooled together: the whole pool (no name) or one of its subgroups."""
+
+    name: str
+    rows: Bools
+
+
+def consequences(asked: Asked, findings: Sequence[Finding]) -> dict[int, tuple[Consequence, ...]]:
     """Return what each finding changes in one pool, by its position; findings that do not touch the pool are absent.
 
-    Every alternative of every finding is one row set of one masked batch call: the effects of changed rows are
-    computed once, put behind those of the pool, and each row set takes the ones it needs.
+    The whole pool comes first. Where the pool has subgroups with a tau2 of their own, a finding whose rows all belong
+    to one of them is followed by what it changes there. Every alternative of every finding is one row set of one
+    masked batch call: the effects of changed rows are computed once, put behind those of the pool, and each row set
+    takes the ones it needs.
     """
     places = {place: i for i, place in enumerate(asked.places)}
-    cases = [case for number, finding in enumerate(findings) for case in _cases(number, finding, asked, places)]
+    groups = _groups(asked)
+    cases = [
+        replace(case, group=number)
+        for number, group in enumerate(groups)
+        for position, finding in enumerate(findings)
+        for case in _cases(position, finding, asked, places, group)
+    ]
     if not cases:
         return {}
     effects, spots = _extended(asked, cases)
-    k = len(asked.places)
-    masks = np.zeros((len(cases) + 1, effects.yi.size), dtype=bool)
-    masks[:, :k] = True
+    masks = np.zeros((len(groups) + len(cases), effects.yi.size), dtype=bool)
+    masks[: len(groups), : len(asked.places)] = [group.rows for group in groups]
     usable = np.ones(len(cases), dtype=bool)
     for i, case in enumerate(cases):
-        masks[i + 1, list(case.out)] = False
+        mask = masks[len(groups) + i]
+        mask[:] = masks[case.group]
+        mask[list(case.out)] = False
         entering = [spots.get(row) for row in case.enter]
         usable[i] = None not in entering
-        masks[i + 1, [spot for spot in entering if spot is not None]] = True
+        mask[[spot for spot in entering if spot is not None]] = True
     pools = pool_subsets(replace(asked.fitted, effects=effects), masks)
-    return _sorted(asked, cases, pools, usable)
+    return _sorted(asked, groups, cases, pools, usable)
 
 
-def _cases(number: int, finding: Finding, asked: Asked, places: dict[int, int]) -> list[_Case]:
-    """Return the alternatives of one finding in one pool."""
+def _groups(asked: Asked) -> list[_Group]:
+    """Return the rows of the pool and of its subgroups; none of these where they share one tau2.
+
+    With a shared tau2 the pool of one subgroup hangs on the rows of the others, and is not what a subset gives.
+    """
+    effects = asked.fitted.effects
+    whole = _Group("", np.ones(effects.yi.size, dtype=bool))
+    if effects.by is None or asked.fitted.spec.subgroup_tau2 == "common":
+        return [whole]
+    levels, masks = group_masks(effects)
+    return [whole, *map(_Group, levels, masks)] if len(levels) > 1 else [whole]
+
+
+def _cases(number: int, finding: Finding, asked: Asked, places: dict[int, int], group: _Group) -> list[_Case]:
+    """Return the alternatives of one finding in one pool, or in one of its subgroups if it holds all of its rows."""
     ok = asked.fitted.effects.estimable
     own = frozenset(places[place] for place in finding.rows if place in places and ok[places[place]])
-    if not own:
+    if not own or (group.name and (finding.whole or not group.rows[list(own)].all())):
         return []
-    cases = [_proposed(number, proposal, places) for proposal in finding.proposals]
-    cases = [case for case in cases if case is not None]
-    whole = own | {i for i in range(ok.size) if not ok[i]}
-    if not finding.whole and len(whole) < ok.size:
+    proposed = [_proposed(number, proposal, places) for proposal in finding.proposals]
+    cases = [case for case in proposed if case is not None and group.rows[list(case.out)].all()]
+    rest = ok & group.rows
+    rest[list(own)] = False
+    if not finding.whole and rest.any():
         cases.append(_Case(number, LEFT_OUT, own, ()))
     return [case for case in cases if case.out]
 
@@ -240,20 +278,25 @@ def changed_trials(trials: Trials, places: Sequence[int], changes: Sequence[Chan
     return replace(trials, frame=frame, roles=roles, rows=tuple(trials.rows[i] for i in places))
 
 
-def _sorted(asked: Asked, cases: Sequence[_Case], pools: Subsets, usable: NDArray[np.bool_]) -> dict[int, Consequence]:
+def _sorted(
+    asked: Asked, groups: Sequence[_Group], cases: Sequence[_Case], pools: Subsets, usable: NDArray[np.bool_]
+) -> dict[int, tuple[Consequence, ...]]:
     """Put the pools of all alternatives back to their findings."""
-    as_is = _variant("as the table stands", asked, pools, 0)
-    found: dict[int, list[Variant]] = {}
+    found: dict[tuple[int, int], list[Variant]] = {}
     for i, case in enumerate(cases):
         if usable[i]:
-            found.setdefault(case.finding, []).append(_variant(case.name, asked, pools, i + 1))
+            variant = _variant(case.name, asked, pools, len(groups) + i)
+            found.setdefault((case.group, case.finding), []).append(variant)
+    as_is = [_variant("as the table stands", asked, pools, i) for i in range(len(groups))]
     measure = asked.fitted.effects.measure
-    return {
-        number: Consequence(
-            asked.name, measure, as_is, tuple(listed), _shift(as_is, listed), any(_turns(as_is, v) for v in listed)
-        )
-        for number, listed in found.items()
-    }
+    sorted_: dict[int, tuple[Consequence, ...]] = {}
+    for (i, number), listed in found.items():
+        pool = ", ".join(filter(None, (asked.name, groups[i].name)))
+        turns = any(_turns(as_is[i], variant) for variant in listed)
+        shift = _shift(as_is[i], listed)
+        one = Consequence(pool, measure, as_is[i], tuple(listed), shift, turns, groups[i].name)
+        sorted_[number] = (*sorted_.get(number, ()), one)
+    return sorted_
 
 
 def _variant(name: str, asked: Asked, pools: Subsets, i: int) -> Variant:

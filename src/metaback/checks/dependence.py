@@ -1,0 +1,403 @@
+"""Rows of one study that are pooled as if other people stood behind each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metaback.checks.arms import ArmTable, Key, Repeated, Shared, arm_table, repeated, same, shared_arms
+from metaback.checks.findings import Cell, Change, Finding, Joint, Outcome, Proposal, Severity
+from metaback.checks.rules import rule
+from metaback.checks.scene import Floats, Scene
+from metaback.data.roles import normal_name
+from metaback.numbers import as_given, fixed
+from metaback.stats.shared_arm import (
+    HALF,
+    SharedArm,
+    assumed_covariance,
+    se_factor,
+    shared_arm_covariance,
+    sizes_covariance,
+    with_variances,
+)
+
+LOW, HIGH = 0.3, 0.8  # correlations of effects on the same people that are told beside the one that is proposed
+MANY = 5  # studies of one pool that are told one by one; more become one finding
+CHOSEN = frozenset({"selected", "chosen", "primary", "included", "include", "decision", "selection_rule", "eligible"})
+NOTHING = "no effect could be computed, so that nothing would be pooled"
+TOGETHER = "taken together as one effect"
+FIRST = "first row of each study only"
+MEND = (
+    "Combine the rows of the study into one, keep the one that a rule written beforehand names, or pool with a model "
+    "for dependent effects"
+)
+SAID = "The request says that these rows are independent; keep a reason for that in the report"
+
+
+def _pooled_rows(scene: Scene) -> int:
+    """Count the rows that have an effect in a pool."""
+    return sum(int(pool.estimable.sum()) for pool in scene.pools)
+
+
+def _outcome(scene: Scene, findings: Iterable[Finding]) -> Outcome:
+    """Return what was found among the rows that are pooled."""
+    examined = _pooled_rows(scene)
+    return Outcome(tuple(findings), examined, () if examined else (NOTHING,))
+
+
+def _times(m: int) -> str:
+    return "twice" if m == 2 else f"{m} times"
+
+
+def _nested(cov: Floats) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in cov.tolist())
+
+
+@rule(
+    "shared-control",
+    severity="error",
+    title="one group of people used in several rows of a study",
+    why="A trial with several arms and one control group gives several comparisons. Entered as rows of their own, the "
+    "people of the control group are counted once for each. The rows are then correlated, the study weighs too much, "
+    "and the pooled interval is too narrow: with two equal arms the standard error of their mean is 1.22 times as "
+    "large as the pool takes it for, with three 1.41 times.",
+    needs=("n_1 n_2", "arm_1 arm_2"),
+    cite="gleser2009 senn2009",
+)
+def shared_control(scene: Scene) -> Outcome:
+    """Find rows of one study in one pool with the same control group (or the same treated group).
+
+    The same: n and every other number of the arm are equal, or agree to the fewer decimals; or the arm has the same
+    label and no number that differs, at the same outcome, instrument and time. The other arms must differ. An error
+    where mean and SD are equal in at least four digits together, or where the label itself says that the group is used
+    in several comparisons; else a warning: equal counts and equal labels may be two groups.
+
+    The covariance of the effects is that of `shared_arm_covariance`; where the measure or the table does not give it,
+    it is taken from the sizes of the arms, and without these from a correlation of 0.5, that of equal arms.
+    """
+    arms = arm_table(scene)
+    found = [part for rows in repeated(scene) for part in shared_arms(arms, rows)]
+    return _outcome(scene, (_shared_finding(scene, arms, part) for part in found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Covariance:
+    """Sampling covariance of some rows, and in words where it comes from."""
+
+    cov: Floats
+    source: str
+
+
+def _covariance(arms: ArmTable, part: Shared, measure: str) -> _Covariance:
+    """Return the covariance that the shared arm gives the effects of its rows: exact, from sizes, or assumed."""
+    rows, side, other = part.rows, part.side, "1" if part.side == "2" else "2"
+    first = rows.places[0]
+    own = np.array([arms.number("n", place, other) for place in rows.places])
+    known = {stem: arms.number(stem, first, side) for stem in ("n", "mean", "sd", "events")}
+    exact = shared_arm_covariance(measure, rows.yi, SharedArm(**known, total=known["n"] + float(own.sum())))
+    if np.isfinite(exact).all():
+        return _Covariance(with_variances(exact, rows.vi), "from the numbers of that group")
+    sized = sizes_covariance(rows.vi, own, known["n"])
+    if np.isfinite(sized).all():
+        return _Covariance(sized, "near enough, from the sizes of the groups")
+    return _Covariance(assumed_covariance(rows.vi), "assumed, as for groups of equal size; the table lacks the sizes")
+
+
+def _shared_finding(scene: Scene, arms: ArmTable, part: Shared) -> Finding:
+    """Word one group of people that stands in several rows."""
+    places, side = part.rows.places, part.side
+    m, first = len(places), places[0]
+    found = _covariance(arms, part, part.rows.pool.measure)
+    factor, spread = se_factor(found.cov), np.sqrt(np.diagonal(found.cov))
+    rho = float((found.cov / np.outer(spread, spread))[np.triu_indices(m, 1)].mean())
+    severity: Severity = "error" if part.certain else "warning"
+    if scene.plan.independent:
+        severity = "information"
+    group = "control group" if side == "2" else "treated group"
+    seems = "is" if part.certain else "looks like"
+    stems = ["arm"] if part.by == "label" else ["n", *arms.stems]
+    roles = [(place, arms.role(stem, place, side)) for place in places for stem in stems]
+    return Finding(
+        rule="shared-control",
+        severity=severity,
+        rows=places,
+        says=f"{scene.labels(places)}: arm {arms.sides[first][int(side) - 1]} {seems} one {group} in {'both' if m == 2 else f'all {m}'} rows "
+        f"({_what(scene, arms, part)}), so that its people are counted {_times(m)}. The effects then correlate by "
+        f"{fixed(rho)} ({found.source}), and the standard error of their mean is {fixed(factor)} times what the pool "
+        "takes it for.",
+        fix=SAID if scene.plan.independent else f"{MEND}; or share the people of the group out among the rows",
+        evidence={
+            "rows": float(m),
+            "se_factor": factor,
+            "correlation": rho,
+            "covariance": float(found.cov[0, 1]),
+            "seen_by": part.by,
+        },
+        cells=tuple(Cell(place, role) for place, role in roles if scene.has(role)),
+        proposals=_shared_proposals(arms, part, found.cov),
+    )
+
+
+def _what(scene: Scene, arms: ArmTable, part: Shared) -> str:
+    """Say by which label or numbers a group of people is the same."""
+    first, side = part.rows.places[0], part.side
+    if part.by == "label":
+        text = scene.texts(arms.role("arm", first, side))[first]
+        return f"the same label {text!r}"
+    values = zip(("n", *arms.stems), arms.key(first, side), strict=True)
+    return "the same " + ", ".join(f"{stem} {as_given(value)}" for stem, value in values if value is not None)
+
+
+def _shared_proposals(arms: ArmTable, part: Shared, cov: Floats) -> tuple[Proposal, ...]:
+    """Propose to take the rows together, to keep the first, and to share the people of the group out."""
+    places, m = part.rows.places, len(part.rows.places)
+    proposals = [
+        Proposal(TOGETHER, joint=(Joint(places, _nested(cov)),)),
+        Proposal(FIRST, without=places[1:]),
+    ]
+    changes: list[Change] = []
+    for spot, place in zip(part.rows.spots, places, strict=True):
+        values = {stem: arms.number(stem, place, part.side) for stem in ("n", "sd", "events", "nonevents")}
+        if (
+            not part.rows.pool.computed[spot]
+            or np.isnan(values["n"])
+            or np.isnan([values["sd"], values["events"]]).all()
+        ):
+            return tuple(proposals)
+        stems = [stem for stem in ("n", "events", "nonevents") if np.isfinite(values[stem])]
+        changes += [Change(place, arms.role(stem, place, part.side), values[stem] / m) for stem in stems]
+    return (*proposals, Proposal(f"people of the group shared out, {m} parts", tuple(changes)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How the rows of one study differ: "outcomes", "times", "instruments", "people", "arms" or "unclear"."""
+
+    rows: Repeated
+    name: str
+    same_people: bool
+    words: str
+
+
+@rule(
+    "several-rows",
+    severity="error",
+    title="several rows of one study pooled as independent",
+    why="A study that is measured at several times, with several instruments or outcomes, gives several effects of the "
+    "same people. Pooled as if they were different studies, its people count several times: the study weighs too much "
+    "and the interval is too narrow, by the square root of 1 + (m - 1) rho for m rows that correlate by rho.",
+    cite="kadlec2023 page2015 tendal2011 borenstein2009",
+)
+def several_rows(scene: Scene) -> Outcome:
+    """Find studies that give one pool more effects than one, for another reason than a shared control group.
+
+    By what tells the rows of a study apart: outcomes, times (`weeks`) or instruments are an error where both arms have
+    the same n and no arm has another label, so that the same people are counted again; else a warning. Groups of
+    people that look separate (other numbers in both arms, with another n in both, or other labels or strata) are an
+    information. Rows that nothing tells apart are a warning. More than five studies of one kind become one finding.
+
+    The standard error of the mean of m such rows is sqrt(1 + (m - 1) rho) times what the pool takes it for where
+    variances are equal; rho = 0.5 is assumed, 0.3 and 0.8 stand in the evidence.
+    """
+    arms = arm_table(scene)
+    sorted_: dict[tuple[int, Severity], list[_Kind]] = {}
+    for rows in repeated(scene):
+        kind = _kind(scene, arms, rows)
+        if kind is not None:
+            sorted_.setdefault((id(rows.pool), _severity(scene, kind)), []).append(kind)
+    findings: list[Finding] = []
+    for (_, severity), kinds in sorted_.items():
+        if kinds[0].name == "people":
+            findings.append(_people_finding(scene, kinds))
+        elif len(kinds) > MANY:
+            findings.append(_many_finding(scene, severity, kinds))
+        else:
+            findings += [_several_finding(scene, severity, kind) for kind in kinds]
+    return _outcome(scene, findings)
+
+
+def _severity(scene: Scene, kind: _Kind) -> Severity:
+    """Return how bad it is to pool these rows as independent."""
+    if kind.name == "people" or scene.plan.independent:
+        return "information"
+    return "error" if kind.same_people and kind.name in {"outcomes", "times", "instruments"} else "warning"
+
+
+def _kind(scene: Scene, arms: ArmTable, rows: Repeated) -> _Kind | None:
+    """Tell how the rows of a study differ; None where one shared arm or one repeated row explains them."""
+    later = {spot for part in shared_arms(arms, rows) for spot in part.rows.spots[1:]}
+    seen: set[tuple[float, float, Key, Key]] = set()
+    left: list[int] = []
+    for spot, place in zip(rows.spots, rows.places, strict=True):
+        mark = (float(rows.pool.yi[spot]), float(rows.pool.vi[spot]), arms.key(place, "1"), arms.key(place, "2"))
+        if spot not in later and mark not in seen:
+            left.append(int(rows.pool.places[spot]))
+            seen.add(mark)
+    if len(left) < 2:
+        return None
+    labels = any(len({arms.label(place, side) for place in left}) > 1 for side in "12")
+    equal_n = same(arms, left, "1", "n") and same(arms, left, "2", "n")
+    for i, (name, role) in enumerate((("outcomes", "outcome"), ("instruments", "instrument"), ("times", "weeks"))):
+        values = list(dict.fromkeys(arms.settings[place][i] for place in left))
+        told = [value for value in values if value not in {"", "nan"}]
+        if len(told) > 1:
+            return _Kind(rows, name, equal_n and not labels, f"{scene.column(role)} {_listed(told)}")
+    if _apart(scene, arms, left):
+        return _Kind(rows, "people", False, "")
+    return _Kind(rows, "arms" if labels else "unclear", False, "labels of the arms" if labels else "nothing")
+
+
+def _listed(values: Sequence[str]) -> str:
+    """List the values that tell rows apart, the first four of many; numbers without needless decimals."""
+    shown = [value.removesuffix(".0") for value in values[:4]]
+    return ", ".join(shown) + (f" and {len(values) - 4} more" if len(values) > 4 else "")
+
+
+def _apart(scene: Scene, arms: ArmTable, places: Sequence[int]) -> bool:
+    """Tell whether rows look like separate groups of people: other numbers in both arms, and not only by chance."""
+    keys = [[arms.key(place, side) for place in places] for side in "12"]
+    known = all(any(value is not None for value in key) for side in keys for key in side)
+    if not known or any(len(set(side)) < len(places) for side in keys):
+        return False
+    sizes = all(len({arms.number("n", place, side) for place in places}) == len(places) for side in "12")
+    labels = any(len({arms.label(place, side) for place in places}) == len(places) for side in "12")
+    strata = scene.texts("stratum")
+    return sizes or labels or len({strata[place] for place in places}) == len(places)
+
+
+def _factors(v: Floats) -> dict[str, float]:
+    """Return by how much the standard error of a study's mean is too small, under three correlations."""
+    return {f"se_factor_{rho}": se_factor(assumed_covariance(v, rho)) for rho in (LOW, HALF, HIGH)}
+
+
+def _several_finding(scene: Scene, severity: Severity, kind: _Kind) -> Finding:
+    """Word the rows of one study."""
+    places, factors = kind.rows.places, _factors(kind.rows.vi)
+    study = scene.texts("study")[places[0]]
+    where = ", ".join(scene.trials.rows[place] for place in places[:MANY]) + (" ..." if len(places) > MANY else "")
+    why = {
+        "arms": "They differ in the labels of their arms",
+        "unclear": "No column tells what differs between them",
+    }.get(kind.name, f"They differ in {kind.words}")
+    people = ", with the same number of people in both arms, so that the same people are counted again"
+    return Finding(
+        rule="several-rows",
+        severity=severity,
+        rows=places,
+        says=f"{study} enters one pool {_times(len(places))} ({where}). {why}{people if kind.same_people else ''}. If "
+        f"the effects correlate by {fixed(HALF, 1)}, the standard error of their mean is "
+        f"{fixed(factors[f'se_factor_{HALF}'])} times what the pool takes it for ({fixed(factors[f'se_factor_{LOW}'])} "
+        f"at {fixed(LOW, 1)}, {fixed(factors[f'se_factor_{HIGH}'])} at {fixed(HIGH, 1)}).",
+        fix=SAID if scene.plan.independent else MEND,
+        evidence={"rows": float(len(places)), "differ_in": kind.name, **factors},
+        cells=_cells(scene, (kind,)),
+        proposals=_several_proposals((kind,)),
+    )
+
+
+def _many_finding(scene: Scene, severity: Severity, kinds: Sequence[_Kind]) -> Finding:
+    """Word the rows of many studies of one pool together."""
+    places = tuple(place for kind in kinds for place in kind.rows.places)
+    pool, studies = kinds[0].rows.pool, scene.texts("study")
+    usable = [int(place) for place in pool.places[pool.estimable]]
+    sources = len({studies[place].strip().casefold() for place in usable})
+    names = ", ".join(f"{studies[kind.rows.places[0]]} ({len(kind.rows.places)} rows)" for kind in kinds[:MANY])
+    factors = {rho: float(np.median([_factors(kind.rows.vi)[rho] for kind in kinds])) for rho in _factors(np.ones(2))}
+    people = ", each with the same number of people in both arms" if severity == "error" else ""
+    return Finding(
+        rule="several-rows",
+        severity=severity,
+        rows=places,
+        says=f"The pool takes {len(usable)} rows of {sources} studies as independent: {len(kinds)} studies enter more "
+        f"than once, with {len(places)} rows{people} ({names} and {len(kinds) - MANY} more). If the effects of a study "
+        f"correlate by {fixed(HALF, 1)}, the standard error of its mean is typically "
+        f"{fixed(factors[f'se_factor_{HALF}'])} times what the pool takes it for.",
+        fix=SAID if scene.plan.independent else MEND,
+        evidence={"rows": float(len(usable)), "studies": float(sources), "repeated": float(len(kinds)), **factors},
+        cells=_cells(scene, kinds),
+        proposals=_several_proposals(kinds),
+        whole=True,
+    )
+
+
+def _people_finding(scene: Scene, kinds: Sequence[_Kind]) -> Finding:
+    """Tell the studies of one pool whose rows look like separate groups of people."""
+    places = tuple(place for kind in kinds for place in kind.rows.places)
+    names = [f"{scene.texts('study')[kind.rows.places[0]]} ({len(kind.rows.places)} rows)" for kind in kinds]
+    more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
+    return Finding(
+        rule="several-rows",
+        severity="information",
+        rows=places,
+        says=f"{', '.join(names[:MANY])}{more}: several rows of a study in one pool, with other numbers in both arms, "
+        "which looks like separate groups of people. Then nobody is counted twice.",
+        fix="Make sure that the groups do not overlap, and that they are not the same people at several times",
+        evidence={"studies": float(len(kinds)), "rows": float(len(places))},
+        cells=_cells(scene, kinds),
+        whole=True,
+    )
+
+
+def _cells(scene: Scene, kinds: Sequence[_Kind]) -> tuple[Cell, ...]:
+    """Return the cells that tell the rows apart, or those of the study's name."""
+    roles = {"outcomes": "outcome", "instruments": "instrument", "times": "weeks"}
+    places = [(place, roles.get(kind.name, "study")) for kind in kinds for place in kind.rows.places]
+    return tuple(Cell(place, role) for place, role in places if scene.has(role))
+
+
+def _several_proposals(kinds: Sequence[_Kind]) -> tuple[Proposal, ...]:
+    """Propose to take the rows of each study together under the assumed correlation, and to keep the first of each."""
+    joints = tuple(Joint(kind.rows.places, _nested(assumed_covariance(kind.rows.vi))) for kind in kinds)
+    later = tuple(place for kind in kinds for place in kind.rows.places[1:])
+    return Proposal(f"{TOGETHER}, correlation {fixed(HALF, 1)}", joint=joints), Proposal(FIRST, without=later)
+
+
+@rule(
+    "choice-of-rows",
+    severity="information",
+    title="several eligible rows of a study and no word on which to choose",
+    why="Half of all trial reports give several times, scales or analyses for one outcome. Who picks one after having "
+    "seen the results can move the pooled effect a long way; a rule that was written beforehand, or a look at all "
+    "choices, shows that nobody did.",
+    cite="page2015 tendal2011",
+)
+def choice_of_rows(scene: Scene) -> Outcome:
+    """Find pools in which studies offer several times, instruments or outcomes, and bound what a choice could do.
+
+    The proposals keep the lowest and the highest effect of each such study. Tables with a column that tells the chosen
+    rows (`selected`, `primary`, `decision` ...) are left alone.
+    """
+    if CHOSEN & {normal_name(column) for column in scene.trials.frame.columns}:
+        return _outcome(scene, ())
+    arms = arm_table(scene)
+    pools: dict[int, list[_Kind]] = {}
+    for rows in repeated(scene):
+        kind = _kind(scene, arms, rows)
+        if kind is not None and kind.name in {"outcomes", "times", "instruments"}:
+            pools.setdefault(id(rows.pool), []).append(kind)
+    return _outcome(scene, (_choice_finding(scene, kinds) for kinds in pools.values()))
+
+
+def _choice_finding(scene: Scene, kinds: Sequence[_Kind]) -> Finding:
+    """Word the choices that one pool leaves open, with both ends of what they can do."""
+    places = tuple(place for kind in kinds for place in kind.rows.places)
+    ends: dict[str, list[int]] = {"lowest": [], "highest": []}
+    for kind in kinds:
+        order = np.argsort(kind.rows.yi, kind="stable")
+        for name, kept in (("lowest", order[0]), ("highest", order[-1])):
+            ends[name] += [place for i, place in enumerate(kind.rows.places) if i != kept]
+    noun = "study offers" if len(kinds) == 1 else "studies offer"
+    return Finding(
+        rule="choice-of-rows",
+        severity="information",
+        rows=places,
+        says=f"{len(kinds)} {noun} {len(places)} rows that differ in {_listed(sorted({kind.name for kind in kinds}))}, "
+        "and no column says which of them was chosen beforehand.",
+        fix="Name the rule by which a time, instrument or outcome is chosen, in a column or in the protocol, and look "
+        "at all choices",
+        evidence={"studies": float(len(kinds)), "rows": float(len(places))},
+        proposals=tuple(Proposal(f"{name} effect of each study", without=tuple(out)) for name, out in ends.items()),
+        whole=True,
+    )
