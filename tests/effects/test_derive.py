@@ -16,6 +16,7 @@ from metaback.effects.ways import CONVENTIONS, DEFAULTS, WAYS, Way, chosen
 from metaback.errors import OptionError
 from metaback.stats.conversions import CONVERSIONS
 from metaback.stats.conversions.five_numbers import luo_wan_shi, quantile_estimation
+from metaback.stats.conversions.five_numbers_transformed import box_cox, log_normal, unknown_non_normal
 
 EXACT = 1e-13  # closed forms and quantiles in double precision, against 50 digits
 ROUND_TRIP = 1e-9  # there and back again, over a square root and a quantile
@@ -104,16 +105,16 @@ def test_no_way_is_left_without_a_number() -> None:
     assert {way.conversion for way in WAYS} - gone - five - checked == set()
 
 
-@pytest.mark.parametrize("word", ["LWS", "QE", "BC"])
+@pytest.mark.parametrize("word", ["LWS", "QE", "BC", "MLN", "LN"])
 def test_five_numbers_take_the_estimator_that_is_chosen(word: str) -> None:
     roles = {"median_1": 12.0, "q1_1": 9.0, "q3_1": 16.0, "n_1": 40.0}
     found = derive(table(**roles), ["mean_1", "sd_1"], options={"five_numbers": word})
     blank = np.array([np.nan])
     numbers = (blank, *(np.array([roles[role]]) for role in ("q1_1", "median_1", "q3_1")), blank, np.array([40.0]))
-    if word != "BC":
-        kernel = (luo_wan_shi if word == "LWS" else quantile_estimation)(*numbers)
-        assert found.values["mean_1"] == kernel.mean
-        assert found.values["sd_1"] == kernel.sd
+    kernels = {"LWS": luo_wan_shi, "QE": quantile_estimation, "BC": box_cox, "MLN": unknown_non_normal}
+    kernel = kernels.get(word, log_normal)(*numbers)
+    assert found.values["mean_1"] == kernel.mean
+    assert found.values["sd_1"] == kernel.sd
     assert len(found.steps[0]) == 1
     assert found.steps[0][0].gives == ("mean_1", "sd_1")
     assert found.steps[0][0].takes == ("q1_1", "median_1", "q3_1", "n_1")
@@ -307,13 +308,13 @@ def test_two_identities_that_differ_are_told_where_neither_is_given() -> None:
 def test_every_way_is_sound() -> None:
     for way in WAYS:
         assert isinstance(way, Way)
-        assert way.conversion in CONVERSIONS or way.conversion == "mean-sd-mln"
+        assert way.conversion in CONVERSIONS
         assert not set(way.gives) & set(way.takes)
         assert way.optional <= set(way.takes)
         assert (way.grade == "exact") or way.assumes
 
 
 def test_only_words_that_exist_are_offered() -> None:
-    with pytest.raises(OptionError, match="five_numbers='MLN' is not known") as caught:
-        chosen({"five_numbers": "MLN"})
-    assert "LWS, QE, BC, LN" in str(caught.value)
+    with pytest.raises(OptionError, match="five_numbers='BLUE' is not known") as caught:
+        chosen({"five_numbers": "BLUE"})
+    assert "LWS, QE, BC, MLN, LN" in str(caught.value)

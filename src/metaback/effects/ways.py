@@ -31,7 +31,7 @@ CHANGE = "change"  # score type of rows whose means are those of changes
 CONVENTIONS: Mapping[str, Convention] = {
     "five_numbers": Convention(
         "mean and SD from median, quartiles and range",
-        {"LWS": Choice(), "QE": Choice(), "BC": Choice(), "LN": Choice()},
+        {"LWS": Choice(), "QE": Choice(), "BC": Choice(), "MLN": Choice(), "LN": Choice()},
     ),
     "quantile": Convention("critical value of the intervals of means", {"t": Choice(), "normal": Choice()}),
     "yates": Convention("continuity correction behind a chi-square", {"yes": Choice(), "no": Choice()}),
@@ -41,12 +41,14 @@ FIVE_NUMBERS: Mapping[str, str] = {
     "LWS": "mean-sd-luo-wan-shi",
     "QE": "mean-sd-qe",
     "BC": "mean-sd-bc",
+    "MLN": "mean-sd-mln",
     "LN": "mean-sd-lognormal",
 }
 ASSUMED_SHAPES: Mapping[str, str] = {
     "LWS": NORMAL,
     "QE": "the data have the nearest of five common distributions",
     "BC": "a power of the data is normal, cut off on both sides where the power ends the scale",
+    "MLN": "the likeliest power of the data is normal, cut off on both sides where the power ends the scale",
     "LN": "the logarithms of the data are normal",
 }
 # Conversions that no way uses, and why. Those of ready-made effects are used by the routes of printed effects.

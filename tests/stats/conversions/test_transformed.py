@@ -149,7 +149,7 @@ def test_the_log_normal_method_is_exact_for_log_normal_data() -> None:
         w = 4 / (4 + mp.mpf(100) ** mp.mpf("0.75"))
         centre, s = w * (low + high) / 2 + (1 - w) * m, (high - low) / wan(100)[0]
         mean = mp.exp(centre + s**2 / 2)
-        out = transformed.log_normal(*one(*row))
+        out = transformed.log_normal(*one(*row), correct="no")
         assert abs(out.mean[0] / mean - 1) < CLOSED
         assert abs(out.sd[0] / (mean * mp.sqrt(mp.expm1(s**2))) - 1) < CLOSED
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
-from metaback.stats.conversions.family import Floats, conversion, keep, sample
-from metaback.stats.conversions.five_numbers import LEAST_N, MeanSd, luo_wan_shi, mean_luo, scenario_of
+from metaback.stats.conversions.family import Floats, choose, conversion, keep, sample
+from metaback.stats.conversions.five_numbers import LEAST_N, MeanSd, luo_wan_shi, mean_luo, scenario_of, sd_wan_shi
 from metaback.stats.conversions.spread import normal_width
 
 HALVINGS = 70  # of a bracket: the last digit is reached after about 55
@@ -17,6 +19,10 @@ SERIES_TERMS = 22  # of the slope of (exp(x) - 1)/x for |x| <= 1: the rest is be
 BLOCK = 1024  # rows that are integrated at once
 TAIL = 9.0  # standard deviations beyond the peak of the integrand: what is left out is below 1e-18 of it
 GONE = 1e-8  # share of the peak to which an integrand must fall before it may be cut off
+POWERS: Floats = np.linspace(0.0, 10.0, 201)  # tried before the best of them is made exact; bounds as in estmeansd
+NEWTON_STEPS = 40  # of a concave function of two parameters: about 8 are needed
+PHI_0 = float(1 / np.sqrt(2 * np.pi))  # the normal density in the middle
+BEYOND = 40.0  # standard deviations: there the normal density is 0
 NODES: Floats = np.linspace(-3.4, 3.4, 1201)  # of the double exponential rule: both tails and both ends are exact
 
 
@@ -178,37 +184,282 @@ def box_cox(
     >>> box_cox(*(np.array([x]) for x in (np.nan, 2.0, 4.0, 6.0, np.nan, 30.0))).sd.round(1)
     array([2.1])
     """
-    *values, n = (np.asarray(v, dtype=np.float64) for v in np.broadcast_arrays(min, q1, median, q3, max, n))
-    numbers, size = np.stack(values), n
+    return _box_cox((min, q1, median, q3, max, n), _balanced)
+
+
+Fit = Callable[[Floats, Floats, NDArray[np.int_], Floats], tuple[Floats, Floats, Floats]]
+
+
+def _box_cox(numbers: tuple[Floats, ...], fit: Fit) -> BoxCox:
+    """Return mean and SD of what a power and a normal distribution are fitted to, in blocks of rows.
+
+    fit: from logs of the numbers over the median (5, k), n, scenario and the median to power, mean and SD there.
+    """
+    *values, size = (np.asarray(v, dtype=np.float64) for v in np.broadcast_arrays(*numbers))
+    five = np.stack(values)
     kind = np.where(sample(size, LEAST_N), scenario_of(*values), 0)
-    used = np.stack(_used(kind))
-    kind = np.where((np.where(used, numbers, 1.0) > 0).all(axis=0), kind, 0)
+    kind = np.where((np.where(np.stack(_used(kind)), five, 1.0) > 0).all(axis=0), kind, 0)
     mean, sd, power = (np.full(kind.shape, np.nan) for _ in range(3))
     for first in range(0, kind.size, BLOCK):
         rows = np.flatnonzero(kind > 0)[first : first + BLOCK]
-        if rows.size:
-            mean[rows], sd[rows], power[rows] = _fit(numbers[:, rows], size[rows], kind[rows])
+        if not rows.size:
+            continue
+        used, middle = np.stack(_used(kind[rows])), five[2, rows]
+        with np.errstate(all="ignore"):
+            logs = np.where(used, np.log(np.where(used, five[:, rows] / middle, 1.0)), 0.0)
+            power[rows], centre, spread = fit(logs, size[rows], kind[rows], middle)
+            mean[rows], sd[rows] = _back(power[rows], centre, spread, middle)
     good = np.isfinite(mean) & np.isfinite(sd) & (sd > 0)
     return BoxCox(keep(mean, good), keep(sd, good), keep(power, good), np.where(good, kind, 0))
 
 
-def _fit(numbers: Floats, n: Floats, kind: NDArray[np.int_]) -> tuple[Floats, Floats, Floats]:
-    """Return mean, SD and power of a block of rows whose numbers are above 0 and in order."""
-    used = np.stack(_used(kind))
-    with np.errstate(all="ignore"):
-        logs = np.where(used, np.log(np.where(used, numbers / numbers[2], 1.0)), 0.0)
-        power = _power(logs, kind)
-        centre, spread = _transformed(logs, n, power, kind)
-        step = power * centre
-        middle: Floats = numbers[2] * np.exp(centre * np.where(step == 0, 1.0, np.log1p(step) / step))
-        mean, sd = _moments(power, spread / np.where(step > -1, 1 + step, np.nan))
-        return middle * mean, middle * sd, power
+def _back(power: Floats, centre: Floats, spread: Floats, median: Floats) -> tuple[Floats, Floats]:
+    """Return mean and SD of the data from those of the transformed data, in which the median is 0."""
+    step = power * centre
+    middle: Floats = median * np.exp(centre * np.where(step == 0, 1.0, np.log1p(step) / step))
+    mean, sd = _moments(power, spread / np.where(step > -1, 1 + step, np.nan))
+    return middle * mean, middle * sd
+
+
+def _balanced(logs: Floats, n: Floats, kind: NDArray[np.int_], median: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the power that makes the numbers symmetric, and Luo's mean and Wan's SD of the transformed numbers."""
+    del median
+    power = _power(logs, kind)
+    return power, *_transformed(logs, n, power, kind)
+
+
+# ---------------------------------------------------------------- maximum likelihood
+
+
+@dataclass(frozen=True, slots=True)
+class _Gaps:
+    """Ends of the intervals between the ordered numbers that a row has, and how many people are in each; (6, k)."""
+
+    low: NDArray[np.int_]
+    high: NDArray[np.int_]
+    people: Floats
+
+    def ends(self, values: Floats, outside: float) -> tuple[Floats, Floats]:
+        """Return the values (5, k) at both ends of each interval; minus or plus `outside` where there is no end."""
+        edge = np.full(values.shape[1:], outside)
+        padded = np.concatenate([[-edge], values, [edge]])
+        return np.take_along_axis(padded, self.low, axis=0), np.take_along_axis(padded, self.high, axis=0)
+
+
+def _gaps(n: Floats, kind: NDArray[np.int_]) -> _Gaps:
+    """Return the intervals of each row: the numbers have the ranks 1, n/4 + 1, n/2 + 1, 3n/4 + 1 (rounded down), n."""
+    used = np.stack([np.ones(kind.shape, bool), *_used(kind), np.ones(kind.shape, bool)])
+    ranks = np.stack([0 * n, 0 * n + 1, *(np.floor(share * n + 1) for share in (0.25, 0.5, 0.75)), n, n + 1])
+    place = np.arange(7)[:, None]
+    low = np.maximum.accumulate(np.where(used, place, 0), axis=0)[:-1]
+    high = np.minimum.accumulate(np.where(used, place, 6)[::-1], axis=0)[::-1][1:]
+    people = np.take_along_axis(ranks, high, axis=0) - np.take_along_axis(ranks, low, axis=0) - 1
+    return _Gaps(low, high, np.where(used[1:], people, 0.0))  # each interval once: where its upper end stands
+
+
+def _density(z: Floats) -> Floats:
+    bell: Floats = np.exp(-np.square(z) / 2) * PHI_0
+    return bell
+
+
+def _between(low: Floats, high: Floats) -> Floats:
+    """Return the normal probability between two ends, from the nearer tail."""
+    return np.where(low > 0, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low))
+
+
+def _likelihood(z: Floats, scale: Floats, used: NDArray[np.bool_], gaps: _Gaps) -> Floats:
+    """Return the log likelihood of standardised ordered numbers (5, ..., k), up to a constant: (..., k).
+
+    sum over the numbers of -log(scale) - z^2/2, plus sum over the intervals of people log(Phi(high) - Phi(low)).
+    """
+    low, high = gaps.ends(z, BEYOND)
+    inside = np.where(gaps.people > 0, gaps.people * np.log(_between(low, high)), 0.0).sum(axis=0)
+    return np.where(used, -np.log(scale) - z**2 / 2, 0.0).sum(axis=0) + inside
+
+
+def _pull(z: Floats, used: NDArray[np.bool_], gaps: _Gaps, along: Floats) -> Floats:
+    """Return the slope of the log likelihood when the standardised numbers move by `along` (5, k)."""
+    (low, high), (low_move, high_move) = gaps.ends(z, BEYOND), gaps.ends(along, 0.0)
+    inside = (high_move * _density(high) - low_move * _density(low)) / _between(low, high)
+    return np.where(gaps.people > 0, gaps.people * inside, 0.0).sum(axis=0) - np.where(used, z * along, 0.0).sum(axis=0)
+
+
+def _luo_wan(n: Floats, kind: NDArray[np.int_]) -> Callable[[Floats], tuple[Floats, Floats]]:
+    """Return the function that takes five numbers (5, k), 0 in the middle and where missing, to Luo's mean, Wan's SD.
+
+    It is linear, and so takes slopes as well.
+    """
+    ends, box = kind % 2 == 1, kind >= 2
+
+    def mean(q3: float) -> Floats:
+        zero, two = np.zeros(n.shape), np.full(n.shape, 2.0)
+        inner, outer = np.where(box, zero, np.nan), np.where(ends, zero, np.nan)
+        return mean_luo(outer, inner, zero, inner + q3, np.where(ends, two, np.nan), n)
+
+    whole = np.where(ends, mean(0.0), 0.0)
+    quarters = np.where(box, mean(2.0), whole) - whole
+    width, box_width = normal_width(n, quartiles=False), normal_width(n, quartiles=True)
+
+    def both(y: Floats) -> tuple[Floats, Floats]:
+        sums = np.where(ends, (y[4] - y[0]) / width, 0.0) + np.where(box, (y[3] - y[1]) / box_width, 0.0)
+        return whole * (y[0] + y[4]) / 2 + quarters * (y[1] + y[3]) / 2, sums / np.where(ends & box, 2.0, 1.0)
+
+    return both
+
+
+def _likeliest_power(logs: Floats, n: Floats, kind: NDArray[np.int_], tilt: Floats) -> Floats:
+    """Return the power from 0 to 10 with the highest likelihood, mean and SD being those of `_luo_wan`; (k,).
+
+    tilt: what the change of variables adds to the log likelihood for each 1 of the power.
+    """
+    used, gaps, luo_wan = np.stack(_used(kind)), _gaps(n, kind), _luo_wan(n, kind)
+
+    def standard(power: Floats) -> tuple[Floats, Floats]:
+        y = logs * _phi(power * logs)
+        mean, sd = luo_wan(y)
+        return np.where(used, (y - mean) / sd, 0.0), sd
+
+    def height(power: float) -> Floats:
+        z, sd = standard(np.full(n.shape, power))
+        return _likelihood(z, sd, used, gaps) + power * tilt
+
+    def fall(power: Floats) -> Floats:
+        (z, sd), (mean_slope, sd_slope) = standard(power), luo_wan(logs**2 * _phi_slope(power * logs))
+        along = np.where(used, (logs**2 * _phi_slope(power * logs) - mean_slope - z * sd_slope) / sd, 0.0)
+        return used.sum(axis=0) * sd_slope / sd - _pull(z, used, gaps, along) - tilt
+
+    heights = np.stack([height(float(power)) for power in POWERS])
+    heights = np.where(np.isfinite(heights), heights, -np.inf)
+    best = heights.argmax(axis=0)
+    beyond = fall(POWERS[best]) >= 0
+    low, high = POWERS[np.maximum(best - beyond, 0)], POWERS[np.minimum(best + ~beyond, POWERS.size - 1)]
+    found = _bisect(fall, low, high)
+    return keep(found, heights.max(axis=0) > -np.inf)
+
+
+def _likeliest_normal(y: Floats, n: Floats, kind: NDArray[np.int_]) -> tuple[Floats, Floats]:
+    """Return mean and SD of the normal distribution with the highest likelihood of the numbers y (5, k); (k,) each.
+
+    Newton's method for 1/SD and mean/SD, in which the log likelihood is concave, from Luo's mean and Wan's SD on.
+    """
+    used, gaps = np.stack(_used(kind)), _gaps(n, kind)
+    mean, sd = _luo_wan(n, kind)(y)
+    x = np.where(used, (y - mean) / sd, 0.0)
+    rate, shift = np.ones(n.shape), np.zeros(n.shape)
+
+    def height(rate: Floats, shift: Floats) -> Floats:
+        value = _likelihood(np.where(used, rate * x - shift, 0.0), 1 / rate, used, gaps)
+        return np.where((rate > 0) & np.isfinite(value), value, -np.inf)
+
+    for _ in range(NEWTON_STEPS):
+        steps = _newton(x, rate, shift, used, gaps)
+        share, now = np.ones(n.shape), height(rate, shift)
+        for _ in range(NEWTON_STEPS):
+            worse = height(rate + share * steps[0], shift + share * steps[1]) < now
+            if not worse.any():
+                break
+            share = np.where(worse, share / 2, share)
+        rate, shift = rate + share * steps[0], shift + share * steps[1]
+        if not (np.abs(steps) > np.finfo(float).eps).any():
+            break
+    return mean + sd * shift / rate, sd / rate
+
+
+def _newton(x: Floats, rate: Floats, shift: Floats, used: NDArray[np.bool_], gaps: _Gaps) -> Floats:
+    """Return Newton's step (2, k) of 1/SD and mean/SD for the log likelihood of the numbers x (5, k)."""
+    z = np.where(used, rate * x - shift, 0.0)
+    low, high = gaps.ends(z, BEYOND)
+    moves = (gaps.ends(x, 0.0), gaps.ends(-np.ones(x.shape), 0.0))
+    inside = np.where(gaps.people > 0, _between(low, high), 1.0)
+    low_ratio, high_ratio = _density(low) / inside, _density(high) / inside
+
+    def curve(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> Floats:
+        straight = low * low_ratio * a[0] * b[0] - high * high_ratio * a[1] * b[1]
+        first, second = (high_ratio * c[1] - low_ratio * c[0] for c in (a, b))
+        return np.where(gaps.people > 0, gaps.people * (straight - first * second), 0.0).sum(axis=0)
+
+    count = used.sum(axis=0)
+    p = count / rate + _pull(z, used, gaps, np.where(used, x, 0.0))
+    q = _pull(z, used, gaps, np.where(used, -1.0, 0.0))
+    pp = curve(moves[0], moves[0]) - count / rate**2 - np.where(used, x**2, 0.0).sum(axis=0)
+    pq = curve(moves[0], moves[1]) + np.where(used, x, 0.0).sum(axis=0)
+    qq = curve(moves[1], moves[1]) - count
+    return np.stack([pq * q - qq * p, pq * p - pp * q]) / (pp * qq - pq**2)
+
+
+@conversion(
+    "mean-sd-mln",
+    title="Mean and SD from five numbers (maximum likelihood)",
+    text="the mean and SD of the distribution that the likeliest power makes normal",
+    gives="mean sd",
+    cite="cai2021 box1964",
+)
+def unknown_non_normal(
+    min: Floats,  # noqa: A002 - the roles are called so
+    q1: Floats,
+    median: Floats,
+    q3: Floats,
+    max: Floats,  # noqa: A002
+    n: Floats,
+    *,
+    criterion: Literal["likelihood", "estmeansd"] = "likelihood",
+) -> BoxCox:
+    """Return mean and SD of one group by the method for unknown non-normal distributions (MLN), for data above 0.
+
+    y = (x^lambda - 1)/lambda is taken as normal. The numbers are order statistics of n values with the ranks 1,
+    n/4 + 1, n/2 + 1, 3n/4 + 1 (rounded down) and n, so the log likelihood is the sum of log phi((y - m)/s) - log s
+    over the numbers, plus that of people log(Phi((y_high - m)/s) - Phi((y_low - m)/s)) over the intervals between them.
+    First lambda from 0 to 10 maximises it with m by Luo and s by Wan (the average of both for five numbers), then m and
+    s do for that lambda. Mean and SD are those of the data that m, s and lambda stand for, by quadrature, cut off as in
+    `box_cox`.
+
+    criterion: "likelihood" is that of the numbers themselves, with (lambda - 1) log x of the change of variables (Box
+    and Cox, section 3) for each number, so that a change of unit changes nothing. "estmeansd" leaves it out as that
+    program does; the same data in other units then give other means and SDs (lambda is 0 for most data in numbers
+    above 1): for quartiles 10, 20 and 27 of 50 people an SD of 18.5, and 2.1 after a division by 100.
+
+    All (k,), nan where missing: each row takes the fullest scenario that it has. nan where there is none, for numbers
+    that are not above 0 or out of order, n < 5, and where two numbers are alike with people between them.
+    Source: Cai et al. 2021, as the help page of `estmeansd` has it. Counterpart: `estmeansd::mln.mean.sd`, which
+    averages 10 000 random numbers.
+
+    >>> out = unknown_non_normal(*(np.array([x]) for x in (2.0, np.nan, 4.0, np.nan, 9.0, 100.0)))
+    >>> out.mean.round(3), out.sd.round(3), out.power
+    (array([4.202]), array([1.301]), array([0.]))
+    """
+    choose("criterion", criterion, ("likelihood", "estmeansd"))
+
+    def likeliest(logs: Floats, n: Floats, kind: NDArray[np.int_], median: Floats) -> tuple[Floats, Floats, Floats]:
+        count = np.stack(_used(kind)).sum(axis=0)
+        tilt = logs.sum(axis=0) if criterion == "likelihood" else -count * np.log(median)
+        power = _likeliest_power(logs, n, kind, tilt)
+        return power, *_likeliest_normal(logs * _phi(power * logs), n, kind)
+
+    return _box_cox((min, q1, median, q3, max, n), likeliest)
+
+
+# ---------------------------------------------------------------- log-normal data
+
+
+def _log_spread(logs: tuple[Floats, ...], n: Floats, kind: NDArray[np.int_]) -> tuple[Floats, Floats]:
+    """Return the estimates of sigma^2 and sigma^4 of normal logs that have the least squared error; (k,) each."""
+    ends, box = kind % 2 == 1, kind >= 2
+    a, one, _, two, b = logs
+    lost = np.full(n.shape, np.nan)
+    sd = sd_wan_shi(
+        np.where(ends, a, lost), np.where(box, one, lost), np.where(box, two, lost), np.where(ends, b, lost), n
+    )
+    size = np.log(n) ** 2
+    kinds = [kind == 1, kind == 2, kind == 3]
+    second = np.select(kinds, [1.01 + 0.25 / size, 1 + 1.58 / n, 1 + 0.28 / size], np.nan)
+    fourth = np.select(kinds, [1 + 2.23 / size, 1 + 19.2 / n**1.2, 1 + 3.93 / n], np.nan)
+    return sd**2 / second, sd**4 / fourth
 
 
 @conversion(
     "mean-sd-lognormal",
     title="Mean and SD from five numbers (log-normal)",
-    text="the mean and SD of a log-normal distribution, from the estimators of Luo, Wan and Shi on the logs",
+    text="the mean and SD of a log-normal distribution, by the estimators of Shi and others",
     gives="mean sd",
     cite="shi2020log luo2018 wan2014 shi2020",
 )
@@ -219,27 +470,48 @@ def log_normal(
     q3: Floats,
     max: Floats,  # noqa: A002
     n: Floats,
+    *,
+    correct: Literal["yes", "no"] = "yes",
 ) -> MeanSd:
     """Return mean and SD of one group whose logarithms are normal, from up to five numbers.
 
-    m and s are mean and SD of the logs by `luo_wan_shi`; mean = exp(m + s^2/2), sd = mean sqrt(exp(s^2) - 1). The
-    source does the same with estimators of its own for s^2 and with corrections of a bias that is of the order 1/n,
-    which are not here; `metafor::conv.fivenum(dist="lnorm")` has them, and so differs in that order.
+    Of the logs, m is Luo's mean and d the SD of Wan (three numbers) or Shi (five). v = d^2 / A and w = d^4 / B estimate
+    sigma^2 and sigma^4. With e(i, j) = 1 + (i v + j w)/n,
+
+        mean = exp(m + v/2) / e(a, b),    sd^2 = exp(2m + 2v) / e(4a, 16b) - exp(2m + v) / e(4a, 4b),
+
+    where for the range A = 1.01 + 0.25/log(n)^2, B = 1 + 2.23/log(n)^2, a = 0.565, b = 0.37; for quartiles
+    A = 1 + 1.58/n, B = 1 + 19.2/n^1.2, a = 0.57, b = 0.75; for all five A = 1 + 0.28/log(n)^2, B = 1 + 3.93/n,
+    a = 0.405, b = 0.315. The divisors take out the bias of order 1/n that the exponential function makes of the
+    variances of m and v. correct="no" takes d^2 as v and leaves the divisors out.
 
     All (k,), nan where missing: each row takes the fullest scenario that it has; nan where there is none, for numbers
-    that are not above 0 or out of order, and n < 5. Source: Shi et al. 2020 (log-normal).
+    that are not above 0 or out of order, n < 5, and where the two terms of sd^2 leave nothing. Source: Shi et al. 2020
+    (log-normal). Counterpart: `metafor::conv.fivenum(dist="lnorm", test=FALSE)` of version 4 and later.
 
     >>> out = log_normal(*(np.array([x]) for x in (2.0, np.nan, 4.0, np.nan, 9.0, 100.0)))
     >>> out.mean.round(4), out.sd.round(4)
-    (array([4.2131]), array([1.2974]))
+    (array([4.2068]), array([1.2777]))
     """
+    choose("correct", correct, ("yes", "no"))
     with np.errstate(all="ignore"):
+        low = np.where(np.isnan(min), q1, min)
         a, one, middle, two, b = (np.log(np.where(np.asarray(v) > 0, v, np.nan)) for v in (min, q1, median, q3, max))
         logs = luo_wan_shi(a, one, middle, two, b, n)
-        low = np.where(np.isnan(min), q1, min)
-        positive = ~(np.asarray(low) <= 0)
-        raw = raw_from_log(logs.mean, logs.sd)
-    return MeanSd(keep(raw.mean, positive), keep(raw.sd, positive), np.where(positive, logs.scenario, 0))
+        kind = np.where(low <= 0, 0, logs.scenario)
+        m, size = logs.mean, np.asarray(n, dtype=np.float64)
+        if correct == "no":
+            raw = raw_from_log(m, logs.sd)
+            mean, sd = raw.mean, raw.sd
+        else:
+            v, w = _log_spread((a, one, middle, two, b), size, kind)
+            kinds = [kind == 1, kind == 2, kind == 3]
+            i = np.select(kinds, [0.565, 0.57, 0.405], np.nan) * v / size
+            j = np.select(kinds, [0.37, 0.75, 0.315], np.nan) * w / size
+            mean = np.exp(m + v / 2) / (1 + i + j)
+            sd = np.exp(m + v / 2) * np.sqrt(np.exp(v) / (1 + 4 * i + 16 * j) - 1 / (1 + 4 * i + 4 * j))
+    good = (kind > 0) & np.isfinite(mean) & np.isfinite(sd)
+    return MeanSd(keep(mean, good), keep(sd, good), np.where(good, kind, 0))
 
 
 @dataclass(frozen=True, slots=True)
