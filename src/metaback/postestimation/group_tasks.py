@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
@@ -137,7 +138,7 @@ def _studies(task: GroupTask, use: Bools, place: NDArray[np.intp], n: int) -> Co
     """Count the different studies of n problems, (n,); `place`: (usable rows,). None where studies have no labels."""
     if task.studies is None:
         return None
-    words, code = np.unique(task.studies[use].astype(str), return_inverse=True)
+    code, words = pd.factorize(task.studies[use])
     pairs = np.unique(place * max(words.size, 1) + code)
     return np.bincount(pairs // max(words.size, 1), minlength=n).astype(np.int64)
 
