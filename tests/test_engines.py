@@ -17,6 +17,7 @@ import pytest
 
 import metaback as mb
 from metaback import many
+from metaback.cli import main
 from metaback.engines import Engine, resolve_engine, run
 
 
@@ -135,10 +136,55 @@ def test_a_worker_that_is_killed_is_survived(cluster: Any) -> None:
     found = list(run(slowly, range(40), Engine("dask", 2, cluster.scheduler_address)))
     killer.join()
     assert found == [2 * i for i in range(40)]
+    _wait_for_another(cluster, victims)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("many_tasks")
+def test_a_worker_that_is_killed_while_groups_are_pooled_changes_no_bit() -> None:
+    """One of two workers is killed when the first groups are done and most of the others are not."""
+    distributed, told, victims = pytest.importorskip("distributed"), list[int](), list[int]()
+    frame = table()
+    words: dict[str, Any] = {"by": "gene", "ci": "boot-percentile", "draws": 99}
+    one = mb.pool_many(frame, **words)
+
+    def kill_one(done: int, _rows: int) -> None:
+        if not told:
+            os.kill(victims[0], signal.SIGKILL)
+        told.append(done)
+
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as fresh:
+        victims += [worker.pid for worker in fresh.workers.values()]
+        address = fresh.scheduler_address
+        found = mb.pool_many(frame, engine="dask", scheduler=address, progress=kill_one, **words)
+    assert len(victims) == 2
+    assert told[0] < len(frame) / 10
+    with pytest.raises(ProcessLookupError):
+        os.kill(victims[0], 0)
+    pd.testing.assert_frame_equal(one, found, check_exact=True)
+
+
+def _wait_for_another(cluster: Any, victims: list[int]) -> None:
+    """Wait until the cluster has started a worker in the place of a killed one: it was lost indeed."""
     deadline = time.monotonic() + 30
-    while {worker.pid for worker in cluster.workers.values()} == set(victims) and time.monotonic() < deadline:
-        time.sleep(0.1)  # the cluster starts another one in its place
-    assert {worker.pid for worker in cluster.workers.values()} != set(victims)
+    while {worker.pid for worker in cluster.workers.values()} <= {*victims, None} and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not {worker.pid for worker in cluster.workers.values()} <= {*victims, None}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_command_takes_the_address_of_a_scheduler(cluster: Any, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    table(30).to_parquet(tmp_path / "in.parquet")
+    words = ["--engine", "dask", "--scheduler", cluster.scheduler_address, "--out", str(tmp_path / "out.parquet")]
+    before = cluster.scheduler.transition_counter
+    with pytest.raises(SystemExit) as end:
+        main(["pool", str(tmp_path / "in.parquet"), "--by", "gene", "-q", *words])
+    assert not end.value.code
+    assert cluster.scheduler.transition_counter > before  # it worked on this cluster, not on one of its own
+    expected = mb.pool_many(tmp_path / "in.parquet", by="gene")
+    found = pd.read_parquet(tmp_path / "out.parquet")
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False, check_exact=True)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -21,7 +21,7 @@ pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 SAME = 1e-12  # groups that fall into other batches are summed in another order: rounding
 AT_ONCE = 1.0  # seconds after an interrupt within which a run must have ended
-SLACK = 4.0  # times as long for a machine that runs other tests beside this one
+SLACK = 2.5  # times as long for a machine that runs other tests beside this one
 
 
 def table(groups: int = 60, seed: int = 1) -> pd.DataFrame:

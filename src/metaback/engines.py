@@ -6,14 +6,18 @@ on where it ran, and results come in the order of the tasks; so the numbers are 
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from metaback.errors import FileError, OptionError
@@ -21,6 +25,7 @@ from metaback.errors import FileError, OptionError
 ENGINES = ("processes", "dask")
 AHEAD = 2  # tasks that wait for each worker, so that none is idle and memory stays bounded
 RETRIES = 3  # of a task whose worker is lost
+START = 60  # seconds within which the workers of a local cluster must have started
 LARGE = "1GB"  # a task carries its rows with it on purpose: rows that a lost worker held could not be brought back
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -87,22 +92,60 @@ def _in_order(
         yield under_way.popleft().result()
 
 
+@contextmanager
+def _interrupts_held() -> Generator[None]:
+    """Hold an interrupt from the keyboard back until the block ends.
+
+    What is started in the block keeps it back for good: Ctrl-C reaches every process of a terminal, and this one alone
+    is to answer, also while another is still loading its libraries.
+    """
+    hold: Any = getattr(signal, "pthread_sigmask", None)  # Windows has none
+    if hold is None:
+        yield
+        return
+    resource_tracker.ensure_running()  # a helper of the library, whose start would let interrupts through again
+    before = hold(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        hold(signal.SIG_SETMASK, before)
+
+
 def _deaf() -> None:
-    """Let the first process alone answer an interrupt from the keyboard, which reaches all of them."""
+    """Let the first process alone answer an interrupt where it could not be held back from the start."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class _Spawning(SpawnContext):
+    """Starts fresh processes and remembers them, so that those of another run in this session are left alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[SpawnProcess] = []
+
+    def Process(self, *args: Any, **words: Any) -> SpawnProcess:  # pyright: ignore[reportIncompatibleVariableOverride]  # noqa: N802
+        """Make a process."""
+        self.started.append(SpawnProcess(*args, **words))
+        return self.started[-1]
 
 
 @contextmanager
 def _processes(workers: int) -> Generator[Callable[..., Future[Any]]]:
     """Give the submission of tasks to fresh processes, which end with the block."""
-    others = set(multiprocessing.active_children())
-    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _deaf)
+    context = _Spawning()
+    executor = ProcessPoolExecutor(workers, context, _deaf)
+
+    def submit(work: Any, task: Any) -> Future[Any]:
+        with _interrupts_held():  # a process is started by the first tasks
+            return executor.submit(work, task)
+
     try:
-        yield executor.submit
+        yield submit
         executor.shutdown()
     finally:
-        for child in set(multiprocessing.active_children()) - others:
-            child.terminate()
+        for child in context.started:
+            with suppress(ValueError):  # it has ended, and is closed
+                child.terminate()
         executor.shutdown(wait=False, cancel_futures=True)
 
 
@@ -113,17 +156,80 @@ def _dask(engine: Engine) -> Generator[tuple[Callable[..., Any], int]]:
         distributed, dask = import_module("distributed"), import_module("dask")
     except ImportError:
         raise FileError("engine='dask' needs Dask: pip install metaback[dask]") from None
-    where: dict[str, Any] = {"n_workers": engine.workers, "threads_per_worker": 1, "dashboard_address": None}
-    if engine.scheduler is not None:
-        where = {"address": engine.scheduler}
-    with dask.config.set({"distributed.admin.large-graph-warning-threshold": LARGE}):
+    cluster = _local(distributed, dask, engine.workers) if engine.scheduler is None else _far(distributed, engine)
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": LARGE}), cluster as client:
+
+        def submit(work: Any, task: Any) -> Any:
+            return client.submit(work, task, pure=False, retries=RETRIES)
+
+        yield submit, max(engine.workers, len(client.nthreads()))
+
+
+@contextmanager
+def _far(distributed: Any, engine: Engine) -> Generator[Any]:
+    """Give a client of a cluster that runs already; what it has not begun it forgets when the client leaves."""
+    try:
+        client: Any = distributed.Client(engine.scheduler)
+    except (OSError, ValueError) as error:
+        raise FileError(f"scheduler={engine.scheduler!r} does not answer ({error})") from None
+    with client:
+        yield client
+
+
+@contextmanager
+def _local(distributed: Any, dask: Any, workers: int) -> Generator[Any]:
+    """Give a client of a cluster on this machine, whose workers end with the block."""
+    nannies: list[Any] = []
+
+    def nanny(*args: Any, **words: Any) -> Any:
+        nannies.append(distributed.Nanny(*args, **words))
+        return nannies[-1]
+
+    folder = TemporaryDirectory(prefix="metaback-", ignore_cleanup_errors=True)
+    with folder as scratch, dask.config.set({"temporary-directory": scratch}):
+        with _interrupts_held():  # a cluster without workers is there at once; they are started from its own thread
+            words = {"processes": True, "threads_per_worker": 1, "dashboard_address": None}
+            cluster = distributed.LocalCluster(n_workers=0, worker_class=nanny, **words)
+            client = distributed.Client(cluster)
         try:
-            client: Any = distributed.Client(**where)
-        except (OSError, ValueError) as error:
-            raise FileError(f"scheduler={engine.scheduler!r} does not answer ({error})") from None
-        with client:
+            cluster.scale(workers)
+            _await_workers(client, workers)
+            yield client
+        except BaseException:
+            with _silence("tornado.application"):  # tells of workers that were just starting
+                _kill(nannies)
+                client.close()
+                cluster.close()
+            raise
+        client.close()
+        cluster.close()
 
-            def submit(work: Any, task: Any) -> Any:
-                return client.submit(work, task, pure=False, retries=RETRIES)
 
-            yield submit, max(engine.workers, len(client.nthreads()))
+def _await_workers(client: Any, workers: int) -> None:
+    """Wait until the workers have started."""
+    try:
+        client.wait_for_workers(workers, timeout=START)
+    except TimeoutError:
+        raise FileError(f"the workers of engine='dask' have not started within {START} seconds") from None
+
+
+@contextmanager
+def _silence(name: str) -> Generator[None]:
+    """Let a log tell nothing within the block."""
+    log = logging.getLogger(name)
+    before = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+def _kill(nannies: Iterable[Any]) -> None:
+    """End workers at once: asked politely, they finish their tasks first, which takes seconds."""
+    for nanny in nannies:
+        nanny.close_gracefully()  # or it would start another worker in the place of a lost one
+    workers = {nanny.pid for nanny in nannies}
+    for child in multiprocessing.active_children():
+        if child.pid in workers:
+            child.kill()

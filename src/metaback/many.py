@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from functools import partial
@@ -24,13 +22,14 @@ from metaback.models.specs import resolve_spec
 from metaback.postestimation.arrays import Pools, pool_batch
 from metaback.postestimation.group_regressions import regress_groups
 from metaback.postestimation.group_tasks import GroupPlan, GroupTask, pool_groups, squared
+from metaback.progress import Progress, teller
 from metaback.stats.wls import Bools, Floats
 
 TASK_ROWS = 200_000  # rows of one task: a fraction of a second of work, whatever runs it
-PATIENCE = 1.0  # seconds after which progress is shown
-Progress = Callable[[int, int], None]
 Piece = dict[str, NDArray[Any]]
-RESERVED = frozenset({f.name for f in fields(Pools)} | {"group", "subgroup", "term", "left_out", "note", "status"})
+RESERVED = frozenset(
+    {f.name for f in fields(Pools)} | {"group", "subgroup", "term", "studies", "left_out", "note", "status"}
+)
 
 
 class ManyWords(TypedDict, total=False):
@@ -46,6 +45,13 @@ class ManyWords(TypedDict, total=False):
     i2: str | None
     rng: int | None
     draws: int | None
+
+
+class TableWords(ManyWords, total=False):
+    """The keywords that `pool_many` takes too: what a table has and arrays have not."""
+
+    study: str | None
+    subgroup_tau2: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ def pool_many(
     scheduler: str | None = None,
     progress: Progress | bool | None = None,
     out: str | Path | None = None,
-    **words: Unpack[ManyWords],
+    **words: Unpack[TableWords],
 ) -> pd.DataFrame:
     """Pool every group of a long table with one request, y_i = mu + u_i + e_i in each, as `pool` does with one of them.
 
@@ -81,18 +87,19 @@ def pool_many(
     analysis scale (log for ratios); variance, se: column of variances or of standard errors ("vi" without either).
     moderators: right side of a formula, "~ weeks + C(arm)": each group is regressed on it as `regress` does, one row
     per coefficient; all columns of the table are then read. subgroups: column of labels, each pooled with its own tau2
-    below its group, with the test of their differences.
-    preset and words (model, tau2, weights, ci, pi, level, tau2_ci, i2, rng, draws): as in `pool`.
+    below its group, with the test of their differences; subgroup_tau2="common": one tau2 for the subgroups of a group.
+    preset and words (model, tau2, weights, ci, pi, level, tau2_ci, i2, rng, draws, subgroup_tau2, and study, the column
+    of labels: their number is a column of the results): as in `pool`.
     engine: None, "processes" or "dask"; workers: processes (1 without; a script that starts more needs
     `if __name__ == "__main__":`); scheduler: address of a Dask cluster. Numbers do not depend on any of them.
     progress: a function of rows done and rows in all, or False for silence; None tells a terminal after a second.
     out: Parquet file to write, whole or not at all; what is returned is then one row per status with its count.
 
-    One row per group (and per subgroup, or coefficient): the key, k, left_out, estimate, se, ci_low, ci_high,
-    statistic, df, p_value, tau2, tau2_low, tau2_high, i2, q, q_p, pi_low, pi_high, status and note. A bad group has its
-    status, its reason as its note and no numbers; it never stops the others. Rows without effect or variance are left
-    out and counted; a group with an infinite effect or a variance not above 0 is refused. Rows with a blank key are
-    told as groups of status "no_key" and not pooled.
+    One row per group (and per subgroup, or coefficient): the key, k, studies (with study=), left_out, estimate, se,
+    ci_low, ci_high, statistic, df, p_value, tau2, tau2_low, tau2_high, i2, q, q_p, pi_low, pi_high, status and note. A
+    bad group has its status, its reason as its note and no numbers; it never stops the others. Rows without effect or
+    variance are left out and counted; a group with an infinite effect or a variance not above 0 is refused, and one
+    with a blank label of a study ("no_label"). Rows with a blank key are told as groups of status "no_key".
 
     Raises `OptionError` for unknown words and columns, `DataError` for cells that are no numbers, `FileError`.
 
@@ -104,26 +111,28 @@ def pool_many(
     plan, columns = _plan(preset, moderators, words), _columns(by, effect, variance, se, moderators, subgroups, words)
     if moderators is not None and subgroups is not None:
         raise OptionError("give moderators or subgroups; a subgroup is a moderator too: '~ C(column)'")
+    if subgroups is None and plan.spec.subgroup_tau2 == "common":
+        raise OptionError("subgroup_tau2='common' needs subgroups; name their column")
     place, source = resolve_engine(engine, workers, scheduler), _source(data, columns)
-    tell = progress if callable(progress) else _on_terminal(progress)
+    tell = teller(progress, "rows")
     target = None if out is None else _parquet_name(out)
     with nullcontext() if target is None else parquet_sink(target) as sink:
         return _collected(_pieces(source, plan, place, tell), source.ordered, sink)
 
 
-def _known(words: ManyWords) -> None:
-    """Refuse keywords that a table of many pools does not have, among them some of `pool`."""
-    known = ManyWords.__annotations__
+def _known(words: TableWords | ManyWords, known: Iterable[str]) -> None:
+    """Refuse keywords that many pools do not have, among them some of `pool`."""
     if unknown := [name for name in words if name not in known]:
         raise OptionError("; ".join(str(OptionError.unknown("option", name, known)) for name in unknown))
 
 
-def _plan(preset: str, moderators: str | None, words: ManyWords) -> GroupPlan:
+def _plan(preset: str, moderators: str | None, words: TableWords) -> GroupPlan:
     """Resolve the request."""
-    _known(words)
+    _known(words, TableWords.__annotations__)
+    asked = {name: value for name, value in words.items() if name != "study"}
     if moderators is None:
-        return GroupPlan(resolve_spec(preset, **words))
-    regression = resolve_regression(moderators, preset, **words)
+        return GroupPlan(resolve_spec(preset, **asked))
+    regression = resolve_regression(moderators, preset, **asked)
     return GroupPlan(regression.pool, regression.formula)
 
 
@@ -134,7 +143,7 @@ def _columns(
     se: str | None,
     moderators: str | None,
     subgroups: str | None,
-    words: ManyWords,
+    words: TableWords,
 ) -> GroupColumns:
     """Say which columns are read."""
     if variance is not None and se is not None:
@@ -148,7 +157,7 @@ def _columns(
     numbers = {"effect": effect, "variance": variance or "vi"} if se is None else {"effect": effect, "se": se}
     weights = words.get("weights")
     numbers |= {} if weights is None else {"weights": weights}
-    return GroupColumns(key, numbers, subgroups, moderators is not None)
+    return GroupColumns(key, numbers, subgroups, moderators is not None, words.get("study"))
 
 
 def _parquet_name(out: str | Path) -> Path:
@@ -193,6 +202,7 @@ def _task(groups: Groups) -> GroupTask:
         levels=groups.levels,
         moderators=groups.others,
         categories=groups.categories,
+        studies=groups.studies,
     )
 
 
@@ -224,12 +234,10 @@ def _pieces(
 
 def _nothing(source: _Source, plan: GroupPlan) -> tuple[pd.DataFrame, Piece]:
     """Return the results of a table without rows: all columns, no row."""
-    empty = next(iter(source.groups), None)
-    keys = pd.DataFrame() if empty is None else empty.keys
-    none = np.empty(0)
-    levels = None if empty is None or empty.levels is None else np.empty(0, dtype=object)
-    task = GroupTask(np.empty(0, dtype=np.int64), np.empty(0, dtype=bool), none, none, None, levels, {})
-    return keys, do_task(task, plan)
+    empty, none = next(iter(source.groups), None), np.empty(0)
+    if empty is not None:
+        return empty.keys, do_task(_task(empty), plan)
+    return pd.DataFrame(), do_task(GroupTask(np.empty(0, dtype=np.int64), np.empty(0, dtype=bool), none, none), plan)
 
 
 def _framed(keys: pd.DataFrame, piece: Piece) -> pd.DataFrame:
@@ -262,20 +270,6 @@ def _in_order(pieces: list[tuple[NDArray[Any], pd.DataFrame]]) -> pd.DataFrame:
     return whole.iloc[np.argsort(first, kind="stable")].reset_index(drop=True)
 
 
-def _on_terminal(progress: bool | None) -> Progress:
-    """Return what tells a terminal, on standard error and after a second, how far a run is."""
-    if progress is False or not (progress or sys.stderr.isatty()):
-        return lambda _done, _all: None
-    begun = time.monotonic()
-
-    def tell(done: int, rows: int) -> None:
-        if time.monotonic() - begun > PATIENCE:
-            sys.stderr.write(f"\r{done:,} of {rows:,} rows" + ("\n" if done >= rows else ""))
-            sys.stderr.flush()
-
-    return tell
-
-
 def pool_arrays(
     y: ArrayLike,
     v: ArrayLike,
@@ -299,7 +293,7 @@ def pool_arrays(
     >>> found.estimate.round(6).tolist(), found.k.tolist()
     ([0.3, 0.2], [3, 2])
     """
-    _known(words)
+    _known(words, ManyWords.__annotations__)
     if words.get("weights") is not None:
         raise OptionError("weights name a column of a table; arrays have none")
     spec = resolve_spec(preset, **words) if X is None else resolve_regression("~ X", preset, **words).pool

@@ -32,6 +32,7 @@ from metaback.postestimation.regression_contrasts import contrasts
 from metaback.postestimation.regression_permutation import PermutationTest, permutation_test
 from metaback.postestimation.regression_scale import LocationScale, heteroscedastic
 from metaback.postestimation.summary import Heterogeneity
+from metaback.progress import Progress, teller
 from metaback.report.bundle_io import write_bundle
 from metaback.report.provenance import InputFile, provenance
 from metaback.report.regression_methods import regression_methods
@@ -186,9 +187,14 @@ class Regression:
         """Return what each row adds to the residual heterogeneity, against what it does to its fitted value."""
         return baujat(self.analysis.fitted)
 
-    def permutation_test(self, *, n: int = 5000, rng: int = 1) -> PermutationTest:
-        """Test the moderators by shuffling studies: exact up to 50,000 orders, else n random ones from seed `rng`."""
-        return permutation_test(self.analysis.fitted, n=n, seed=rng)
+    def permutation_test(
+        self, *, n: int = 5000, rng: int = 1, progress: Progress | bool | None = None
+    ) -> PermutationTest:
+        """Test the moderators by shuffling studies: exact up to 50,000 orders, else n random ones from seed `rng`.
+
+        progress: as in `pool_many`, in orders.
+        """
+        return permutation_test(self.analysis.fitted, n=n, seed=rng, tell=teller(progress, "orders"))
 
     def location_scale(self, formula: str, *, method: str = "REML") -> LocationScale:
         """Ask whether the heterogeneity itself depends on moderators: log tau2 regressed on `formula`, e.g. "~ weeks".

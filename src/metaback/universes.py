@@ -36,6 +36,7 @@ from metaback.postestimation.specifications import (
     explore,
     specifications_frame,
 )
+from metaback.progress import Progress, teller
 from metaback.stats.measures import MEASURES
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ Tau2Words = str | float | Iterable[str | float] | None
 
 
 class MultiverseWords(SpecWords, total=False):
-    """The keywords that are the same in every specification; see `PoolSpec` and `effect_sizes`."""
+    """The keywords that are the same in every specification, see `PoolSpec` and `effect_sizes`, and `progress`."""
 
+    progress: Progress | bool | None
     options: Mapping[str, str] | None
     mixed_scores: str | None
     instruments: Mapping[str, Instrument | Mapping[str, Any]] | None
@@ -69,6 +71,7 @@ class AroundWords(TypedDict, total=False):
     pi: Words
     mcid: float | Mapping[str, float] | None
     limit: int
+    progress: Progress | bool | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -164,14 +167,15 @@ def multiverse(
     measure, preset, model, tau2, ci, pi: one word or several of those that `pool` knows; the first of each makes the
     main specification. Where neither tau2 nor ci is said and there is one preset, tau2 is REML, PM and DL and ci is
     HKSJ-wider, HKSJ and Wald; otherwise None is as each preset has it. Presets bring their conventions of the effects.
-    exclude: what is left out, besides nothing: "each study" in turn; "outliers", the rows whose studentised deleted
-    residual is beyond 1.96 under the first of each choice; a query that names the rows to leave OUT, e.g.
-    "rob == 'high'"; a mapping from names to queries, to one True or False per row, or to labels of studies; or a list
-    of all these. None: nothing.
+    exclude: what is left out, besides nothing: "each study" in turn; "each finding" of the check of the table (errors
+    and warnings); "outliers", the rows whose studentised deleted residual is beyond 1.96 under the first of each
+    choice; a query that names the rows to leave OUT, e.g. "rob == 'high'"; a mapping from names to queries, to one
+    True or False per row, or to labels of studies; or a list of all these. None: nothing.
     r: pre-post correlations assumed where one is needed. level: in (0, 1). main: choices of the main specification,
     e.g. {"tau2": "DL"}. mcid: smallest difference that matters on the natural scale, {"SMD": 0.2, "MD": 10} for
     several measures. limit: more specifications are refused before any work is done.
-    choices: what is the same in all of them: i2, rng, draws, options, mixed_scores, instruments, higher_is_better.
+    choices: what is the same in all of them: i2, rng, draws, options, mixed_scores, instruments, higher_is_better;
+    and progress, as in `pool_many`, in specifications.
 
     Every row has the numbers of `pool` with its choices. tau2 is estimated once for each estimator, measure and r, for
     all exclusions in one batch. Combinations that no method allows, measures that cannot be computed and combinations
@@ -186,13 +190,14 @@ def multiverse(
     known = MultiverseWords.__annotations__
     if unknown := [name for name in choices if name not in known]:
         raise OptionError("; ".join(str(OptionError.unknown("option", name, known)) for name in unknown))
+    tell = teller(choices.pop("progress", None), "specifications")
     trials = data if isinstance(data, Trials) else read_trials(data)
     effect_words = {name: word for name, word in choices.items() if name not in SpecWords.__annotations__}
     fixed = {name: word for name, word in choices.items() if name in SpecWords.__annotations__}
     menu = menu_of(preset, model, tau2, ci, pi, exclude, fixed | {"level": level})
     measures = _several(measure) or (default_measure(trials),)
     sources = _sources(trials, cast("tuple[str, ...]", measures), menu.preset, _correlations(r), effect_words)
-    return Multiverse(explore(sources, menu, main=main, mcid=mcid, limit=limit))
+    return Multiverse(explore(sources, menu, main=main, mcid=mcid, limit=limit, tell=tell))
 
 
 def multiverse_of(effects: EffectSizes, spec: PoolSpec, exclude: Exclude, **choices: Unpack[AroundWords]) -> Multiverse:
@@ -217,7 +222,8 @@ def multiverse_of(effects: EffectSizes, spec: PoolSpec, exclude: Exclude, **choi
         sets |= {float(r): _under(effects, grid, i) for i, r in enumerate(grid.r) if r != grid.assumed}
     pairs = product(sets.items(), menu.preset)
     sources = tuple(Source(effects.measure, r, preset, each) for (r, each), preset in pairs)
-    return Multiverse(explore(sources, menu, mcid=choices.get("mcid"), limit=choices.get("limit", LIMIT)))
+    tell, limit = teller(choices.get("progress"), "specifications"), choices.get("limit", LIMIT)
+    return Multiverse(explore(sources, menu, mcid=choices.get("mcid"), limit=limit, tell=tell))
 
 
 def _first_own(own: Any, words: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -14,16 +14,20 @@ from metaback.postestimation.assumed import assumed_r
 from metaback.postestimation.pools import summarise
 from metaback.postestimation.subgroups import subgroups
 from metaback.postestimation.summary import Analysis
+from metaback.progress import Progress, silent
 
 
-def analyse(effects: EffectSizes, spec: PoolSpec) -> Analysis:
-    """Pool the effects and their subgroups, and collect what has to be said about both."""
+def analyse(effects: EffectSizes, spec: PoolSpec, tell: Progress = silent) -> Analysis:
+    """Pool the effects and their subgroups, and collect what has to be said about both.
+
+    tell: what rules that resample tell how far they are, first for all effects and then for the subgroups.
+    """
     fitted = fit_pool(effects, spec)
     everything = np.ones((1, effects.yi.size), dtype=bool)
-    (overall,) = summarise(_as_batch(fitted), everything)
+    (overall,) = summarise(_as_batch(fitted), everything, tell)
     assumed = assumed_r(effects, spec)
     depends = assumed.notes if assumed else ()
-    groups = subgroups(effects, spec)
+    groups = subgroups(effects, spec, tell)
     shared = groups.notes if groups else ()
     notes = (*overall.notes, *shared, *depends, *effects.notes, *_unstated(effects), *_left_out(effects))
     return Analysis(fitted, replace(overall, notes=notes), groups, assumed)

@@ -17,6 +17,7 @@ from metaback.models.univariate import fit_univariate
 from metaback.numbers import fixed
 from metaback.postestimation.flips import listed, one_line
 from metaback.postestimation.subsets import row_labels
+from metaback.progress import Progress, silent
 from metaback.stats.heterogeneity import i2_from_q, i2_from_tau2, spread_at_zero
 from metaback.stats.wls import Bools, Floats, prepare
 from metaback.status import Status
@@ -96,12 +97,12 @@ class Gosh:
         return f"{head}\nestimates from {low} to {high} (analysis scale)\n{listed(lines)}"
 
 
-def gosh(fitted: Fitted, *, n: int | None = None, rng: int = 1) -> Gosh:
+def gosh(fitted: Fitted, *, n: int | None = None, rng: int = 1, tell: Progress = silent) -> Gosh:
     """Pool every subset of the effects by the same request, and look for studies that split the cloud of results.
 
     All 2^k - 1 subsets up to 20 effects; beyond, or where that is more than `n`, random ones: each effect is in with
     probability 1/2, empty subsets are drawn again, from seed `rng`. n: 100 to 1,000,000; None for all, or 100,000
-    draws. Rows of the result: single effects first, then pairs and so on; draws as drawn.
+    draws. Rows of the result: single effects first, then pairs and so on; draws as drawn. tell: hears of subsets done.
 
     A study splits the cloud where the estimates (or I2) of the subsets with and without it are cleanly apart: Ashman's
     D = |m_1 - m_2| / sqrt((s_1^2 + s_2^2) / 2) above 2. 2^15 subsets take a fraction of a second, 2^20 some ten.
@@ -123,7 +124,7 @@ def gosh(fitted: Fitted, *, n: int | None = None, rng: int = 1) -> Gosh:
     exact = k <= EXACT and (n is None or 2**k - 1 <= n)
     packed = all_subsets(k) if exact else random_subsets(k, n or DRAWS, rng)
     own = own_weights(effects, spec)
-    numbers = _pooled(effects, spec, rows, packed, None if own is None else own[rows])
+    numbers = _pooled(effects, spec, rows, packed, None if own is None else own[rows], tell)
     size, estimate, tau2, i2, q = numbers
     with_row, without_row, d_estimate = np.transpose([_apart(estimate, _has(packed, i)) for i in range(k)])
     d_i2 = np.array([_apart(i2, _has(packed, i))[2] for i in range(k)])
@@ -177,8 +178,9 @@ def _has(packed: NDArray[np.uint8], place: int) -> Bools:
 
 
 def _pooled(
-    effects: EffectSizes, spec: PoolSpec, rows: NDArray[np.intp], packed: NDArray[np.uint8], own: Floats | None
-) -> Floats:
+    effects: EffectSizes, spec: PoolSpec, rows: NDArray[np.intp], packed: NDArray[np.uint8], own: Floats | None,
+    tell: Progress,
+) -> Floats:  # fmt: skip
     """Return size, estimate, tau2, I2 and Q of each subset, (5, n), in chunks of bounded memory."""
     y, v, k = effects.yi[rows], effects.vi[rows], rows.size
     step = max(1, CHUNK // k)
@@ -186,6 +188,7 @@ def _pooled(
     for start in range(0, len(packed), step):
         mask = np.unpackbits(packed[start : start + step], axis=1, count=k).astype(bool)
         found[:, start : start + step] = _chunk(y, v, own, mask, spec)
+        tell(min(start + step, len(packed)), len(packed))
     return found
 
 

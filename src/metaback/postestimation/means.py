@@ -8,6 +8,7 @@ import numpy as np
 
 from metaback.models.fitted import Estimate, Fit
 from metaback.models.specs import PoolSpec
+from metaback.progress import Progress, silent
 from metaback.stats.inference import (
     IntervalRequest,
     Limits,
@@ -21,7 +22,7 @@ from metaback.stats.tau2 import TAU2_ESTIMATORS
 from metaback.stats.wls import Floats, Problems
 
 
-def request_of(spec: PoolSpec) -> IntervalRequest:
+def request_of(spec: PoolSpec, tell: Progress = silent) -> IntervalRequest:
     """Return what the interval rules must know of a spec; a given tau2 is given in every sample too."""
     chosen = spec.tau2
 
@@ -30,14 +31,14 @@ def request_of(spec: PoolSpec) -> IntervalRequest:
             return TAU2_ESTIMATORS[chosen].function(problems).value
         return np.full(problems.n, float(chosen))
 
-    return IntervalRequest(spec.level, estimate, spec.rng, spec.draws)
+    return IntervalRequest(spec.level, estimate, spec.rng, spec.draws, tell)
 
 
-def mean_limits(fit: Fit, spec: PoolSpec, problems: Problems) -> Limits:
+def mean_limits(fit: Fit, spec: PoolSpec, problems: Problems, tell: Progress = silent) -> Limits:
     """Return the means of a batch with their intervals and tests: from the fit, or from a rule that needs the data."""
     rule, tau2 = whole_rule(spec.ci), fit.theta[:, 0]
     if rule is not None:
-        return apply_whole(rule, problems, tau2, request_of(spec))
+        return apply_whole(rule, problems, tau2, request_of(spec, tell))
     point, se = fit.beta[:, 0], np.sqrt(fit.cov[:, 0, 0])
     half = quantile(spec.level, fit.df) * se
     statistic = np.where(se > 0, point / np.where(se > 0, se, 1.0), np.nan)

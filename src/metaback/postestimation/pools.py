@@ -16,6 +16,7 @@ from metaback.postestimation.means import mean_estimate, mean_limits, request_of
 from metaback.postestimation.notes import PoolFacts, pool_notes
 from metaback.postestimation.scales import shown_pool
 from metaback.postestimation.summary import Heterogeneity, PoolSummary
+from metaback.progress import Progress, silent
 from metaback.stats.heterogeneity import cochran_q, h2_from_tau2, i2_from_q, i2_from_tau2, typical_variance
 from metaback.stats.inference import (
     PREDICTION_RULES,
@@ -51,14 +52,14 @@ class _Spread:
     h2_high: Floats
 
 
-def summarise(fitted: Fitted, masks: NDArray[np.bool_]) -> tuple[PoolSummary, ...]:
-    """Turn a batch of fits, one per row of `masks` (groups, k), into finished summaries."""
+def summarise(fitted: Fitted, masks: NDArray[np.bool_], tell: Progress = silent) -> tuple[PoolSummary, ...]:
+    """Turn a batch of fits, one per row of `masks` (groups, k), into finished summaries; `tell`: how far rules are."""
     effects, spec, fit = fitted.effects, fitted.spec, fitted.fit
     masks = masks & effects.estimable
     n = masks.shape[0]
     problems = prepare(np.broadcast_to(effects.yi, masks.shape), np.broadcast_to(effects.vi, masks.shape), masks)
     spread = _spread(problems, fit.theta[:, 0], spec)
-    means, prediction = mean_limits(fit, spec, problems), prediction_limits_of(fit, spec, problems)
+    means, prediction = mean_limits(fit, spec, problems, tell), prediction_limits_of(fit, spec, problems)
     own = own_weights(effects, spec)
     weights = 100 * shares(np.broadcast_to(effects.vi, masks.shape), masks, means.tau2, own)
     scale, tested = about(effects.measure).scale, has_null(effects.measure)

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from metaback.errors import OptionError
 from metaback.models.regression import FittedRegression, fit_orders, in_columns
 from metaback.numbers import p_phrase
+from metaback.progress import Progress, silent
 from metaback.stats.orders import all_orders, count_orders, random_orders
 from metaback.stats.regression import in_basis
 
 Floats = NDArray[np.float64]
 EXACT = 50_000  # orders up to which all of them are tried: up to eight studies with distinct moderators
 SAME = 1e-8  # statistics closer than this share are the same arrangement, computed in another order
+CHUNK = 500_000  # effects that are fitted at a time
 SMALLEST, MOST = 100, 1_000_000
 
 
@@ -47,8 +49,10 @@ class PermutationTest:
         return "\n".join([f"Permutation test ({orders}{broken})", *lines])
 
 
-def permutation_test(fitted: FittedRegression, *, n: int = 5000, seed: int = 1) -> PermutationTest:
-    """Test the moderators by refitting the model to shuffled studies, in one batch call.
+def permutation_test(
+    fitted: FittedRegression, *, n: int = 5000, seed: int = 1, tell: Progress = silent
+) -> PermutationTest:
+    """Test the moderators by refitting the model to shuffled studies, in batch calls; `tell` hears of orders done.
 
     Effects move together with their variances while the moderators stay. Two-sided p values are the share of orders
     whose statistic is at least as large in size as the observed one. All distinct orders are tried where there are at
@@ -67,7 +71,7 @@ def permutation_test(fitted: FittedRegression, *, n: int = 5000, seed: int = 1) 
     exact = count_orders(labels) <= EXACT
     orders = all_orders(labels) if exact else random_orders(len(X), n, np.random.default_rng(seed))
     itself = np.arange(len(X), dtype=np.intp)[None]
-    z, q = _statistics(fitted, np.concatenate((itself, orders)))
+    z, q = _in_batches(fitted, np.concatenate((itself, orders)), tell)
     failed = ~np.isfinite(q[1:])
     above = np.where(np.isfinite(z[1:]), np.abs(z[1:]), np.inf) >= np.abs(z[0]) * (1 - SAME)
     joint = np.where(failed, np.inf, q[1:]) >= q[0] * (1 - SAME)
@@ -81,6 +85,16 @@ def permutation_test(fitted: FittedRegression, *, n: int = 5000, seed: int = 1) 
         seed=None if exact else seed,
         failed=int(failed.sum()),
     )
+
+
+def _in_batches(fitted: FittedRegression, orders: NDArray[np.intp], tell: Progress) -> tuple[Floats, Floats]:
+    """Return the statistics of all orders, computed for some of them at a time: memory stays bounded."""
+    step = max(1, CHUNK // orders.shape[1])
+    parts: list[tuple[Floats, Floats]] = []
+    for start in range(0, len(orders), step):
+        parts.append(_statistics(fitted, orders[start : start + step]))
+        tell(min(start + step, len(orders)), len(orders))
+    return np.concatenate([z for z, _ in parts]), np.concatenate([q for _, q in parts])
 
 
 def _statistics(fitted: FittedRegression, orders: NDArray[np.intp]) -> tuple[Floats, Floats]:

@@ -17,6 +17,7 @@ from metaback.models.univariate import fit_univariate
 from metaback.postestimation.means import mean_limits
 from metaback.postestimation.pools import prediction_limits_of
 from metaback.postestimation.scales import row_sizes, way_back
+from metaback.progress import Progress, silent, within
 from metaback.stats.heterogeneity import cochran_q, i2_from_q, i2_from_tau2, typical_variance
 from metaback.stats.inference import MEAN_RULES
 from metaback.stats.measures.family import has_null
@@ -24,6 +25,7 @@ from metaback.stats.transforms import back, harmonic_mean
 from metaback.stats.wls import Bools, Floats, Problems, prepare
 from metaback.status import Status
 
+FINE = 10_000  # steps of a request that are told at most, where its rule resamples
 CHUNK = 200_000  # effects handled at a time, so that memory does not grow with the number of row sets
 
 
@@ -50,7 +52,7 @@ class SpecificationNumbers:
 
 
 def specification_numbers(
-    effects: EffectSizes, masks: Bools, specs: Sequence[PoolSpec]
+    effects: EffectSizes, masks: Bools, specs: Sequence[PoolSpec], tell: Progress = silent
 ) -> tuple[SpecificationNumbers, ...]:
     """Pool every set of rows under every request, and return the numbers of the sets for each request.
 
@@ -58,8 +60,8 @@ def specification_numbers(
     are applied to the same fit, and those that need the data get it with the same tau2.
 
     masks: (n, rows) which rows belong to each set; rows that are not estimable are left out. specs: requests that
-    agree in model, tau2 and weights. Edges: a set that cannot be pooled has its status and nan. One effect has its own
-    estimate and interval.
+    agree in model, tau2 and weights. tell: hears of pools done. Edges: a set that cannot be pooled has its status and
+    nan. One effect has its own estimate and interval.
 
     >>> from metaback.data.datasets import load_dataset
     >>> from metaback.effects.compute import effect_sizes
@@ -71,7 +73,9 @@ def specification_numbers(
     """
     step = max(1, CHUNK // max(masks.shape[1], 1))
     cuts = [slice(start, start + step) for start in range(0, max(len(masks), 1), step)]
-    parts = [_chunk(effects, masks[cut] & effects.estimable, specs) for cut in cuts]
+    n = len(specs) * len(masks)
+    ends = [(cut, within(tell, cut.start * len(specs), min(cut.stop * len(specs), n), n)) for cut in cuts]
+    parts = [_chunk(effects, masks[cut] & effects.estimable, specs, told) for cut, told in ends]
     return tuple(together([part[i] for part in parts]) for i in range(len(specs)))
 
 
@@ -81,7 +85,7 @@ def together(parts: Sequence[SpecificationNumbers]) -> SpecificationNumbers:
     return SpecificationNumbers(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def _chunk(effects: EffectSizes, masks: Bools, specs: Sequence[PoolSpec]) -> list[SpecificationNumbers]:
+def _chunk(effects: EffectSizes, masks: Bools, specs: Sequence[PoolSpec], tell: Progress) -> list[SpecificationNumbers]:
     """Fit one chunk of row sets, and apply every request to the fits."""
     plain = specs[0].model_copy(update={"ci": "Wald", "pi": "none"})
     fit = fit_univariate(effects.yi, effects.vi, masks, plain, weights=own_weights(effects, plain))
@@ -94,17 +98,22 @@ def _chunk(effects: EffectSizes, masks: Bools, specs: Sequence[PoolSpec]) -> lis
     found = Fit(**{part.name: getattr(fit, part.name)[good] for part in fields(Fit)})
     shared = {"size": _sizes(effects, masks[good])}
     tested = has_null(effects.measure)
-    return [_spread(shared | _numbers(problems, found, spec, tested), good, k, fit.status) for spec in specs]
+    out: list[SpecificationNumbers] = []
+    for i, spec in enumerate(specs):
+        told = within(tell, i * FINE, (i + 1) * FINE, len(specs) * FINE)
+        out.append(_spread(shared | _numbers(problems, found, spec, tested, told), good, k, fit.status))
+        told(1, 1)
+    return out
 
 
-def _numbers(problems: Problems, plain: Fit, spec: PoolSpec, tested: bool) -> dict[str, Floats]:
+def _numbers(problems: Problems, plain: Fit, spec: PoolSpec, tested: bool, tell: Progress) -> dict[str, Floats]:
     """Return what one request says about fits with the covariance of their model."""
     factor, df = MEAN_RULES[spec.ci].function(plain.q1, plain.m, spec.level)
     fit = replace(plain, cov=plain.cov * factor[:, None, None], df=df)
-    means, prediction = mean_limits(fit, spec, problems), prediction_limits_of(fit, spec, problems)
+    means, prediction = mean_limits(fit, spec, problems, tell), prediction_limits_of(fit, spec, problems)
     nothing = np.full(problems.n, np.nan)
     tau2 = np.where((problems.m > 0) & estimates_tau2(spec), fit.theta[:, 0], np.nan)
-    if spec.i2 == "Q":
+    if spec.i2 == "Q" or not estimates_tau2(spec):
         i2 = np.where(problems.m > 0, i2_from_q(cochran_q(problems)[0], problems.m), np.nan)
     else:
         i2 = i2_from_tau2(tau2, typical_variance(problems))

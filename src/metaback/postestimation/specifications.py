@@ -20,6 +20,7 @@ from metaback.postestimation.exclusions import NOTHING, Exclude, Exclusion, excl
 from metaback.postestimation.scales import natural_way, way_back
 from metaback.postestimation.specification_fits import SpecificationNumbers, specification_numbers, together
 from metaback.postestimation.subsets import natural_columns
+from metaback.progress import Progress, silent, within
 from metaback.stats.inference import is_seeded
 from metaback.stats.measures import about
 from metaback.stats.measures.family import has_null
@@ -134,11 +135,13 @@ def explore(
     main: Mapping[str, Any] | None = None,
     mcid: float | Mapping[str, float] | None = None,
     limit: int = LIMIT,
+    tell: Progress = silent,
 ) -> Specifications:
     """Make every combination of the choices, fits in masked batches: tau2 once for each estimator and set of effects.
 
     main: choices of the main specification, those not named are the first of their list. mcid: the smallest difference
     that matters on the natural scale, by measure where there are several. limit: more combinations are refused.
+    tell: hears of specifications done.
 
     Combinations that no method allows, and those that repeat another, are left out and counted in `notes`. Raises
     `OptionError` for unknown words and for more combinations than the limit, `EstimationError` when nothing can be
@@ -157,7 +160,7 @@ def explore(
     ways = _ways(sources, requests)
     left_out = _left_out(ways.sources, menu, requests.main())
     choices = _choices(sources, menu, parts)
-    made = _made(ways, left_out, parts)
+    made = _made(ways, left_out, parts, tell)
     conclusion = _conclusions(made, ways.sources, _mcid(ways.sources, mcid))
     found = Specifications(
         choices=choices,
@@ -348,7 +351,9 @@ class _Made:
     at: Codes
 
 
-def _made(ways: _Ways, left_out: tuple[tuple[Exclusion, ...], ...], parts: tuple[Exclusion, ...]) -> _Made:
+def _made(
+    ways: _Ways, left_out: tuple[tuple[Exclusion, ...], ...], parts: tuple[Exclusion, ...], tell: Progress
+) -> _Made:
     """Fit everything, one batch call for each model, estimator of tau2 and set of effects."""
     names = [part.name for part in parts]
     own = [_acting(effects, mine) for effects, mine in zip(ways.sources, left_out, strict=True)]
@@ -358,10 +363,15 @@ def _made(ways: _Ways, left_out: tuple[tuple[Exclusion, ...], ...], parts: tuple
     for i, way in enumerate(ways.ways):
         batches.setdefault((way.source, way.spec.model, str(way.spec.tau2)), []).append(i)
     found: dict[int, SpecificationNumbers] = {}
+    counts = [codes[way.source].size for way in ways.ways]
+    done = 0
     for members in batches.values():
         source, specs = ways.ways[members[0]].source, [ways.ways[i].spec for i in members]
-        found |= dict(zip(members, specification_numbers(ways.sources[source], masks[source], specs), strict=True))
-    counts = [codes[way.source].size for way in ways.ways]
+        stop = done + len(members) * codes[source].size
+        told = within(tell, done, stop, sum(counts))
+        numbers = specification_numbers(ways.sources[source], masks[source], specs, told)
+        found |= dict(zip(members, numbers, strict=True))
+        done = stop
     whole = np.repeat(np.array([way.codes for way in ways.ways], dtype=np.int64), counts, axis=0)
     last = np.concatenate([codes[way.source] for way in ways.ways])
     shown: dict[str, NDArray[Any]] = {

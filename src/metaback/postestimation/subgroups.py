@@ -14,6 +14,7 @@ from metaback.models.specs import PoolSpec
 from metaback.postestimation.pools import summarise
 from metaback.postestimation.shared_tau2 import shared_subgroups
 from metaback.postestimation.summary import Subgroups, SubgroupTest
+from metaback.progress import Progress, silent
 from metaback.stats.wls import Bools, Floats
 
 
@@ -43,7 +44,7 @@ def group_masks(effects: EffectSizes) -> tuple[tuple[str, ...], np.ndarray[tuple
     return levels, np.array([labels == level for level in levels], dtype=bool).reshape(len(levels), -1)
 
 
-def subgroups(effects: EffectSizes, spec: PoolSpec) -> Subgroups | None:
+def subgroups(effects: EffectSizes, spec: PoolSpec, tell: Progress = silent) -> Subgroups | None:
     """Pool each subgroup and test the difference between their means.
 
     With `subgroup_tau2="common"` one tau2 serves all: see `shared_subgroups`. Else each has its own, and the test is Q
@@ -58,7 +59,7 @@ def subgroups(effects: EffectSizes, spec: PoolSpec) -> Subgroups | None:
     centred = fit_groups(replace(effects, yi=effects.yi - origin), spec, masks)
     fitted = replace(centred, effects=effects, fit=replace(centred.fit, beta=centred.fit.beta + origin))
     stated = np.array([level != NOT_STATED for level in levels], dtype=bool)
-    own = Subgroups(effects.by_name, levels, summarise(fitted, masks), _test(centred, masks, stated))
+    own = Subgroups(effects.by_name, levels, summarise(fitted, masks, tell), _test(centred, masks, stated))
     shares = spec.subgroup_tau2 == "common" and bool(stated.any())
     return shared_subgroups(effects, spec, own, masks & effects.estimable, stated) if shares else own
 

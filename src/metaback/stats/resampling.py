@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from metaback.progress import Progress, silent, within
 from metaback.stats.intervals.family import IntervalRequest, Limits, wald_limits, whole_mean_rule
 from metaback.stats.wls import Bools, Floats, Problems, coefficients, prepare
 
@@ -18,8 +19,9 @@ TIE = 1e-10  # of the range of resampled means: a sample of the same studies in 
 FIRST = 1.5  # first outer end of a permutation limit, in halves of the Wald interval
 SAME = 1e-9  # share of a statistic within which two are equal: ties of the observed one with its own pattern
 HALVINGS = 30  # of the bracket of a permutation limit: 1e-9 of its width
+LIMIT = 2 * HALVINGS  # steps that the search of one limit takes at most
 DOUBLINGS = 60  # of the search for the outer end of that bracket
-BATCH = 2_000_000  # effects that are fitted at a time
+BATCH = 1_000_000  # effects that are fitted at a time: a fraction of a second
 
 
 def _studies(problems: Problems, i: int) -> tuple[Floats, Floats]:
@@ -30,15 +32,18 @@ def _studies(problems: Problems, i: int) -> tuple[Floats, Floats]:
     return y[order], v[order]
 
 
-def _means(y: Floats, v: Floats, mask: Bools, request: IntervalRequest) -> tuple[Floats, Floats]:
+def _means(
+    y: Floats, v: Floats, mask: Bools, request: IntervalRequest, tell: Progress = silent
+) -> tuple[Floats, Floats]:
     """Return means and model standard errors of a batch (n, k), tau2 estimated for each."""
     point, se = np.empty(y.shape[0]), np.empty(y.shape[0])
     size = max(1, BATCH // y.shape[1])
     for start in range(0, y.shape[0], size):
         cut = slice(start, start + size)
-        part = prepare(y[cut], v[cut], mask[cut])
-        fit = coefficients(part, request.estimate(part))
+        here = prepare(y[cut], v[cut], mask[cut])
+        fit = coefficients(here, request.estimate(here))
         point[cut], se[cut] = fit.beta[:, 0], np.sqrt(fit.cov[:, 0, 0])
+        tell(min(start + size, y.shape[0]), y.shape[0])
     return point, se
 
 
@@ -112,7 +117,8 @@ def _permutation_limit(y: Floats, v: Floats, ends: tuple[float, float], request:
         at_high = counted(high, everything)
     for shortcut in (True, False):
         inner, outer, at_inner, at_outer = low, high, at_low, at_high
-        for _ in range(HALVINGS):
+        for step in range(HALVINGS):
+            request.tell(step if shortcut else HALVINGS + step, LIMIT)
             middle = (inner + outer) / 2
             of = (at_inner != at_outer) | ~np.full(signs.shape[0], shortcut)
             of[0] = True  # the observed pattern, which the others are compared with
@@ -148,13 +154,17 @@ def permutation(problems: Problems, tau2: Floats, request: IntervalRequest) -> L
     """
     base = wald_limits(problems, tau2, request.level)
     lower, upper, p = base.lower.copy(), base.upper.copy(), base.p.copy()
+    whole = 2 * LIMIT * problems.n
     for i in range(problems.n):
         y, v = _studies(problems, i)
         origin = float(problems.origin[i])
         centre, low, high = (float(ends[i]) - origin for ends in (base.point, base.lower, base.upper))
-        lower[i] = origin + _permutation_limit(y, v, (centre, centre + FIRST * (low - centre)), request)
-        upper[i] = origin + _permutation_limit(y, v, (centre, centre + FIRST * (high - centre)), request)
+        for side, (limits, end) in enumerate(((lower, low), (upper, high))):
+            begun = LIMIT * (2 * i + side)
+            told = replace(request, tell=within(request.tell, begun, begun + LIMIT, whole))
+            limits[i] = origin + _permutation_limit(y, v, (centre, centre + FIRST * (end - centre)), told)
         p[i] = permutation_p(y, v, -problems.origin[i : i + 1], request)[0]
+        request.tell(2 * LIMIT * (i + 1), whole)
     return Limits(base.point, base.se, base.df, lower, upper, base.statistic, p, tau2)
 
 
@@ -164,7 +174,7 @@ def permutation(problems: Problems, tau2: Floats, request: IntervalRequest) -> L
 def _resampled(y: Floats, v: Floats, tau2: float, request: IntervalRequest) -> Floats:
     """Return means of samples of studies with replacement, (draws,), tau2 estimated for each."""
     picked = np.random.default_rng(request.seed).integers(0, y.size, (request.draws, y.size))
-    return _means(y[picked], v[picked], np.ones(picked.shape, dtype=bool), request)[0]
+    return _means(y[picked], v[picked], np.ones(picked.shape, dtype=bool), request, request.tell)[0]
 
 
 def _mean_at(y: Floats, v: Floats, tau2: float) -> float:
@@ -179,7 +189,7 @@ def _simulated(y: Floats, v: Floats, tau2: float, request: IntervalRequest) -> F
     noise: Floats = np.random.default_rng(request.seed).standard_normal((request.draws, y.size))
     spread: Floats = np.sqrt(v + tau2)
     drawn: Floats = np.asarray(mean + noise * spread, dtype=np.float64)
-    return _means(drawn, np.broadcast_to(v, drawn.shape), np.ones(drawn.shape, dtype=bool), request)[0]
+    return _means(drawn, np.broadcast_to(v, drawn.shape), np.ones(drawn.shape, dtype=bool), request, request.tell)[0]
 
 
 def _order_statistic(values: Floats, p: Floats) -> Floats:
@@ -262,7 +272,8 @@ def _bootstrap(problems: Problems, tau2: Floats, request: IntervalRequest, sampl
     nothing = np.full(problems.n, np.nan)
     for i in range(problems.n):
         y, v = _studies(problems, i)
-        means = sampler(y, v, float(tau2[i]), request)
+        told = within(request.tell, i * request.draws, (i + 1) * request.draws, problems.n * request.draws)
+        means = sampler(y, v, float(tau2[i]), replace(request, tell=told))
         origin = float(problems.origin[i])
         jackknife = _leave_one_out(y, v, request) if ends is bca_ends else means
         found = ends(means, _mean_at(y, v, float(tau2[i])), -origin, jackknife, request.level)

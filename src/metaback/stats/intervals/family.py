@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
+from metaback.progress import Progress, silent
 from metaback.registry import Registry
 from metaback.stats.wls import Bools, Floats, Problems, coefficients
 
@@ -18,13 +19,15 @@ DRAWS = 4999  # resamples: (draws + 1) times the usual levels is a whole number,
 class IntervalRequest:
     """What a rule must know besides the data.
 
-    level: in (0, 1); estimate: from problems to their tau2 (n,), for rules that fit again; seed, draws: of resampling.
+    level: in (0, 1); estimate: from problems to their tau2 (n,), for rules that fit again; seed, draws: of resampling;
+    tell: what rules that resample tell how far they are.
     """
 
     level: float
     estimate: Callable[[Problems], Floats]
     seed: int = 1
     draws: int = DRAWS
+    tell: Progress = silent
 
 
 @dataclass(frozen=True, slots=True)
