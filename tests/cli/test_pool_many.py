@@ -52,6 +52,19 @@ def test_several_keys_and_standard_errors_are_named(big: Path, capsys: pytest.Ca
     assert pd.read_parquet(out).columns[:3].tolist() == ["gene", "site", "k"]
 
 
+def test_studies_and_a_common_tau2_of_subgroups_are_those_of_the_call(
+    big: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_parquet(big).assign(arm=list("aab") * 10, trial=[f"T{i % 4}" for i in range(30)])
+    table = big.with_name("arms.parquet")
+    frame.to_parquet(table)
+    out = big.with_name("results.parquet")
+    words = ["--subgroups", "arm", "--subgroup-tau2", "common", "--study", "trial", "--workers", "1", "-q"]
+    assert told(["pool", str(table), "--by", "gene", "--out", str(out), *words], capsys) == (0, "", "")
+    expected = mb.pool_many(frame, by="gene", subgroups="arm", study="trial", subgroup_tau2="common")
+    pd.testing.assert_frame_equal(pd.read_parquet(out), expected, check_dtype=False)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
