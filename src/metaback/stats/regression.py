@@ -133,12 +133,15 @@ def gvif(cov: Floats, groups: Sequence[Sequence[int]], other: Sequence[int]) -> 
     compares groups of different size.
 
     cov: (p, p) covariance of the estimates; groups: positions; other: positions of all coefficients but the
-    intercept. 1 for a group that has no company. Source: Fox & Monette 1992.
+    intercept. 1 for a group that has no company; nan where a variance is 0, as Hartung-Knapp has it for equal effects.
+    Source: Fox & Monette 1992.
 
     >>> gvif(np.array([[1.0, 0.5], [0.5, 1.0]]), [[0], [1]], [0, 1]).round(6)
     array([1.333333, 1.333333])
     """
     se = np.sqrt(np.diag(cov))
+    if not (se > 0).all():
+        return np.full(len(groups), np.nan)
     R = cov / np.outer(se, se)
     whole = np.linalg.slogdet(R[np.ix_(other, other)])[1]
     values: list[float] = []
