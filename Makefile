@@ -40,7 +40,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 report: $(STAMP)
-	$(BIN)/metaback pool data/trials.csv --out report/
+	$(BIN)/metaback pool data/trials.csv --plan data/plan.toml --out report/
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -82,6 +82,18 @@ class DataError(MetabackError, ValueError):
         super().__init__("\n".join(lines))
 
 
+class OpenFindingsError(DataError):
+    """A table is not pooled because nobody decided about errors that the check found in it."""
+
+    def __init__(self, source: str, problems: Sequence[Problem], cure: str) -> None:
+        """Tell every open error, and how to decide about them."""
+        super().__init__(source, problems)
+        count = len(self.problems)
+        head = f"{source}: the check found {count} error{'s' if count != 1 else ''} that nobody decided about"
+        lines = str(self).splitlines()[1:]
+        self.args = ("\n".join([head, *lines, cure]),)
+
+
 class EstimationError(MetabackError):
     """A model could not be estimated."""
 

@@ -12,6 +12,7 @@ from metaback.registry import Entry, Registry
 
 RuleFunction = Callable[[Scene], Outcome]
 Needs = tuple[tuple[str, ...], ...]
+ALTERNATIVES = 2  # ways to what a rule needs that a sentence names besides the nearest
 RULES: Registry[RuleFunction] = Registry("rule")
 
 
@@ -58,7 +59,8 @@ def missing(entry: Entry[RuleFunction], scene: Scene) -> str:
         return ""
     lists = [[role for role in roles if not scene.has(role)] for roles in needs]
     nearest = min(lists, key=len)
-    others = [", ".join(roles) for roles in lists if roles != nearest]
+    others = list(dict.fromkeys(", ".join(roles) for roles in lists if not set(nearest) <= set(roles)))
     noun = "column" if len(nearest) == 1 else "columns"
-    more = f" (nor {' or '.join(others)})" if others else ""
+    rest = f" or {len(others) - ALTERNATIVES} other ways" if len(others) > ALTERNATIVES else ""
+    more = f" (nor {' or '.join(others[:ALTERNATIVES])}{rest})" if others else ""
     return f"no {noun} {', '.join(nearest)}{more}"

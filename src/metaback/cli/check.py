@@ -54,6 +54,7 @@ FOUND = 1  # exit code where errors, or under --strict warnings, are open
     help="brief: one paragraph per finding; plan: a [checks] section to fill in.",
 )
 @click.option("--strict", is_flag=True, help="Leave with exit code 1 for open warnings too.")
+@click.option("--coverage", is_flag=True, help="Say why each rule could not look at what it passed over.")
 @click.option("--rules", "list_rules", is_flag=True, help="List the rules and leave.")
 def command(table: Path | None, **options: Any) -> None:
     """Check TABLE before it is pooled: swapped SEs and SDs, shared controls, doubled studies, impossible numbers.
@@ -84,7 +85,7 @@ def command(table: Path | None, **options: Any) -> None:
     )
     request = Request(options["outcome"], options["compare"], options["by"], options["measure"], choices)
     audit = audit_table(trials, spec, request, planned(options["plan"]))
-    click.echo(_written(audit, options["output"]))
+    click.echo(_written(audit, options["output"], coverage=options["coverage"]))
     open_ = bool(audit.unanswered or audit.refused) or (options["strict"] and audit.count("warning") > 0)
     if open_:
         click.get_current_context().exit(FOUND)
@@ -99,10 +100,10 @@ def list_rules(options: Mapping[str, Any]) -> bool:
     return True
 
 
-def _written(audit: Audit, output: str) -> str:
+def _written(audit: Audit, output: str, *, coverage: bool) -> str:
     """Return a check in the format that was asked for."""
     if output == "json":
         return json_text(audit_record(audit)).rstrip("\n")
     if output == "plan":
         return decisions_template(audit).rstrip("\n")
-    return audit_text(audit, details=output == "text")
+    return audit_text(audit, details=output == "text", coverage=coverage)

@@ -30,7 +30,7 @@ from metaback.cli.options import (
 from metaback.data.read import read_trials
 from metaback.effects.choices import EffectChoices, effect_choices
 from metaback.engines import ENGINES
-from metaback.errors import DataError, FileError, Problem
+from metaback.errors import FileError, OpenFindingsError, Problem
 from metaback.models.specs import (
     PRESETS,
     MeanInterval,
@@ -45,7 +45,7 @@ from metaback.models.specs import (
 from metaback.postestimation.audit import Audit, audit_table
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
-from metaback.report.audit_words import where
+from metaback.report.audit_words import said, where
 from metaback.report.frames import listed_record
 from metaback.report.records import json_text, results_record
 from metaback.report.tables import overview_table
@@ -174,17 +174,17 @@ def _stop_at_errors(audit: Audit, table: Path, *, accepted: bool) -> None:
         return
     problems = [
         Problem(
-            f"{found.id}: {found.finding.says}",
+            f"{found.id}: {said(audit.trials, found).removesuffix('.')}",
             found.finding.fix,
             row=where(audit.trials, found.finding.rows),
         )
         for found in audit.unanswered
     ]
     cure = (
-        f"Decide about each: `metaback check {table} --format plan > plan.toml`, fill it in, and pool with "
-        "`--plan plan.toml`; or pool with `--accept-findings`, which the report will say"
+        f"To decide: metaback check {table} --format plan > plan.toml, fill it in, and pool with --plan plan.toml.\n"
+        "Or pool with --accept-findings, which the first lines of the report will say."
     )
-    raise DataError(audit.trials.source.name, [*problems, Problem("errors are open", cure)])
+    raise OpenFindingsError(audit.trials.source.name, problems, cure)
 
 
 def _choices(options: dict[str, Any]) -> EffectChoices:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from metaback.numbers import ABSENT
 from metaback.postestimation.audit import Audit, Reviewed
 from metaback.postestimation.words import plural
 from metaback.report.audit_words import (
@@ -104,7 +105,7 @@ def _cells(audit: Audit, found: Reviewed) -> tuple[str, ...]:
     """Write one finding as cells."""
     finding, says = found.finding, said(audit.trials, found)
     kind = KINDS[finding.severity][0]
-    changes = " ".join(change_texts(found)[:2]) or "nothing that is pooled here"
+    changes = " ".join(change_texts(found)[:2]) or ABSENT
     decision = OPEN if found.decision is None else decision_text(found.decision)
     return (
         f"{found.id} ({kind})",

@@ -7,6 +7,7 @@ import textwrap
 from metaback.postestimation.audit import Audit, Reviewed
 from metaback.report.audit_words import (
     NO_COMFORT,
+    brief_gaps,
     change_texts,
     coverage_text,
     decision_text,
@@ -22,10 +23,11 @@ INDENT = "    "
 HEADS = {"error": "ERROR", "warning": "WARNING", "information": "INFORMATION"}
 
 
-def audit_text(audit: Audit, *, details: bool = True, limit: int | None = None) -> str:
+def audit_text(audit: Audit, *, details: bool = True, coverage: bool = False, limit: int | None = None) -> str:
     """Return the findings of a check as text: headline, findings, decisions that are not needed, and coverage.
 
-    details: also what each finding changes and what to do about it. limit: how many findings are written out; the
+    details: also what each finding changes and what to do about it. coverage: also why each rule could not look at
+    what it passed over. limit: how many findings are written out; the
     others are counted.
     """
     shown = audit.findings if limit is None else audit.findings[:limit]
@@ -41,7 +43,7 @@ def audit_text(audit: Audit, *, details: bool = True, limit: int | None = None) 
         for decision in audit.idle
     ]
     lines += ["", *idle] if idle else []
-    lines += ["", *_coverage(audit, details)]
+    lines += ["", *_coverage(audit, coverage)]
     return "\n".join(clean(line).rstrip() for line in lines)
 
 
@@ -60,11 +62,11 @@ def _finding(audit: Audit, found: Reviewed, details: bool) -> list[str]:
     return lines
 
 
-def _coverage(audit: Audit, details: bool) -> list[str]:
+def _coverage(audit: Audit, coverage: bool) -> list[str]:
     """Say what could not be looked at."""
     lines = _wrapped(f"{coverage_text(audit.coverage)}. {NO_COMFORT}", "", "")
-    if details:
-        lines += [line for text in passed_over(audit.coverage) for line in _wrapped(f"- {text}", "  ", INDENT)]
+    gaps = passed_over(audit.coverage) if coverage else brief_gaps(audit.coverage)
+    lines += [line for text in gaps for line in _wrapped(f"- {text}", "  ", INDENT)]
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -60,13 +61,13 @@ def _rows(names: Sequence[str], most: int) -> str:
 
 
 def said(trials: Trials, found: Reviewed) -> str:
-    """Return what was found without the name of the row that opens it, where the rows are named beside it."""
-    text = one_line(found.finding.says)
-    if len(found.finding.rows) == 1:
-        (place,) = found.finding.rows
-        name = one_line(f"{trials.texts('study')[place]} ({trials.rows[place]})")
-        text = sentence_case(text.removeprefix(f"{name}: "))
-    return text
+    """Return what was found without the names of the rows that open it, where the rows are named beside it."""
+    text, studies = one_line(found.finding.says), trials.texts("study")
+    names = {re.escape(one_line(studies[place])) for place in found.finding.rows}
+    if not names:
+        return text
+    one = rf"(?:{'|'.join(sorted(names))}) \([^()]*\)"
+    return sentence_case(re.sub(rf"^{one}(?:(?:, | and ){one})*: ", "", text))
 
 
 def change_texts(found: Reviewed) -> tuple[str, ...]:
@@ -112,6 +113,14 @@ def decision_text(decision: Decision) -> str:
 def why(rule: str) -> str:
     """Return what the error is that a rule looks for, and what it does."""
     return cast("str", RULES[rule].facts["why"])
+
+
+def brief_gaps(coverage: Sequence[Coverage]) -> tuple[str, ...]:
+    """Name what was not looked for at all, and what only in a part of the rows, in a sentence each."""
+    idle = [part.title for part in coverage if not part.ran]
+    partly = [part.title for part in coverage if part.ran and part.passed_over]
+    kinds = (("Not looked for, because the table lacks what it takes", idle), ("Looked for in some rows only", partly))
+    return tuple(f"{words}: {'; '.join(titles)}." for words, titles in kinds if titles)
 
 
 def passed_over(coverage: Sequence[Coverage]) -> tuple[str, ...]:
