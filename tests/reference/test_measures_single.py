@@ -38,17 +38,16 @@ ZEROS = {"only0": "metafor", "all": "all", "none": "none"}
 ROLES = {"xi": "events", "ni": "n", "ti": "time", "mi": "mean", "sdi": "sd", "ri": "r", "ai": "alpha", "r2i": "r2"}
 PARTIAL = {"PCOR", "ZPCOR", "SPCOR", "ZSPCOR"}
 CORRELATIONS = {"COR", "UCOR", "ZCOR", *PARTIAL}
-DETERMINATIONS = {"R2", "ZR2"}
+DETERMINATIONS = {"R2", "ZR2", "R2F", "ZR2F"}
 ALPHAS = {"ARAW", "AHW", "ABT"}
 PROPORTIONS = {"PR", "PLN", "PLO", "PRZ", "PAS", "PFT"}
 RATES = {"IR", "IRLN", "IRS", "IRFT"}
 MEANS = {"MN", "MNLN", "CVLN", "SDLN", "SMN"}
 COVERED = CORRELATIONS | DETERMINATIONS | ALPHAS | PROPORTIONS | RATES | MEANS
-MISSING = {"R2F", "ZR2F"}  # the variance of metafor 5.1 follows from no published formula that we know
 
 FILE = json.loads((HERE / "measures_single.json").read_text(encoding="utf-8"))
 CASES: dict[str, dict[str, Any]] = {case["id"]: case for case in FILE["cases"]}
-COMPARED = [key for key, case in CASES.items() if case["measure"] not in MISSING]
+COMPARED = list(CASES)
 OLD_DF = {"PCOR/LS", "PCOR/AV", "ZPCOR"}  # 3.8-1 counts one more predictor than 5.1
 
 
@@ -63,6 +62,8 @@ def options(case: dict[str, Any]) -> dict[str, str]:
     named = {"vtype": given["vtype"]} if "vtype" in given else {}
     if "zeros" in option_names(case["measure"]):
         named["zeros"] = ZEROS[given.get("to", "only0")]
+    if case["measure"] == "ZR2F":
+        named["vtype"] = "metafor5"
     return named
 
 
@@ -133,13 +134,15 @@ def unreliable(case: dict[str, Any]) -> np.ndarray:
     """Mark the rows whose digits metafor loses, each compared with 50 digits further down.
 
     UCOR with vtype "UB" is a difference of two numbers near 1, whose digits go when n is large or r near 1; the J of
-    SMN is a difference of log-gammas.
+    SMN is a difference of log-gammas. R2F and ZR2F leave out rho^2 below 0.0001, which is told where R^2 is small.
     """
     n = floats(case["inputs"]["ni"]) if "ni" in case["inputs"] else np.zeros(len(case["yi"]))
     if case["id"] == "UCOR/UB":
         return (n >= 2000) | (np.abs(floats(case["inputs"]["ri"])) > 0.98)
     if case["measure"] == "SMN":
         return n >= 700
+    if case["measure"] in {"R2F", "ZR2F"}:
+        return floats(case["inputs"]["r2i"]) < 0.2
     return np.zeros(n.shape, dtype=bool)
 
 
@@ -179,24 +182,56 @@ def test_partial_correlations_of_the_two_versions_differ_by_one_degree_of_freedo
     assert computed(case).vi[-1] == pytest.approx(1 / (40 - 1 - 2))
 
 
-def test_what_is_missing_is_said_and_refused() -> None:
-    for key in MISSING:
-        assert any(case["measure"] == key for case in CASES.values())
-        with pytest.raises(OptionError, match="is not known"):
-            MEASURES[key]
-    # 5.1 divides the variance of R2 by (1 - R^4), which is the slope of artanh at R^2 and not at R
+def test_what_metafor_leaves_out_of_r2_with_fixed_predictors() -> None:
+    case = CASES["es/R2F/aloe2013"]
+    row = {role: mpf(float(values[-1])) for role, values in columns(case).items()}
+    whole, cut = (exact_spread_of_rho2(row["r2"], row["n"], row["predictors"], least) for least in (0, 1e-4))
+    assert abs(case["vi"][-1] / cut - 1) < 1e-7  # what is left is the tolerance of R's integrate()
+    assert case["vi"][-1] / whole - 1 == pytest.approx(-2.65e-4, rel=0.01)
+    assert computed(case).vi[-1] == pytest.approx(float(whole), rel=TIGHT)
+
+
+def test_the_variance_of_z_of_metafor_has_the_slope_at_r2_and_ours_the_one_at_r() -> None:
     old, new = CASES["es/R2F/aloe2013"], CASES["es/ZR2F/aloe2013"]
     r2 = floats(old["inputs"]["r2i"])
     np.testing.assert_allclose(floats(new["vi"]), floats(old["vi"]) / (1 - r2**2) ** 2, rtol=CLOSED)
+    given = [columns(new)[role] for role in raw_roles("ZR2F")]
+    raw, usual = (MEASURES[key].function(*given) for key in ("R2F", "ZR2F"))
+    np.testing.assert_allclose(usual.vi, raw.vi / (4 * r2 * (1 - r2) ** 2), rtol=TIGHT)
+    # with many people it is what a simulation of R gives: the spread of artanh(R), here for the design of a study
+    rng = np.random.default_rng(3)
+    n, m, rho2 = 200, 3, 0.4
+    among = rng.noncentral_chisquare(m, n * rho2 / (1 - rho2), 40_000)
+    z = np.arctanh(np.sqrt(among / (among + rng.chisquare(n - m - 1, 40_000))))
+    found = MEASURES["ZR2F"].function(np.array([rho2]), np.array([float(n)]), np.array([float(m)]))
+    assert found.vi[0] == pytest.approx(z.var(), rel=0.05)  # 1% of simulation, 3% of R^2 being biased upwards
+
+
+@pytest.mark.parametrize(
+    ("r2", "n", "m"),
+    [(0.0, 30, 3), (0.001, 40, 2), (0.3, 3, 1), (0.3, 10, 8), (0.9, 10, 3), (0.6, 40, 20), (0.5, 2000, 5)],
+)
+def test_r2_with_fixed_predictors_holds_its_digits_in_small_and_large_studies(r2: float, n: int, m: int) -> None:
+    done = MEASURES["R2F"].function(np.array([r2]), np.array([float(n)]), np.array([float(m)]))
+    true = exact_spread_of_rho2(mpf(r2), mpf(n), mpf(m))
+    assert done.vi[0] == pytest.approx(float(true), rel=1e-12)
+
+
+def test_r2_with_fixed_predictors_comes_to_its_limit() -> None:
+    for r2, n in ((0.2, 1e7), (0.5, 1e7), (0.2, 2e7)):
+        done = MEASURES["R2F"].function(np.array([r2]), np.array([n]), np.array([5.0]))
+        limit = 2 * r2 * (2 - r2) * (1 - r2) ** 2 / n  # of the delta method; the next term is some 14/n
+        assert done.vi[0] == pytest.approx(limit, rel=3e-6)
+    assert not MEASURES["R2F"].function(np.array([0.5]), np.array([1e9]), np.array([5.0])).defined[0]
 
 
 def test_the_grid_cannot_shrink() -> None:
     assert FILE["meta"]["metafor"] == "3.8-1"
     assert len(CASES) >= 74
-    assert {case["measure"] for case in CASES.values()} == COVERED | MISSING
+    assert {case["measure"] for case in CASES.values()} == COVERED
     assert {case["version"] for case in CASES.values()} == {"3.8-1", "5.1.12"}
     known = {(case["measure"], case["options"].get("vtype")) for case in CASES.values()}
-    for measure in COVERED - {"R2"}:
+    for measure in COVERED - {"R2", "ZR2F"}:
         if "vtype" in option_names(measure):
             assert {(measure, word) for word in about(measure).conventions["vtype"].choices} <= known
     assert {("R2", None), ("R2", "AV"), ("R2", "AV2")} <= known  # LS2 is compared with 50 digits below
@@ -259,9 +294,27 @@ def exact_partial(measure: str, vtype: str, row: dict[str, mpf], mean: dict[str,
     return (mpmath.atanh(r), v / (1 - r**2) ** 2) if measure == "ZSPCOR" else (r, v)
 
 
+def exact_spread_of_rho2(r2: mpf, n: mpf, m: mpf, least: mpf | float = 0) -> mpf:
+    """Integrate the likelihood of rho^2, given R^2 and m fixed predictors, over all rho^2 above the least."""
+    with mpmath.workdps(30):
+        least, step = mpmath.mpf(least), mpmath.sqrt((4 * r2 + 4 * m / n) / n) * (1 - r2) + 1 / n
+        edges = {min(max(r2 + k * step, least), 1 - mpmath.mpf(10) ** -9) for k in range(-14, 15, 2)}
+
+        def likelihood(rho2: mpf) -> mpf:
+            half = n * rho2 / (1 - rho2) / 2
+            return mpmath.exp(-half * (1 - r2)) * mpmath.hyp1f1((m + 1 - n) / 2, m / 2, -half * r2)
+
+        points, top = sorted(edges | {least}), likelihood(r2)
+        mass, mean = (mpmath.quad(lambda x, k=k: x**k * likelihood(x) / top, points) for k in (0, 1))
+        return mpmath.quad(lambda x: (x - mean / mass) ** 2 * likelihood(x) / top, points) / mass
+
+
 def exact_determination(measure: str, vtype: str, row: dict[str, mpf], mean: dict[str, mpf]) -> tuple[mpf, mpf]:
     """Compute a coefficient of determination."""
     r2, n, m = row["r2"], row["n"], row["predictors"]
+    if measure in {"R2F", "ZR2F"}:
+        v = exact_spread_of_rho2(r2, n, m)
+        return (r2, v) if measure == "R2F" else (mpmath.atanh(mpmath.sqrt(r2)), v / (1 - r2**2) ** 2)
     if measure == "ZR2":
         return mpmath.log((1 + mpmath.sqrt(r2)) / (1 - mpmath.sqrt(r2))) / 2, 1 / n
     at = mean["r2"] if vtype.startswith("AV") else r2
@@ -567,7 +620,7 @@ def test_unknown_words_are_refused_and_the_way_back_exists(key: str) -> None:
 
 NATURAL = {
     "ZCOR": "r", "ZPCOR": "r", "ZSPCOR": "r", "ZR2": "r2", "AHW": "alpha", "ABT": "alpha", "MNLN": "mean",
-    "COR": "r", "PCOR": "r", "SPCOR": "r", "R2": "r2", "ARAW": "alpha", "MN": "mean",
+    "COR": "r", "PCOR": "r", "SPCOR": "r", "R2": "r2", "R2F": "r2", "ZR2F": "r2", "ARAW": "alpha", "MN": "mean",
 }  # fmt: skip
 
 

@@ -264,7 +264,9 @@ def _density(z: Floats) -> Floats:
 
 def _between(low: Floats, high: Floats) -> Floats:
     """Return the normal probability between two ends, from the nearer tail."""
-    return np.where(low > 0, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low))
+    right: Floats = ndtr(-low) - ndtr(-high)
+    left: Floats = ndtr(high) - ndtr(low)
+    return np.where(low > 0, right, left)
 
 
 def _likelihood(z: Floats, scale: Floats, used: NDArray[np.bool_], gaps: _Gaps) -> Floats:
