@@ -101,13 +101,15 @@ class Scene:
 
     def label(self, place: int) -> str:
         """Name a row for a reader: its study and where it stands, `Nejati 2019 (row 27)`."""
-        return f"{self.texts('study')[place]} ({self.trials.rows[place]})"
+        column = self.trials.roles.get("study")
+        study = "" if column is None else str(self.trials.frame[column].iat[place])
+        return f"{study} ({self.trials.rows[place]})"
 
     def labels(self, places: Places | list[int] | tuple[int, ...]) -> str:
         """Name several rows, the first six of a long list."""
-        names = [self.label(int(place)) for place in places]
-        more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-        return ", ".join(names[:6]) + more
+        names = [self.label(int(place)) for place in places[:6]]
+        more = f" and {len(places) - 6} more" if len(places) > 6 else ""
+        return ", ".join(names) + more
 
     def column(self, role: str) -> str:
         """Return the name that the column of a role has in the table."""

@@ -18,7 +18,7 @@ from metaback.data.trials import Source, Trials
 from metaback.effects.choices import EffectChoices
 from metaback.effects.direction import decide
 from metaback.effects.effect_sizes import EffectSizes
-from metaback.effects.instruments import scale_facts
+from metaback.effects.instruments import of_rows, scale_facts
 from metaback.errors import DataError, EstimationError, MetabackError, OptionError, Problem
 from metaback.models.fitted import Fitted
 from metaback.models.pool import fit_pool
@@ -32,12 +32,16 @@ MIXED = "the check looks at both kinds of scores"
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """A finding with its identifier, what it changes in each pool, and what was decided about it (None for nothing)."""
+    """A finding with its identifier, what it changes in each pool, and what was decided about it (None for nothing).
+
+    outside: the request leaves out all of its rows, so that it says nothing against what is pooled.
+    """
 
     id: str
     finding: Finding
     consequences: tuple[Consequence, ...] = ()
     decision: Decision | None = None
+    outside: bool = False
 
     @property
     def open(self) -> bool:
@@ -74,8 +78,9 @@ class Audit:
 
     @property
     def unanswered(self) -> tuple[Reviewed, ...]:
-        """Return the errors that nobody decided about."""
-        return tuple(found for found in self.findings if found.open and found.finding.severity == "error")
+        """Return the errors in what is pooled that nobody decided about."""
+        errors = (found for found in self.findings if found.open and found.finding.severity == "error")
+        return tuple(found for found in errors if not found.outside)
 
     def count(self, severity: str) -> int:
         """Count the findings of a severity that nobody decided about."""
@@ -170,7 +175,13 @@ def _audited(trials: Trials, ask: _Ask, decisions: tuple[Decision, ...]) -> Audi
     found = inspect(_scene(trials, ask.spec, ask.request, pools))
     worth = _worth(pools, found.findings) if ask.weigh else {}
     reviewed = [
-        Reviewed(name, finding, tuple(worth.get(i, ())), decision_for(name, finding, decisions))
+        Reviewed(
+            name,
+            finding,
+            tuple(worth.get(i, ())),
+            decision_for(name, finding, decisions),
+            _outside(finding, pools, ask.request),
+        )
         for i, finding in enumerate(found.findings)
         for name in (identify(finding, trials),)
     ]
@@ -183,6 +194,12 @@ def _audited(trials: Trials, ask: _Ask, decisions: tuple[Decision, ...]) -> Audi
         standing = tuple(decision for decision in decisions if decision.action == "accept" or decision in rest)
         first = _again(first, ask, standing)
     return replace(first, findings=tuple(sorted(first.findings, key=_rank)))
+
+
+def _outside(finding: Finding, pools: _Pools, request: Request) -> bool:
+    """Tell whether a request for one outcome or pair leaves out all rows of a finding."""
+    narrow = request.outcome is not None or request.compare is not None
+    return narrow and bool(finding.rows) and not any(np.isin(finding.rows, pool.places).any() for pool in pools.seen)
 
 
 def decided_table(trials: Trials, answers: Answered) -> Trials:
@@ -258,7 +275,9 @@ def _worth(pools: _Pools, findings: Sequence[Finding]) -> dict[int, list[Consequ
 def _scene(trials: Trials, spec: PoolSpec, request: Request, pools: _Pools) -> Scene:
     """Return the table as the rules see it."""
     facts = scale_facts(trials, request.choices.instruments, [])
-    flags = trials.flags("higher_is_better")
+    cells, described = trials.flags("higher_is_better"), of_rows(trials, request.choices.instruments)
+    pairs = zip(cells, described, strict=True)
+    flags = [facts_.higher_is_better if cell is None else cell for cell, facts_ in pairs]
     nothing = np.full(len(trials), np.nan)
     ends = zip(facts.get("scale_low", nothing), facts.get("scale_high", nothing), flags, strict=True)
     scales = tuple(Scale(float(low), float(high), flag) for low, high, flag in ends)

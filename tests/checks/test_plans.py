@@ -1,0 +1,164 @@
+"""Rules about what is asked of the pools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import metaback as mb
+from metaback.checks.plans import few_studies_wald, no_prediction_interval, own_weights, too_few_studies
+from metaback.checks.quick_pools import mean_interval, prediction_limits, quick_pools, usable, whole_pool
+from metaback.checks.scene import Plan, Pooled, Scene
+from metaback.data.read import read_trials
+from metaback.models.specs import resolve_spec
+
+SEEDS = (1, 2, 3, 4)
+KEYS = ("own-weights", "few-studies-wald", "no-prediction-interval", "too-few-studies", "heterogeneity-ignored")
+TIGHT = 1e-9  # the same estimator on the same numbers
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_default_plan_has_no_finding(run: Any, means_table: Any, key: str, seed: int) -> None:
+    """Nothing is said of the defaults, and all rows are looked at."""
+    outcome = run(key, means_table(seed=seed))
+    assert outcome.findings == ()
+    assert outcome.examined == 8
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_single_effect_is_passed_over(run: Any, key: str) -> None:
+    """With k = 1 there is no plan to judge."""
+    outcome = run(key, pd.DataFrame({"study": ["A"], "yi": [0.1], "vi": [0.1]}))
+    assert outcome.findings == ()
+    assert outcome.examined == 0
+    assert outcome.passed_over
+
+
+def _spread_out(k: int = 6) -> pd.DataFrame:
+    """Return effects that differ by more than chance."""
+    return pd.DataFrame(
+        {"study": [f"S{i}" for i in range(k)], "yi": np.linspace(-0.5, 1.5, k), "vi": np.linspace(0.04, 0.08, k)}
+    )
+
+
+# ---------------------------------------------------------------- weights
+
+
+def test_weights_are_told_for_what_they_are(found: Any, means_table: Any) -> None:
+    """Equal weights and numbers of people (up to a factor) are warnings, others information."""
+    table = means_table()
+    total = table["n_1"] + table["n_2"]
+    for weights, severity, kind in ((1.0, "warning", "equal"), (total / total.sum(), "warning", "people")):
+        (finding,) = found("own-weights", table.assign(w=weights), spec={"weights": "w"})
+        assert (finding.severity, finding.evidence["kind"]) == (severity, kind)
+    (finding,) = found("own-weights", table.assign(w=np.arange(1.0, 9)), spec={"weights": "w"})
+    assert (finding.severity, finding.evidence["kind"]) == ("information", "own")
+
+
+# ---------------------------------------------------------------- intervals
+
+
+def test_wald_with_few_trials_shows_the_other_interval(found: Any, scene_of: Any) -> None:
+    """The intervals in the finding are those of the package's own pool."""
+    table = _spread_out()
+    (finding,) = found("few-studies-wald", table, spec={"preset": "revman5"})
+    assert finding.severity == "warning"
+    pool = scene_of(table, spec={"preset": "revman5"}).pools[0]
+    for rule in ("Wald", "HKSJ"):
+        low, high = mean_interval(whole_pool(pool), rule)
+        right = mb.pool(table, preset="revman5", ci=rule).estimate
+        assert (low, high) == pytest.approx((right.lower, right.upper), rel=TIGHT)
+        assert f"[{low:.2f}, {high:.2f}]".replace("-", "\u2212") in finding.says
+
+
+def test_wald_is_fine_for_ten_or_without_spread(found: Any) -> None:
+    """Ten effects, or a tau2 of 0, or a t quantile, are left."""
+    words = {"preset": "revman5"}
+    assert found("few-studies-wald", _spread_out(10), spec=words) == ()
+    assert found("few-studies-wald", _spread_out().assign(yi=0.3), spec=words) == ()
+    assert found("few-studies-wald", _spread_out(), spec=words | {"ci": "HKSJ"}) == ()
+
+
+def test_a_missing_prediction_interval_is_shown(found: Any, run: Any, scene_of: Any) -> None:
+    """The interval in the finding is that of the package; two effects have none."""
+    (finding,) = found("no-prediction-interval", _spread_out(), spec={"pi": "none"})
+    assert (finding.severity, finding.whole) == ("information", True)
+    low, high = prediction_limits(whole_pool(scene_of(_spread_out()).pools[0], Plan()))
+    assert (low, high) == pytest.approx(mb.pool(_spread_out(), pi="t(k-1)", ci="Wald").pi, rel=TIGHT)
+    outcome = run("no-prediction-interval", _spread_out(2), spec={"pi": "none"})
+    assert (outcome.findings, outcome.passed_over) == (
+        (),
+        ("no pool of 3 effects, which a prediction interval needs",),
+    )
+
+
+# ---------------------------------------------------------------- models and numbers
+
+
+def test_equal_effects_that_differ_are_a_warning(found: Any) -> None:
+    """Information for "fixed", which means the mean of these trials; nothing where they agree."""
+    (finding,) = found("heterogeneity-ignored", _spread_out(), spec={"model": "equal"})
+    assert finding.severity == "warning"
+    (finding,) = found("heterogeneity-ignored", _spread_out(), spec={"model": "fixed"})
+    assert finding.severity == "information"
+    assert found("heterogeneity-ignored", _spread_out().assign(yi=0.3), spec={"model": "equal"}) == ()
+
+
+def test_small_subgroups_are_information(found: Any, means_table: Any) -> None:
+    """Subgroups of one and two are named, with their numbers; three are enough; one stratum is no subgroup."""
+    table = means_table().assign(stratum=["a"] * 5 + ["b"] * 2 + ["c"])
+    (finding,) = found("too-few-studies", table)
+    assert (finding.severity, finding.rows) == ("information", (5, 6, 7))
+    assert "b (2), c (1)" in finding.says
+    assert found("too-few-studies", table.assign(stratum=["a"] * 5 + ["b"] * 3)) == ()
+    assert found("too-few-studies", table.assign(stratum="a").iloc[:2]) == ()
+
+
+def _scene(table: pd.DataFrame, scene_of: Any, plan: Plan) -> Scene:
+    """Return a scene with another plan."""
+    seen = scene_of(table)
+    return Scene(seen.trials, seen.pools, plan, seen.scales)
+
+
+def test_many_moderators_are_a_warning(scene_of: Any) -> None:
+    """19 effects are too few for two moderators, 20 are enough."""
+    plan = Plan(moderators=2)
+    (finding,) = too_few_studies(_scene(_spread_out(19), scene_of, plan)).findings
+    assert (finding.severity, finding.evidence["moderators"]) == ("warning", 2)
+    assert too_few_studies(_scene(_spread_out(20), scene_of, plan)).findings == ()
+
+
+def test_without_pools_everything_is_passed_over() -> None:
+    """A scene without effects has nothing to judge, in words."""
+    empty = Scene(read_trials(_spread_out(3)))
+    for rule in (own_weights, few_studies_wald, no_prediction_interval, too_few_studies):
+        outcome = rule(empty)
+        assert (outcome.findings, outcome.examined) == ((), 0)
+        assert outcome.passed_over
+
+
+def test_quick_pools_are_the_pools_of_the_package() -> None:
+    """Mean, tau2 and Q agree with `pool`, also where a row is missing."""
+    table = _spread_out()
+    for tau2 in ("DL", "REML", "0.25"):
+        spec = resolve_spec(tau2=float(tau2) if tau2[0] == "0" else tau2, ci="Wald")
+        y, v = table["yi"].to_numpy()[None], table["vi"].to_numpy()[None]
+        mask = np.ones(y.shape, dtype=bool)
+        mask[0, 2] = False
+        found = quick_pools(y, v, mask, tau2)
+        right = mb.pool(table.drop(index=2), tau2=spec.tau2, ci="Wald").estimate
+        assert found.mean[0] == pytest.approx(right.point, rel=TIGHT)
+        assert np.sqrt(found.variance[0]) == pytest.approx(right.se, rel=TIGHT)
+
+
+def test_a_pool_without_variances_is_empty() -> None:
+    """Rows without an effect or with a variance of 0 are not weighed."""
+    flags = np.zeros(3, dtype=bool)
+    pool = Pooled(
+        "", np.arange(3), "MD", "linear", np.array([1.0, 2.0, np.nan]), np.array([0.0, 1.0, 1.0]), flags, flags
+    )
+    assert usable(pool).tolist() == [False, True, False]
