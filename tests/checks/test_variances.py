@@ -115,3 +115,23 @@ def test_blank_sizes_are_passed_over_in_words(run: Any) -> None:
     outcome = run("interval-against-n", _printed(-0.83, -1.67, 0.01, n_1=[np.nan], n_2=[np.nan]))
     assert outcome.examined == 0
     assert outcome.passed_over == ("no row has a printed SMD, its interval and n",)
+
+
+def test_the_audit_weighs_what_a_finding_proposes(audit_of: Any) -> None:
+    """Variances typed as standard errors: the pool with their roots has a wider interval than the table as it stands."""
+    audit = audit_of(_table(sei=V))
+    (found,) = [one for one in audit.findings if one.finding.rule == "variance-as-se"]
+    (worth,) = found.consequences
+    mended = next(one for one in worth.alternatives if one.name == "square roots taken")
+    assert mended.k == 6
+    assert mended.mean is not None
+    assert worth.as_is.mean is not None
+    assert mended.mean.se > worth.as_is.mean.se
+
+
+def test_the_audit_weighs_another_level(audit_of: Any) -> None:
+    """Three intervals read as 90% make their trials less precise."""
+    half = 1.644854 * V**0.5
+    table = _table(effect=G.round(2), ci_low=(G - half).round(2), ci_high=(G + half).round(2)).drop(columns="yi")
+    found = next(one for one in audit_of(table).findings if one.finding.rule == "interval-against-n")
+    assert "intervals of 90%" in [one.name for one in found.consequences[0].alternatives]
