@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,13 +75,15 @@ class Scene:
     """A table with the pools that would be made of it.
 
     pools: one per outcome and pair of treatments, empty where effects cannot be computed. scales: per row, what is
-    known of its instrument. plan: how the pools would be made.
+    known of its instrument. plan: how the pools would be made. memo: what several rules need and the first of them
+    worked out, by name; it follows from the rest and is no part of the record.
     """
 
     trials: Trials
     pools: tuple[Pooled, ...] = ()
     plan: Plan = field(default_factory=Plan)
     scales: tuple[Scale, ...] = ()
+    memo: dict[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
 
     @property
     def k(self) -> int:

@@ -1,30 +1,177 @@
-"""Standard deviations that do not fit: standard errors in their place, and the other way round."""
+"""Standard deviations against those of the other trials: standard errors in their place, and the other way round."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from metaback.checks.findings import Cell, Change, Finding, Outcome, Proposal
+from metaback.checks.findings import Cell, Change, Finding, Outcome, Proposal, Severity
 from metaback.checks.rules import rule
-from metaback.checks.scene import Floats, Places, Scene, groups, units
-from metaback.numbers import significant
+from metaback.checks.scene import Bools, Floats, Places, Scene, groups, units
+from metaback.numbers import as_given, fixed, significant
+from metaback.stats.conversions.spread import pooled_sd_from_ci, pooled_sd_from_f, pooled_sd_from_p, pooled_sd_from_t
+from metaback.stats.spreads import Readings, read_spreads
 
-ARMS = "n_1 sd_1 n_2 sd_2"
+ARMS = ("n_1 sd_1 n_2 sd_2", "n_1 se_1 n_2 se_2", "n sd")
 LOG2 = float(np.log(2))
-FEWEST = 5  # rows of one outcome and instrument without which there is nothing to compare a spread with
+FEWEST = 4  # rows of one outcome and instrument without which there is nothing to compare a spread with
+SUSPECT = 1 / 3  # probability of an SE from which a row is told: a look costs less than the error, by two to one
+LIKELY = 0.5  # the same for what makes a trial too light rather than too heavy, and for a spread that fits nothing
+HUGE = 3.0  # standardised difference that makes a suspected SE an error; 60% of those beyond it were SEs (Kadlec 2023)
+IMPLIED = 0.15  # of the SD that a printed t, P value or interval implies, for rounding and pooling
+WIDEST = (
+    0.8  # standard deviation of ln SD beyond which rows are no trials of one outcome: a factor of 25 in 95% of them
+)
+LEAST_P, MOST_P = 0.001, 0.9  # P values that have digits enough to lead back to an SD
+SAME_CV = float(np.log(1.5))  # means and SDs that are off by factors nearer than this are off for one reason: a unit
+CHANGE = "change"
+MEMO = "spreads"
 
 
-def log_spread(scene: Scene) -> tuple[Floats, Floats]:
-    """Return per row ln of the pooled SD of both arms, and half ln of the mean arm size, nan where a number lacks.
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The spread of each row, (k,) or (k, arms).
 
-    SD = sqrt(((n1 - 1) sd1^2 + (n2 - 1) sd2^2) / (n1 + n2 - 2)).
+    ends: what ends the names of the roles of each arm; given: whether the SD stands in the table, else it comes from an
+    SE; sd, n: SDs (an SE times sqrt(n)), sizes; x: ln of the pooled SD; h: half ln of the mean size; df; d: difference
+    of the means in SDs, nan where there is none.
     """
-    n1, sd1, n2, sd2 = (scene.numbers(role) for role in ARMS.split())
+
+    ends: tuple[str, ...]
+    given: Bools
+    sd: Floats
+    n: Floats
+    x: Floats
+    h: Floats
+    df: Floats
+    d: Floats
+
+
+def row_spreads(scene: Scene) -> Spread:
+    """Return the spread of every row, from SDs or, where these are blank, from SEs of means.
+
+    SD = sqrt(sum of (n_j - 1) sd_j^2 / sum of (n_j - 1)) over the arms.
+    """
+    ends = ("_1", "_2") if scene.has("sd_1") or scene.has("se_1") else ("",)
+    n = np.column_stack([scene.numbers(f"n{end}") for end in ends])
+    sd = np.column_stack([scene.numbers(f"sd{end}") for end in ends])
+    given = np.isfinite(sd)
+    if ends != ("",):
+        sd = np.where(given, sd, np.column_stack([scene.numbers(f"se{end}") for end in ends]) * np.sqrt(n))
+    df = (n - 1).sum(axis=1)
+    ok = (sd > 0).all(axis=1) & (n > 1).all(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        pooled = np.sqrt(((n1 - 1) * sd1**2 + (n2 - 1) * sd2**2) / (n1 + n2 - 2))
-        spread = np.where(pooled > 0, np.log(pooled), np.nan)
-        size = 0.5 * np.log((n1 + n2) / 2)
-    return spread, size
+        pooled = np.where(ok, np.sqrt(((n - 1) * sd**2).sum(axis=1) / df), np.nan)
+        d = (scene.numbers("mean_1") - scene.numbers("mean_2")) / pooled
+        return Spread(ends, given, sd, n, np.log(pooled), 0.5 * np.log(n.mean(axis=1)), df, d)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The rows whose spread could be judged: their places, the group of each, what their spreads probably are.
+
+    along: rows whose means are off by the same factor as their SDs; apart: rows of groups whose SDs have too little in
+    common to be compared; passed: why others could not be judged.
+    """
+
+    units: tuple[str, ...]
+    spread: Spread
+    places: Places
+    group: Places
+    readings: Readings
+    along: Bools
+    apart: Bools
+    passed: tuple[str, ...]
+
+    @property
+    def examined(self) -> int:
+        """Count the rows that could be compared."""
+        return self.places.size - int(self.apart.sum())
+
+    def suspects(self, probability: Floats, least: float | Floats) -> list[int]:
+        """Return the positions among the judged rows that are suspected, in the order of the table."""
+        found = np.flatnonzero((probability >= least) & ~self.along & ~self.apart)
+        return found[np.argsort(self.places[found], kind="stable")].tolist()
+
+
+def judge(scene: Scene) -> Judged:
+    """Compare the spread of each row with those of the rows of the same outcome, instrument and kind of scores.
+
+    It is worked out once for a scene, because five rules ask.
+    """
+    if MEMO not in scene.memo:
+        scene.memo[MEMO] = _judge(scene)
+    found: Judged = scene.memo[MEMO]
+    return found
+
+
+def _judge(scene: Scene) -> Judged:
+    """Work out what `judge` returns."""
+    spread = row_spreads(scene)
+    kinds = tuple(CHANGE if CHANGE in text.casefold() else "" for text in scene.texts("score_type"))
+    known = np.isfinite(spread.x) & np.isfinite(spread.h)
+    kept: list[Places] = []
+    few: list[str] = []
+    names = units(scene)
+    for _, places in groups(names, kinds):
+        own = places[known[places]]
+        if own.size >= FEWEST:
+            kept.append(own)
+        elif own.size:
+            few.append(f"{_unit_words(names[int(own[0])])} ({own.size})")
+    group = np.repeat(np.arange(len(kept)), [own.size for own in kept]).astype(np.intp)
+    places = np.concatenate(kept).astype(np.intp) if kept else np.zeros(0, dtype=np.intp)
+    readings = read_spreads(spread.x[places], spread.h[places], spread.df[places], spread.d[places], group)
+    along = _along(scene, places, group, spread.x[places] - readings.middle)
+    apart = readings.between > WIDEST
+    wide = [_unit_words(names[int(place)]) for place in places[apart]]
+    return Judged(names, spread, places, group, readings, along, apart, _passed(few, list(dict.fromkeys(wide)), known))
+
+
+def _unit_words(unit: str) -> str:
+    """Name outcome and instrument of a unit, as `pain, vas`."""
+    return ", ".join(part.strip() for part in unit.split("|") if part.strip()) or "the table"
+
+
+def _passed(few: list[str], wide: list[str], known: Bools) -> tuple[str, ...]:
+    """Say which rows could not be compared, in a sentence for each reason."""
+    told: list[str] = []
+    if few:
+        told.append(f"fewer than {FEWEST} rows to compare in {_first(few)}")
+    if wide:
+        told.append(f"SDs too far apart to be of one outcome and instrument in {_first(wide)}")
+    blank = int((~known).sum())
+    if blank:
+        told.append(f"{blank} {'row' if blank == 1 else 'rows'} without usable numbers of people and SDs")
+    return tuple(told)
+
+
+def _first(names: list[str]) -> str:
+    """List the first five names."""
+    return "; ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def _along(scene: Scene, places: Places, group: Places, off: Floats) -> Bools:
+    """Tell rows whose means are off by the same factor as their SDs, within 1.5: another unit, not another statistic.
+
+    Only where all means of the group are positive, so that factors have a meaning. off: ln of the SDs over the usual.
+    """
+    means = np.column_stack([scene.numbers(role)[places] for role in ("mean_1", "mean_2", "mean")])
+    level = np.where(np.isfinite(means), means, 0.0).sum(axis=1) / np.maximum(np.isfinite(means).sum(axis=1), 1)
+    found = np.zeros(places.size, dtype=np.bool_)
+    far = np.asarray(np.abs(off) > LOG2, dtype=np.bool_).reshape(-1)
+    for number in np.unique(group[far]):
+        own = np.flatnonzero(group == number)
+        if (level[own] > 0).all():
+            shift = np.log(level[own]) - np.median(np.log(level[own]))
+            found[own] = np.logical_and(far[own], np.abs(shift - off[own]) < SAME_CV)
+    return found
+
+
+def _least(judged: Judged) -> Floats:
+    """Return the probability from which each row is told: 1/3, and 1/2 where no difference of means speaks as well."""
+    return np.where(np.isfinite(judged.spread.d[judged.places]), SUSPECT, LIKELY)
 
 
 @rule(
@@ -34,50 +181,203 @@ def log_spread(scene: Scene) -> tuple[Floats, Floats]:
     why="A standard error is the SD divided by the square root of n. Taken for an SD it makes a trial look far more "
     "precise, and its standardised difference far larger, than it is: by sqrt(n), about four times in a trial with 15 "
     "people per arm.",
-    needs=[ARMS],
-    cite="kadlec2023",
+    needs=ARMS,
+    cite="kadlec2023 box1968 nakagawa2015",
 )
 def se_as_sd(scene: Scene) -> Outcome:
     """Find rows whose SDs are too small by about the square root of n, against the other rows of their outcome.
 
-    With L = ln SD and m its median over the rows of one outcome and instrument: m - L > ln 2, and L + ln(n) / 2 lies
-    within ln 2 of m and nearer to it than L does. An error where also |d| > 3, else a warning.
+    The probability that they are SEs, `read_spreads`, is at least 1/3, and 1/2 in tables of one group: it weighs ln SD
+    and the standardised difference
+    of the row against those of the other rows of one outcome, instrument and kind of scores (4 at least), whatever
+    share of them is wrong. An error where also |d| > 3, or where a printed t, P value or interval of the difference
+    implies an SD within 15% of SD sqrt(n); else a warning. Rows whose means are off by the same factor are left to the
+    rules of units.
     """
-    spread, size = log_spread(scene)
-    findings: list[Finding] = []
-    passed: list[str] = []
-    examined = 0
-    for values, places in groups(units(scene)):
-        known = places[np.isfinite(spread[places])]
-        if known.size < FEWEST:
-            passed.append(f"{values[0].split('|')[0] or 'the table'}: {known.size} rows with SDs, {FEWEST} needed")
-            continue
-        examined += known.size
-        middle = float(np.median(spread[known]))
-        as_sd = spread[known] + size[known]
-        low = (middle - spread[known] > LOG2) & (np.abs(as_sd - middle) < LOG2)
-        low &= np.abs(as_sd - middle) < middle - spread[known]
-        findings += [_se_finding(scene, int(place), middle, known) for place in known[low]]
-    return Outcome(tuple(findings), examined, tuple(passed))
+    judged = judge(scene)
+    wanted = implied_sd(scene, judged.spread)
+    hits = judged.suspects(judged.readings.se, _least(judged))
+    found = tuple(_se_finding(scene, judged, i, float(wanted[judged.places[i]])) for i in hits)
+    return Outcome(found, judged.examined, judged.passed)
 
 
-def _se_finding(scene: Scene, place: int, middle: float, known: Places) -> Finding:
+@rule(
+    "sd-as-se",
+    severity="warning",
+    title="standard deviations that were taken for standard errors",
+    why="Where a standard error is reported, the SD is the SE times the square root of n. If that is done to a number "
+    "that was an SD already, the trial looks far less precise than it is, its standardised difference shrinks by "
+    "sqrt(n), and it hardly counts in the pool.",
+    needs=ARMS,
+    cite="gotzsche2007 box1968 nakagawa2015",
+)
+def sd_as_se(scene: Scene) -> Outcome:
+    """Find rows whose SDs are too large by about the square root of n: the mirror of `se_as_sd`.
+
+    The probability of that reading, `read_spreads`, is at least 1/2. SDs that come from a column of SEs are judged
+    likewise.
+    """
+    judged = judge(scene)
+    hits = judged.suspects(judged.readings.root, LIKELY)
+    return Outcome(tuple(_root_finding(scene, judged, i) for i in hits), judged.examined, judged.passed)
+
+
+@rule(
+    "sd-outlying",
+    severity="warning",
+    title="standard deviations unlike those of the other trials",
+    why="Trials that use one instrument in similar people have similar SDs. One that stands far off may be a slip of "
+    "the decimal point, another unit, the SD of something else (a change, an interval), or a trial in quite other "
+    "people, and it decides the weight of the trial and the size of its standardised difference.",
+    needs=ARMS,
+    cite="box1968 nakagawa2015",
+)
+def sd_outlying(scene: Scene) -> Outcome:
+    """Find rows whose SDs fit the other rows neither as they are nor divided or multiplied by the square root of n.
+
+    The probability that none of the three readings holds, `read_spreads`, is at least 1/2.
+    """
+    judged = judge(scene)
+    readings = judged.readings
+    clear = (readings.se < _least(judged)) & (readings.root < LIKELY)
+    hits = judged.suspects(np.where(clear, readings.other, 0.0), LIKELY)
+    return Outcome(tuple(_other_finding(scene, judged, i) for i in hits), judged.examined, judged.passed)
+
+
+def suspected_rows(scene: Scene) -> frozenset[int]:
+    """Return the places of the rows that `se_as_sd` names, so that other rules do not tell the same fact again."""
+    if not any(scene.has(*words.split()) for words in ARMS):
+        return frozenset()
+    judged = judge(scene)
+    return frozenset(int(judged.places[i]) for i in judged.suspects(judged.readings.se, _least(judged)))
+
+
+def implied_sd(scene: Scene, spread: Spread) -> Floats:
+    """Return the pooled SD that a printed t, F, P value or interval of the mean difference implies, (k,), else nan.
+
+    The first that a row has of: a 95% interval of the measure MD; t; F; an exact two-sided P value from 0.001 to 0.9,
+    beyond which rounding leaves too few digits. Equations: `metaback.stats.conversions.spread`.
+    """
+    if len(spread.ends) == 1:
+        return np.full(scene.k, np.nan)
+    n_1, n_2 = spread.n[:, 0], spread.n[:, 1]
+    diff = scene.numbers("mean_1") - scene.numbers("mean_2")
+    p, level = scene.numbers("p"), scene.numbers("ci_level")
+    exact = (p >= LEAST_P) & (p <= MOST_P) & _equals(scene.texts("p_bound"), "")
+    usual_level = ~np.isfinite(level) | (level == 95)
+    low, high = (
+        np.where(_equals(scene.texts("measure"), "MD") & usual_level, scene.numbers(f"ci_{end}"), np.nan)
+        for end in ("low", "high")
+    )
+    found = pooled_sd_from_ci(low, high, n_1, n_2)
+    for other in (
+        pooled_sd_from_t(diff, scene.numbers("t"), n_1, n_2),
+        pooled_sd_from_f(diff, scene.numbers("f_value"), n_1, n_2),
+        pooled_sd_from_p(diff, np.where(exact, p, np.nan), n_1, n_2),
+    ):
+        found = np.where(np.isfinite(found), found, other)
+    return found
+
+
+def _equals(texts: tuple[str, ...], wanted: str) -> Bools:
+    return np.fromiter((text.strip().upper() == wanted for text in texts), dtype=bool, count=len(texts))
+
+
+def arm_numbers(spread: Spread, place: int) -> str:
+    """Write the SDs of a row: `the SDs 4.1 and 3.8 are`."""
+    values = [as_given(float(f"{value:.4g}")) for value in spread.sd[place]]
+    return f"the SD {values[0]} is" if len(values) == 1 else f"the SDs {' and '.join(values)} are"
+
+
+def sd_cells(spread: Spread, place: int) -> tuple[Cell, ...]:
+    """Return the cells that the SDs of a row were read from."""
+    return tuple(Cell(place, _role(spread, place, arm)) for arm in range(len(spread.ends)))
+
+
+def _role(spread: Spread, place: int, arm: int) -> str:
+    return f"{'sd' if spread.given[place, arm] else 'se'}{spread.ends[arm]}"
+
+
+def _rescaled(spread: Spread, place: int, power: float) -> tuple[Change, ...]:
+    """Return the cells of a row times n^power, as numbers of the columns that they stand in."""
+    changes: list[Change] = []
+    for arm in range(len(spread.ends)):
+        n, role = float(spread.n[place, arm]), _role(spread, place, arm)
+        value = float(spread.sd[place, arm]) / (1.0 if spread.given[place, arm] else n**0.5)
+        changes.append(Change(place, role, value * n**power))
+    return tuple(changes)
+
+
+def _compared(judged: Judged, i: int) -> str:
+    """Say what the other rows have: `the usual 20.1 of the other 9 rows of pain, VAS`."""
+    place = int(judged.places[i])
+    others = int((judged.group == judged.group[i]).sum()) - 1
+    usual = significant(float(np.exp(judged.readings.middle[i])))
+    return f"the {usual} that is usual in the other {others} rows of {_unit_words(judged.units[place])}"
+
+
+def _evidence(judged: Judged, i: int, probability: Floats) -> dict[str, float | str]:
+    """Return the numbers that a finding rests on."""
+    spread, place = judged.spread, int(judged.places[i])
+    found = {"sd": spread.x[place], "usual_sd": judged.readings.middle[i]}
+    numbers: dict[str, float | str] = {name: float(np.exp(value)) for name, value in found.items()}
+    if np.isfinite(spread.d[place]):
+        numbers["d"] = float(spread.d[place])
+    return numbers | {"probability": float(probability[i])}
+
+
+def _as_words(values: list[float]) -> str:
+    return " and ".join(significant(value) for value in values)
+
+
+def _se_finding(scene: Scene, judged: Judged, i: int, wanted: float) -> Finding:
     """Word one row whose SDs look like standard errors."""
-    changes = tuple(
-        Change(place, f"sd_{arm}", float(scene.numbers(f"sd_{arm}")[place] * np.sqrt(scene.numbers(f"n_{arm}")[place])))
-        for arm in "12"
+    spread, place = judged.spread, int(judged.places[i])
+    right = np.sqrt(spread.n[place]) * spread.sd[place]
+    d, pooled = abs(float(spread.d[place])), float(np.exp(spread.x[place] + spread.h[place]))
+    printed = bool(abs(wanted / pooled - 1) < IMPLIED)
+    severity: Severity = "error" if printed or d > HUGE else "warning"
+    says = (
+        f"{scene.label(place)}: {arm_numbers(spread, place)} far below {_compared(judged, i)}; read as "
+        f"{'a standard error it belongs to an SD' if right.size == 1 else 'standard errors they belong to SDs'} of "
+        f"{_as_words(right.tolist())}, which fits."
     )
-    sds = " and ".join(significant(float(scene.numbers(f"sd_{arm}")[place])) for arm in "12")
-    right = " and ".join(significant(change.value) for change in changes)
-    usual = significant(float(np.exp(middle)))
-    return Finding(
-        rule="se-as-sd",
-        severity="warning",
-        rows=(place,),
-        says=f"{scene.label(place)}: the SDs {sds} are far below the usual {usual} of the {known.size} rows with this "
-        f"outcome; read as standard errors they would be SDs of {right}, which fits.",
-        fix="Look into the trial's report whether these are SDs or SEs (SEM), and put SDs into the table",
-        evidence={"usual_sd": float(np.exp(middle))},
-        cells=(Cell(place, "sd_1"), Cell(place, "sd_2")),
-        proposals=(Proposal("SEs turned into SDs", changes),),
+    if np.isfinite(d):
+        says += f" The difference of {fixed(d)} SDs would then be {fixed(d / float(np.exp(spread.h[place])))}."
+    if printed:
+        says += f" What is printed of the test or interval implies an SD of about {significant(wanted)}, too."
+    evidence = _evidence(judged, i, judged.readings.se) | ({"implied_sd": wanted} if printed else {})
+    fix = "Look into the trial's report whether these are SDs or SEs (SEM), and put SDs into the table"
+    proposal = Proposal("SEs turned into SDs", _rescaled(spread, place, 0.5))
+    return Finding("se-as-sd", severity, (place,), says, fix, evidence, sd_cells(spread, place), (proposal,))
+
+
+def _root_finding(scene: Scene, judged: Judged, i: int) -> Finding:
+    """Word one row whose SDs look like SDs times the square root of n."""
+    spread, place = judged.spread, int(judged.places[i])
+    right = spread.sd[place] / np.sqrt(spread.n[place])
+    source = "" if spread.given[place].all() else " (made of the SEs)"
+    says = (
+        f"{scene.label(place)}: {arm_numbers(spread, place)}{source} far above {_compared(judged, i)}; divided "
+        f"by sqrt(n) the result is {_as_words(right.tolist())}, which fits SDs that were multiplied by sqrt(n) once "
+        f"too often."
     )
+    fix = "Look into the trial's report whether it prints SDs or SEs, and multiply by sqrt(n) only an SE"
+    proposal = Proposal("divided by sqrt(n)", _rescaled(spread, place, -0.5))
+    evidence = _evidence(judged, i, judged.readings.root)
+    return Finding("sd-as-se", "warning", (place,), says, fix, evidence, sd_cells(spread, place), (proposal,))
+
+
+def _other_finding(scene: Scene, judged: Judged, i: int) -> Finding:
+    """Word one row whose SDs fit no reading."""
+    spread, place = judged.spread, int(judged.places[i])
+    off = float(spread.x[place] - judged.readings.middle[i])
+    factor = as_given(float(f"{np.exp(abs(off)):.2g}"))
+    says = (
+        f"{scene.label(place)}: {arm_numbers(spread, place)} about {factor} times "
+        f"{'larger' if off > 0 else 'smaller'} than {_compared(judged, i)}, and as standard errors they "
+        f"do not fit either."
+    )
+    fix = "Compare the SDs with the trial's report: decimal point, unit, SDs of changes, ranges or intervals"
+    evidence = _evidence(judged, i, judged.readings.other)
+    return Finding("sd-outlying", "warning", (place,), says, fix, evidence, sd_cells(spread, place))
