@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from metaback.checks.rounding import decimals
-from metaback.checks.scene import Floats, Pooled, Scene, groups
+from metaback.checks.scene import Bools, Floats, Pooled, Scene, groups
 from metaback.numbers import as_given
 
+ROW = 6  # digits of all numbers of both arms together that two rows of a study do not share by chance
 TELLING = 4  # digits of mean and SD together that two groups of people do not share by chance within one study
+MANY_EVENTS = 10  # events that another outcome of the same people seldom has by chance
 MERGEABLE = 50  # different arms of one study among which numbers of fewer decimals are looked for
 NO_ARM = frozenset({"n", "r", "time", "treatment", "arm", "homozygotes"})  # stems that tell no arm from another
 COUNTS = frozenset({"events", "nonevents", "percent"})
@@ -26,15 +28,11 @@ Key = tuple[float | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """The rows of one study in one pool, by their positions in the pool."""
+    """Rows of one study in one pool: their positions in the pool, and where they stand in the table."""
 
     pool: Pooled
     spots: tuple[int, ...]
-
-    @property
-    def places(self) -> tuple[int, ...]:
-        """Return where its rows stand in the table."""
-        return tuple(int(self.pool.places[i]) for i in self.spots)
+    places: tuple[int, ...]
 
     @property
     def yi(self) -> Floats:
@@ -47,6 +45,12 @@ class Repeated:
         return self.pool.vi[list(self.spots)]
 
 
+def rows_at(pool: Pooled, spots: Iterable[int]) -> Repeated:
+    """Return rows of a pool by their positions, in the order of the pool."""
+    where = tuple(sorted(spots))
+    return Repeated(pool, where, tuple(pool.places[list(where)].tolist()))
+
+
 def repeated(scene: Scene) -> Iterator[Repeated]:
     """Yield the studies that give a pool more than one effect."""
     studies = scene.texts("study")
@@ -55,64 +59,101 @@ def repeated(scene: Scene) -> Iterator[Repeated]:
         labels = tuple(studies[int(i)] for i in pool.places[spots])
         for values, where in groups(labels):
             if values[0] and where.size > 1:
-                yield Repeated(pool, tuple(spots[where].tolist()))
+                yield rows_at(pool, spots[where].tolist())
 
 
 @dataclass(frozen=True, slots=True)
 class ArmTable:
     """Numbers and labels of both arms of each row, arms turned as the first row of its pool has them.
 
-    stems: names of the numbers that describe an arm, without n. numbers: role -> a number per row; labels: "1" or "2"
-    -> a label per row in lower case. settings: outcome, instrument and time of each row. sides: per row, which arm of
-    the table is arm 1 and which is arm 2.
+    stems: names of the numbers that describe an arm, "n" first. values: arm "1" or "2" -> (k, stems) numbers, nan
+    where blank; keys: the same per row as tuples, None where blank; labels: in lower case. settings: outcome,
+    instrument and time of each row; years: nan where unknown; strata: "" where unknown. swapped: (k,) rows whose arms
+    were turned. single: (k,) people of a row that has one group.
     """
 
     stems: tuple[str, ...]
-    numbers: Mapping[str, list[float]]
+    values: Mapping[str, Floats]
+    keys: Mapping[str, list[Key]]
     labels: Mapping[str, list[str]]
     settings: tuple[tuple[str, ...], ...]
-    sides: tuple[tuple[str, str], ...]
+    years: tuple[float, ...]
+    strata: tuple[str, ...]
+    swapped: Bools
+    single: Floats
+
+    def arm(self, place: int, side: str) -> str:
+        """Return the arm, "1" or "2", that a row of the table has for an arm of the pool."""
+        return ("1" if side == "2" else "2") if self.swapped[place] else side
 
     def role(self, stem: str, place: int, side: str) -> str:
         """Return the role that a number or label of one arm of a row has in the table."""
-        return f"{stem}_{self.sides[place][int(side) - 1]}"
+        return f"{stem}_{self.arm(place, side)}"
 
     def number(self, stem: str, place: int, side: str) -> float:
         """Return one number of one arm, nan where unknown."""
-        column = self.numbers.get(self.role(stem, place, side))
-        return float("nan") if column is None else column[place]
+        return float(self.values[side][place, self.stems.index(stem)]) if stem in self.stems else float("nan")
 
-    def key(self, place: int, side: str) -> Key:
-        """Return what describes one arm of a row: n and every other number, None where blank."""
-        values = (self.number(stem, place, side) for stem in ("n", *self.stems))
-        return tuple(None if np.isnan(value) else value for value in values)
+    def told(self, place: int, side: str) -> dict[str, float]:
+        """Return the numbers of one arm that are known, by name."""
+        pairs = zip(self.stems, self.keys[side][place], strict=True)
+        return {stem: value for stem, value in pairs if value is not None}
 
-    def label(self, place: int, side: str) -> str:
-        """Return the label of one arm in lower case, "" where blank."""
-        return self.labels[self.sides[place][int(side) - 1]][place]
+    def uncounted(self, place: int, side: str) -> list[float]:
+        """Return the numbers of one arm that are neither n nor counts."""
+        return [value for stem, value in self.told(place, side).items() if stem != "n" and stem not in COUNTS]
 
 
 def arm_table(scene: Scene) -> ArmTable:
     """Return the arms of a table."""
     roles = scene.trials.roles
-    stems = [role[:-2] for role in roles if role.endswith("_1") and f"{role[:-2]}_2" in roles]
-    stems = [stem for stem in stems if stem not in NO_ARM]
-    one, two = scene.texts("treatment_1"), scene.texts("treatment_2")
-    sides = [("1", "2")] * scene.k
-    for pool in scene.pools:
-        places = pool.places.tolist()
-        for place in places:
-            if one[places[0]] and one[place] == two[places[0]] and two[place] == one[places[0]]:
-                sides[place] = ("2", "1")
+    found = [role[:-2] for role in roles if role.endswith("_1") and f"{role[:-2]}_2" in roles]
+    stems = ("n", *(stem for stem in found if stem not in NO_ARM))
+    swapped = _swapped(scene)
+    raw = {arm: np.column_stack([scene.numbers(f"{stem}_{arm}") for stem in stems]) for arm in "12"}
+    texts = {arm: [text.strip().casefold() for text in scene.texts(f"arm_{arm}")] for arm in "12"}
+    values = {arm: np.where(swapped[:, None], raw[other], raw[arm]) for arm, other in ("12", "21")}
+    labels = {
+        arm: [b if turn else a for a, b, turn in zip(texts[arm], texts[other], swapped.tolist(), strict=True)]
+        for arm, other in ("12", "21")
+    }
     return ArmTable(
-        stems=tuple(stems),
-        numbers={f"{stem}_{arm}": scene.numbers(f"{stem}_{arm}").tolist() for stem in ("n", *stems) for arm in "12"},
-        labels={arm: [text.strip().casefold() for text in scene.texts(f"arm_{arm}")] for arm in "12"},
+        stems=stems,
+        values=values,
+        keys={arm: [tuple(row) for row in _blanked(values[arm])] for arm in "12"},
+        labels=labels,
         settings=tuple(
-            zip(scene.texts("outcome"), scene.texts("instrument"), map(str, scene.numbers("weeks")), strict=True)
+            zip(
+                scene.texts("outcome"),
+                scene.texts("instrument"),
+                map(str, scene.numbers("weeks").tolist()),
+                strict=True,
+            )
         ),
-        sides=tuple(sides),
+        years=tuple(scene.numbers("year").tolist()),
+        strata=scene.texts("stratum"),
+        swapped=swapped,
+        single=scene.numbers("n"),
     )
+
+
+def _swapped(scene: Scene) -> Bools:
+    """Tell which rows name the two treatments the other way round than the first row of their pool."""
+    one, two = scene.texts("treatment_1"), scene.texts("treatment_2")
+    swapped = np.zeros(scene.k, dtype=bool)
+    for pool in scene.pools:
+        places: list[int] = pool.places.tolist()
+        pair = (one[places[0]], two[places[0]]) if places else ("", "")
+        if pair[0] and pair[1]:
+            swapped[places] = [(two[place], one[place]) == pair for place in places]
+    return swapped
+
+
+def _blanked(values: Floats) -> list[list[float | None]]:
+    """Return rows of numbers with None where they are nan."""
+    cells = values.astype(object)
+    cells[np.isnan(values)] = None
+    return cells.tolist()
 
 
 def digits(values: Iterable[float | None]) -> int:
@@ -141,6 +182,11 @@ def agree(one: Key, two: Key) -> bool:
     return bool(np.all(near | (a == b)))
 
 
+def row_digits(arms: ArmTable, place: int) -> int:
+    """Count the digits of all numbers that describe the arms of a row."""
+    return digits(arms.keys["1"][place] + arms.keys["2"][place])
+
+
 @dataclass(frozen=True, slots=True)
 class Shared:
     """Rows of one study that have one arm in common: arm "1" or "2" as the pool has them.
@@ -160,7 +206,9 @@ def shared_arms(arms: ArmTable, rows: Repeated) -> list[Shared]:
     taken: set[int] = set()
     for side, other in (("2", "1"), ("1", "2")):
         for by, spots, certain in (*_by_numbers(arms, rows, side), *_by_label(arms, rows, side)):
-            part = Repeated(rows.pool, tuple(sorted(spots)))
+            part = rows_at(rows.pool, spots)
+            if by == "counts" and not _telling_counts(arms, part.places, side, other):
+                continue
             if taken.isdisjoint(spots) and all_differ(arms, part.places, other):
                 sure = certain or bool(DECLARED.search(_one_label(arms, part.places, side)))
                 found.append(Shared(part, side, by, sure))
@@ -172,7 +220,7 @@ def _by_numbers(arms: ArmTable, rows: Repeated, side: str) -> Iterator[tuple[str
     """Yield rows with the same n and the same other numbers of an arm, to the decimals that are given."""
     classes: dict[Key, list[int]] = {}
     for spot, place in zip(rows.spots, rows.places, strict=True):
-        key = arms.key(place, side)
+        key = arms.keys[side][place]
         if key[0] is not None and any(value is not None for value in key[1:]):
             classes.setdefault(key, []).append(spot)
     blurred: set[Key] = set()
@@ -181,34 +229,44 @@ def _by_numbers(arms: ArmTable, rows: Repeated, side: str) -> Iterator[tuple[str
         if twin is not None:
             classes[twin] += classes.pop(key)
             blurred.add(twin)
+    where = dict(zip(rows.spots, rows.places, strict=True))
     for key, spots in classes.items():
         if len(spots) > 1:
-            known = [value for stem, value in zip(arms.stems, key[1:], strict=True) if stem not in COUNTS]
-            counts = all(value is None for value in known)
-            sure = not counts and key not in blurred and digits(known) >= TELLING
-            yield "counts" if counts else "numbers", spots, sure
+            known = arms.uncounted(where[spots[0]], side)
+            sure = key not in blurred and digits(known) >= TELLING
+            yield "numbers" if known else "counts", spots, sure
 
 
 def _by_label(arms: ArmTable, rows: Repeated, side: str) -> Iterator[tuple[str, list[int], bool]]:
     """Yield rows with the same label of an arm, the same numbers of it, and the same outcome, instrument and time."""
     classes: dict[tuple[object, ...], list[int]] = {}
     for spot, place in zip(rows.spots, rows.places, strict=True):
-        if label := arms.label(place, side):
-            classes.setdefault((label, arms.settings[place], arms.key(place, side)), []).append(spot)
+        if label := arms.labels[side][place]:
+            classes.setdefault((label, arms.settings[place], arms.keys[side][place]), []).append(spot)
     for spots in classes.values():
         if len(spots) > 1:
             yield "label", spots, False
 
 
+def _telling_counts(arms: ArmTable, places: Sequence[int], side: str, other: str) -> bool:
+    """Tell whether equal counts mean one arm: ten events or more, or other arms of other sizes.
+
+    A few events in arms that have the same sizes in all rows are also what two outcomes of the same people look like.
+    """
+    events = arms.number("events", places[0], side)
+    sizes = {arms.number("n", place, other) for place in places}
+    return len(sizes) == len(places) or (events >= MANY_EVENTS and arms.number("n", places[0], side) > events)
+
+
 def _one_label(arms: ArmTable, places: Sequence[int], side: str) -> str:
     """Return the label that an arm has in all of some rows, "" where they differ."""
-    labels = {arms.label(place, side) for place in places}
+    labels = {arms.labels[side][place] for place in places}
     return labels.pop() if len(labels) == 1 else ""
 
 
 def all_differ(arms: ArmTable, places: Sequence[int], side: str) -> bool:
     """Tell whether an arm is another group of people in each of some rows, by its numbers or by its label."""
-    keys = {(arms.key(place, side), arms.label(place, side)) for place in places}
+    keys = {(arms.keys[side][place], arms.labels[side][place]) for place in places}
     return len(keys) == len(places)
 
 

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import isfinite
 
 import numpy as np
 
-from metaback.checks.arms import ArmTable, Key, Repeated, Shared, arm_table, repeated, same, shared_arms
+from metaback.checks.arms import (
+    ROW,
+    ArmTable,
+    Key,
+    Repeated,
+    Shared,
+    arm_table,
+    repeated,
+    row_digits,
+    same,
+    shared_arms,
+)
 from metaback.checks.findings import Cell, Change, Finding, Joint, Outcome, Proposal, Severity
 from metaback.checks.rules import rule
 from metaback.checks.scene import Floats, Scene
@@ -24,6 +37,7 @@ from metaback.stats.shared_arm import (
 )
 
 LOW, HIGH = 0.3, 0.8  # correlations of effects on the same people that are told beside the one that is proposed
+LEFT = 1.1  # ratio of two numbers of people that people who leave between two measurements seldom make
 MANY = 5  # studies of one pool that are told one by one; more become one finding
 CHOSEN = frozenset({"selected", "chosen", "primary", "included", "include", "decision", "selection_rule", "eligible"})
 NOTHING = "no effect could be computed, so that nothing would be pooled"
@@ -36,22 +50,19 @@ MEND = (
 SAID = "The request says that these rows are independent; keep a reason for that in the report"
 
 
-def _pooled_rows(scene: Scene) -> int:
-    """Count the rows that have an effect in a pool."""
-    return sum(int(pool.estimable.sum()) for pool in scene.pools)
-
-
-def _outcome(scene: Scene, findings: Iterable[Finding]) -> Outcome:
+def outcome_of(scene: Scene, findings: Iterable[Finding]) -> Outcome:
     """Return what was found among the rows that are pooled."""
-    examined = _pooled_rows(scene)
+    examined = sum(int(pool.estimable.sum()) for pool in scene.pools)
     return Outcome(tuple(findings), examined, () if examined else (NOTHING,))
 
 
-def _times(m: int) -> str:
+def times(m: int) -> str:
+    """Say how often: `twice`, `3 times`."""
     return "twice" if m == 2 else f"{m} times"
 
 
-def _nested(cov: Floats) -> tuple[tuple[float, ...], ...]:
+def nested(cov: Floats) -> tuple[tuple[float, ...], ...]:
+    """Return a matrix as nested tuples."""
     return tuple(tuple(row) for row in cov.tolist())
 
 
@@ -79,52 +90,52 @@ def shared_control(scene: Scene) -> Outcome:
     """
     arms = arm_table(scene)
     found = [part for rows in repeated(scene) for part in shared_arms(arms, rows)]
-    return _outcome(scene, (_shared_finding(scene, arms, part) for part in found))
+    return outcome_of(scene, (_shared_finding(scene, arms, part) for part in found))
 
 
 @dataclass(frozen=True, slots=True)
-class _Covariance:
+class ArmCovariance:
     """Sampling covariance of some rows, and in words where it comes from."""
 
     cov: Floats
     source: str
 
 
-def _covariance(arms: ArmTable, part: Shared, measure: str) -> _Covariance:
+def arm_covariance(arms: ArmTable, part: Shared) -> ArmCovariance:
     """Return the covariance that the shared arm gives the effects of its rows: exact, from sizes, or assumed."""
     rows, side, other = part.rows, part.side, "1" if part.side == "2" else "2"
     first = rows.places[0]
     own = np.array([arms.number("n", place, other) for place in rows.places])
     known = {stem: arms.number(stem, first, side) for stem in ("n", "mean", "sd", "events")}
-    exact = shared_arm_covariance(measure, rows.yi, SharedArm(**known, total=known["n"] + float(own.sum())))
+    exact = shared_arm_covariance(rows.pool.measure, rows.yi, SharedArm(**known, total=known["n"] + float(own.sum())))
     if np.isfinite(exact).all():
-        return _Covariance(with_variances(exact, rows.vi), "from the numbers of that group")
+        return ArmCovariance(with_variances(exact, rows.vi), "from the numbers of that group")
     sized = sizes_covariance(rows.vi, own, known["n"])
     if np.isfinite(sized).all():
-        return _Covariance(sized, "near enough, from the sizes of the groups")
-    return _Covariance(assumed_covariance(rows.vi), "assumed, as for groups of equal size; the table lacks the sizes")
+        return ArmCovariance(sized, "near enough, from the sizes of the groups")
+    return ArmCovariance(assumed_covariance(rows.vi), "assumed, as for groups of equal size; the table lacks the sizes")
 
 
 def _shared_finding(scene: Scene, arms: ArmTable, part: Shared) -> Finding:
     """Word one group of people that stands in several rows."""
     places, side = part.rows.places, part.side
     m, first = len(places), places[0]
-    found = _covariance(arms, part, part.rows.pool.measure)
-    factor, spread = se_factor(found.cov), np.sqrt(np.diagonal(found.cov))
+    found = arm_covariance(arms, part)
+    factor, spread = float(se_factor(found.cov)), np.sqrt(np.diagonal(found.cov))
     rho = float((found.cov / np.outer(spread, spread))[np.triu_indices(m, 1)].mean())
     severity: Severity = "error" if part.certain else "warning"
     if scene.plan.independent:
         severity = "information"
     group = "control group" if side == "2" else "treated group"
-    seems = "is" if part.certain else "looks like"
-    stems = ["arm"] if part.by == "label" else ["n", *arms.stems]
+    seems, rows = "is" if part.certain else "looks like", "both rows" if m == 2 else f"all {m} rows"
+    stems = ("arm",) if part.by == "label" else arms.stems
     roles = [(place, arms.role(stem, place, side)) for place in places for stem in stems]
     return Finding(
         rule="shared-control",
         severity=severity,
         rows=places,
-        says=f"{scene.labels(places)}: arm {arms.sides[first][int(side) - 1]} {seems} one {group} in {'both' if m == 2 else f'all {m}'} rows "
-        f"({_what(scene, arms, part)}), so that its people are counted {_times(m)}. The effects then correlate by "
+        says=f"{scene.labels(places)}: arm {arms.arm(first, side)} {seems} one {group} in {rows} "
+        f"({_what(scene, arms, part)}), so that its people are counted {times(m)}. The effects then correlate by "
         f"{fixed(rho)} ({found.source}), and the standard error of their mean is {fixed(factor)} times what the pool "
         "takes it for.",
         fix=SAID if scene.plan.independent else f"{MEND}; or share the people of the group out among the rows",
@@ -146,15 +157,14 @@ def _what(scene: Scene, arms: ArmTable, part: Shared) -> str:
     if part.by == "label":
         text = scene.texts(arms.role("arm", first, side))[first]
         return f"the same label {text!r}"
-    values = zip(("n", *arms.stems), arms.key(first, side), strict=True)
-    return "the same " + ", ".join(f"{stem} {as_given(value)}" for stem, value in values if value is not None)
+    return "the same " + ", ".join(f"{stem} {as_given(value)}" for stem, value in arms.told(first, side).items())
 
 
 def _shared_proposals(arms: ArmTable, part: Shared, cov: Floats) -> tuple[Proposal, ...]:
     """Propose to take the rows together, to keep the first, and to share the people of the group out."""
     places, m = part.rows.places, len(part.rows.places)
     proposals = [
-        Proposal(TOGETHER, joint=(Joint(places, _nested(cov)),)),
+        Proposal(TOGETHER, joint=(Joint(places, nested(cov)),)),
         Proposal(FIRST, without=places[1:]),
     ]
     changes: list[Change] = []
@@ -195,8 +205,9 @@ def several_rows(scene: Scene) -> Outcome:
 
     By what tells the rows of a study apart: outcomes, times (`weeks`) or instruments are an error where both arms have
     the same n and no arm has another label, so that the same people are counted again; else a warning. Groups of
-    people that look separate (other numbers in both arms, with another n in both, or other labels or strata) are an
-    information. Rows that nothing tells apart are a warning. More than five studies of one kind become one finding.
+    people that look separate (other years; or other numbers in both arms, where also n differs by a tenth or more in
+    both, or labels or strata differ) are an information. Rows that nothing tells apart are a warning. More than five
+    studies of one kind become one finding.
 
     The standard error of the mean of m such rows is sqrt(1 + (m - 1) rho) times what the pool takes it for where
     variances are equal; rho = 0.5 is assumed, 0.3 and 0.8 stand in the evidence.
@@ -215,7 +226,7 @@ def several_rows(scene: Scene) -> Outcome:
             findings.append(_many_finding(scene, severity, kinds))
         else:
             findings += [_several_finding(scene, severity, kind) for kind in kinds]
-    return _outcome(scene, findings)
+    return outcome_of(scene, findings)
 
 
 def _severity(scene: Scene, kind: _Kind) -> Severity:
@@ -228,16 +239,16 @@ def _severity(scene: Scene, kind: _Kind) -> Severity:
 def _kind(scene: Scene, arms: ArmTable, rows: Repeated) -> _Kind | None:
     """Tell how the rows of a study differ; None where one shared arm or one repeated row explains them."""
     later = {spot for part in shared_arms(arms, rows) for spot in part.rows.spots[1:]}
-    seen: set[tuple[float, float, Key, Key]] = set()
+    seen: set[tuple[Key, Key]] = set()
     left: list[int] = []
     for spot, place in zip(rows.spots, rows.places, strict=True):
-        mark = (float(rows.pool.yi[spot]), float(rows.pool.vi[spot]), arms.key(place, "1"), arms.key(place, "2"))
-        if spot not in later and mark not in seen:
-            left.append(int(rows.pool.places[spot]))
+        mark = (arms.keys["1"][place], arms.keys["2"][place])
+        if spot not in later and (mark not in seen or row_digits(arms, place) < ROW):
+            left.append(place)
             seen.add(mark)
     if len(left) < 2:
         return None
-    labels = any(len({arms.label(place, side) for place in left}) > 1 for side in "12")
+    labels = any(len({arms.labels[side][place] for place in left}) > 1 for side in "12")
     equal_n = same(arms, left, "1", "n") and same(arms, left, "2", "n")
     for i, (name, role) in enumerate((("outcomes", "outcome"), ("instruments", "instrument"), ("times", "weeks"))):
         values = list(dict.fromkeys(arms.settings[place][i] for place in left))
@@ -256,25 +267,46 @@ def _listed(values: Sequence[str]) -> str:
 
 
 def _apart(scene: Scene, arms: ArmTable, places: Sequence[int]) -> bool:
-    """Tell whether rows look like separate groups of people: other numbers in both arms, and not only by chance."""
-    keys = [[arms.key(place, side) for place in places] for side in "12"]
+    """Tell whether rows look like separate groups of people.
+
+    Either the years differ, as of two studies of one author; or all numbers differ in both arms, and so do the sizes,
+    the labels of an arm or the strata; or, where there is one group, its size.
+    """
+    years = {arms.years[place] for place in places}
+    if len(years) == len(places) and not np.isnan(list(years)).any():
+        return True
+    if not scene.has("n_1") and not scene.has("n_2"):
+        return _other_sizes([float(arms.single[place]) for place in places])
+    keys = [[arms.keys[side][place] for place in places] for side in "12"]
     known = all(any(value is not None for value in key) for side in keys for key in side)
     if not known or any(len(set(side)) < len(places) for side in keys):
         return False
-    sizes = all(len({arms.number("n", place, side) for place in places}) == len(places) for side in "12")
-    labels = any(len({arms.label(place, side) for place in places}) == len(places) for side in "12")
-    strata = scene.texts("stratum")
-    return sizes or labels or len({strata[place] for place in places}) == len(places)
+    sizes = all(_other_sizes([arms.number("n", place, side) for place in places]) for side in "12")
+    labels = any(len({arms.labels[side][place] for place in places}) == len(places) for side in "12")
+    return sizes or labels or len({arms.strata[place] for place in places}) == len(places)
 
 
-def _factors(v: Floats) -> dict[str, float]:
-    """Return by how much the standard error of a study's mean is too small, under three correlations."""
-    return {f"se_factor_{rho}": se_factor(assumed_covariance(v, rho)) for rho in (LOW, HALF, HIGH)}
+def _other_sizes(n: Sequence[float]) -> bool:
+    """Tell whether numbers of people differ by more, each from the next, than people who leave a trial explain."""
+    order = sorted(n)
+    return all(isfinite(size) for size in order) and all(b >= LEFT * a for a, b in pairwise(order))
+
+
+def _factors(kinds: Sequence[_Kind]) -> dict[str, float]:
+    """Return by how much the standard error of a study's mean is too small under three correlations: their median."""
+    sizes: dict[int, list[Floats]] = {}
+    for kind in kinds:
+        sizes.setdefault(len(kind.rows.spots), []).append(kind.rows.vi)
+    stacks = [np.array(found) for found in sizes.values()]
+    return {
+        f"se_factor_{rho}": float(np.median(np.concatenate([se_factor(assumed_covariance(v, rho)) for v in stacks])))
+        for rho in (LOW, HALF, HIGH)
+    }
 
 
 def _several_finding(scene: Scene, severity: Severity, kind: _Kind) -> Finding:
     """Word the rows of one study."""
-    places, factors = kind.rows.places, _factors(kind.rows.vi)
+    places, factors = kind.rows.places, _factors((kind,))
     study = scene.texts("study")[places[0]]
     where = ", ".join(scene.trials.rows[place] for place in places[:MANY]) + (" ..." if len(places) > MANY else "")
     why = {
@@ -286,7 +318,7 @@ def _several_finding(scene: Scene, severity: Severity, kind: _Kind) -> Finding:
         rule="several-rows",
         severity=severity,
         rows=places,
-        says=f"{study} enters one pool {_times(len(places))} ({where}). {why}{people if kind.same_people else ''}. If "
+        says=f"{study} enters one pool {times(len(places))} ({where}). {why}{people if kind.same_people else ''}. If "
         f"the effects correlate by {fixed(HALF, 1)}, the standard error of their mean is "
         f"{fixed(factors[f'se_factor_{HALF}'])} times what the pool takes it for ({fixed(factors[f'se_factor_{LOW}'])} "
         f"at {fixed(LOW, 1)}, {fixed(factors[f'se_factor_{HIGH}'])} at {fixed(HIGH, 1)}).",
@@ -304,7 +336,7 @@ def _many_finding(scene: Scene, severity: Severity, kinds: Sequence[_Kind]) -> F
     usable = [int(place) for place in pool.places[pool.estimable]]
     sources = len({studies[place].strip().casefold() for place in usable})
     names = ", ".join(f"{studies[kind.rows.places[0]]} ({len(kind.rows.places)} rows)" for kind in kinds[:MANY])
-    factors = {rho: float(np.median([_factors(kind.rows.vi)[rho] for kind in kinds])) for rho in _factors(np.ones(2))}
+    factors = _factors(kinds)
     people = ", each with the same number of people in both arms" if severity == "error" else ""
     return Finding(
         rule="several-rows",
@@ -325,14 +357,18 @@ def _many_finding(scene: Scene, severity: Severity, kinds: Sequence[_Kind]) -> F
 def _people_finding(scene: Scene, kinds: Sequence[_Kind]) -> Finding:
     """Tell the studies of one pool whose rows look like separate groups of people."""
     places = tuple(place for kind in kinds for place in kind.rows.places)
-    names = [f"{scene.texts('study')[kind.rows.places[0]]} ({len(kind.rows.places)} rows)" for kind in kinds]
-    more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
+    studies, rows = scene.texts("study"), scene.trials.rows
+    names = [
+        f"{studies[kind.rows.places[0]]} ({', '.join(rows[place] for place in kind.rows.places)})"
+        for kind in kinds[:MANY]
+    ]
+    more = f" and {len(kinds) - MANY} more" if len(kinds) > MANY else ""
     return Finding(
         rule="several-rows",
         severity="information",
         rows=places,
-        says=f"{', '.join(names[:MANY])}{more}: several rows of a study in one pool, with other numbers in both arms, "
-        "which looks like separate groups of people. Then nobody is counted twice.",
+        says=f"{', '.join(names)}{more}: several rows of a study in one pool, of other years or "
+        "with other numbers of people, which looks like separate groups. Then nobody is counted twice.",
         fix="Make sure that the groups do not overlap, and that they are not the same people at several times",
         evidence={"studies": float(len(kinds)), "rows": float(len(places))},
         cells=_cells(scene, kinds),
@@ -349,7 +385,7 @@ def _cells(scene: Scene, kinds: Sequence[_Kind]) -> tuple[Cell, ...]:
 
 def _several_proposals(kinds: Sequence[_Kind]) -> tuple[Proposal, ...]:
     """Propose to take the rows of each study together under the assumed correlation, and to keep the first of each."""
-    joints = tuple(Joint(kind.rows.places, _nested(assumed_covariance(kind.rows.vi))) for kind in kinds)
+    joints = tuple(Joint(kind.rows.places, nested(assumed_covariance(kind.rows.vi))) for kind in kinds)
     later = tuple(place for kind in kinds for place in kind.rows.places[1:])
     return Proposal(f"{TOGETHER}, correlation {fixed(HALF, 1)}", joint=joints), Proposal(FIRST, without=later)
 
@@ -370,14 +406,14 @@ def choice_of_rows(scene: Scene) -> Outcome:
     rows (`selected`, `primary`, `decision` ...) are left alone.
     """
     if CHOSEN & {normal_name(column) for column in scene.trials.frame.columns}:
-        return _outcome(scene, ())
+        return outcome_of(scene, ())
     arms = arm_table(scene)
     pools: dict[int, list[_Kind]] = {}
     for rows in repeated(scene):
         kind = _kind(scene, arms, rows)
         if kind is not None and kind.name in {"outcomes", "times", "instruments"}:
             pools.setdefault(id(rows.pool), []).append(kind)
-    return _outcome(scene, (_choice_finding(scene, kinds) for kinds in pools.values()))
+    return outcome_of(scene, (_choice_finding(scene, kinds) for kinds in pools.values()))
 
 
 def _choice_finding(scene: Scene, kinds: Sequence[_Kind]) -> Finding:

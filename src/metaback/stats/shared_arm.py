@@ -96,30 +96,31 @@ def with_variances(cov: Floats, v: Floats) -> Floats:
 
 
 def assumed_covariance(v: Floats, rho: float = HALF) -> Floats:
-    """Return the covariance of effects that are correlated by an assumed rho, (m, m).
+    """Return the covariance of effects that are correlated by an assumed rho, (..., m, m).
 
     C_ij = min(rho sqrt(v_i v_j), v_i, v_j), C_ii = v_i.
 
-    v: (m,) variances. Without the cap an effect of much larger variance than another of the same people would get a
+    v: (..., m) variances. Without the cap an effect of much larger variance than another of the same people would get a
     negative weight: what two effects have in common cannot be more than the whole of the more precise one.
 
     >>> assumed_covariance(np.array([0.04, 0.09])).round(12).tolist()
     [[0.04, 0.03], [0.03, 0.09]]
     """
-    cov = np.minimum(rho * np.sqrt(np.outer(v, v)), np.minimum.outer(v, v))
-    return with_variances(cov, v)
+    rows, columns = v[..., :, None], v[..., None, :]
+    cov = np.minimum(rho * np.sqrt(rows * columns), np.minimum(rows, columns))
+    return np.where(np.eye(v.shape[-1], dtype=bool), rows, cov)
 
 
-def se_factor(cov: Floats) -> float:
+def se_factor(cov: Floats) -> Floats:
     """Return how many times too small the standard error of a mean is that takes dependent effects as independent.
 
     With w_i = 1/C_ii: sqrt(sum_ij w_i w_j C_ij / sum_i w_i). It is sqrt(1 + (m - 1) rho) for m effects of equal
     variances and correlation rho.
 
-    cov: (m, m) sampling covariance. Source: Borenstein et al. 2009, chapter 24.
+    cov: (..., m, m) sampling covariances; the result is (...). Source: Borenstein et al. 2009, chapter 24.
 
-    >>> round(se_factor(assumed_covariance(np.ones(5), 0.8)), 6)
+    >>> round(float(se_factor(assumed_covariance(np.ones(5), 0.8))), 6)
     2.04939
     """
-    w = 1 / np.diagonal(cov)
-    return float(np.sqrt(w @ cov @ w / w.sum()))
+    w = 1 / np.diagonal(cov, axis1=-2, axis2=-1)
+    return np.sqrt(np.einsum("...i,...ij,...j", w, cov, w) / w.sum(axis=-1))
