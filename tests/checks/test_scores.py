@@ -68,17 +68,20 @@ def test_a_printed_effect_of_changes_shrinks(found: Any) -> None:
 def _with_change(means_table: Any, *, sd: float) -> pd.DataFrame:
     """Return a table whose fourth row has small means, and SDs that are a share of what they were."""
     table = means_table()
-    table.loc[3, ["mean_1", "mean_2"]] = [-8.1, -2.0]
+    table.loc[3, ["mean_1", "mean_2"]] = [2.0, 6.1]
     table.loc[3, ["sd_1", "sd_2"]] = (sd * table.loc[3, ["sd_1", "sd_2"]].astype(float)).round(1)
     return table
 
 
 def test_rows_that_look_like_changes_are_a_warning(found: Any, means_table: Any) -> None:
-    """Small means with half the usual SD are told; with the usual SD, or stated as final, they are not."""
+    """Small means with half the usual SD are told; with the usual SD, or stated as final, not; negative ones are."""
     (finding,) = found("mixed-scores", _with_change(means_table, sd=0.5))
     assert (finding.rows, finding.severity) == ((3,), "warning")
     assert found("mixed-scores", _with_change(means_table, sd=1.0)) == ()
     assert found("mixed-scores", _with_change(means_table, sd=0.5).assign(score_type="final")) == ()
+    table = _with_change(means_table, sd=1.0)
+    table.loc[3, "mean_1"] = -18.1
+    assert [finding.rows for finding in found("mixed-scores", table)] == [(3,)]
 
 
 def test_other_units_are_no_changes(found: Any, means_table: Any) -> None:

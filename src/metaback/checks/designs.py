@@ -149,8 +149,8 @@ def _mixed(scene: Scene, pool: Pooled, rows: list[int], severity: str, words: st
     severity="warning",
     title="cross-over trials analysed as if two groups had been compared",
     why="In a cross-over trial the same people have both treatments, so that much of the difference between people "
-    "drops "
-    "out. Analysed as two separate groups its variance is too large, by 1 / (1 - r) with the correlation r of both "
+    "drops out. Analysed as two separate groups its variance is too large, by 1 / (1 - r) with the correlation r of "
+    "both "
     "periods, and the trial has too little weight; and its people may be counted twice.",
     cite="elbourne2002 lathyris2007",
 )
@@ -202,7 +202,7 @@ def _crossed(scene: Scene, pool: Pooled, rows: Bools) -> Finding:
     """Word the cross-over rows of one pool."""
     spots = np.flatnonzero(rows)
     places = tuple(int(pool.places[spot]) for spot in spots)
-    saved = ", ".join(f"{fixed(float(np.sqrt(1 - r)))} at r = {r:g}" for r in CORRELATIONS)
+    saved = ", ".join(f"{fixed(float(np.sqrt(1 - r)))} (r = {r:g})" for r in CORRELATIONS)
     proposals = tuple(
         Proposal(
             f"as paired data with r = {r:g}", tuple(c for spot in spots for c in _paired_row(scene, pool, int(spot), r))
@@ -215,11 +215,9 @@ def _crossed(scene: Scene, pool: Pooled, rows: Bools) -> Finding:
         severity="warning",
         rows=places,
         says=f"{scene.labels(places)}: {'a cross-over trial enters' if one else 'cross-over trials enter'} with the "
-        "variance "
-        f"of two separate groups; as paired data the standard error would be about {saved} of it.",
+        f"variance of two separate groups; as paired data the standard error would be about {saved} times as large.",
         fix="Take the standard error of the difference within people (or t or P of the paired test) from the report, "
-        "into "
-        "yi and sei; if the numbers are those of the first period only, the variance is right: accept the finding",
+        "into yi and sei; if the numbers are of the first period only, the variance is right: accept the finding",
         evidence={"rows": float(len(places))},
         cells=tuple(Cell(place, role) for place in places for role in ("n_1", "n_2") if scene.has(role)),
         proposals=proposals,
@@ -297,8 +295,7 @@ def _began_apart(scene: Scene, place: int, d: float, p: float) -> Finding:
         says=f"{scene.label(place)}: before treatment the groups of {sizes} people differ by {fixed(d)} SD "
         f"({p_phrase(p)}), which random allocation seldom gives.",
         fix="Check the baseline in the report and whether the allocation was random; take the difference adjusted for "
-        "the "
-        "baseline (MDA, SMDA), changes, or DPPC2",
+        "the baseline (MDA, SMDA), changes, or DPPC2",
         evidence={"d": d, "p": p},
         cells=tuple(Cell(place, role) for role in roles),
         proposals=(Proposal(f"final means adjusted for the baseline with r = {significant(r, 2)}", changes),)

@@ -251,8 +251,7 @@ def _is_ratio(text: str) -> bool:
     severity="warning",
     title="arms of a study that change places between its rows",
     why="Where one row of a study has the numbers of arm 1 in the columns of arm 2, its effect gets the wrong sign. "
-    "The "
-    "numbers of people give it away: they change places against the other rows of the same study.",
+    "The numbers of people give it away: they change places against the other rows of the same study.",
     needs=["n_1 n_2"],
     cite="gotzsche2007",
 )

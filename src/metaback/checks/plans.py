@@ -67,8 +67,8 @@ def _mean(pool: Pooled, found: Quick) -> str:
     severity="warning",
     title="an average that is not weighted by precision",
     why="A plain average, or one weighted by numbers of people, lets an imprecise trial count as much as a precise "
-    "one. "
-    "It stays valid if its variance is computed for it, but it is less precise than the usual average, and weights by "
+    "one. It stays valid if its variance is computed for it, but it is less precise than the usual average, and "
+    "weights by "
     "numbers of people ignore how widely the scores of a trial spread.",
     cite="kadlec2023 rice2018",
 )
@@ -121,8 +121,8 @@ def _kind_of_weights(scene: Scene, weights: Floats, rows: np.ndarray[tuple[int],
     severity="warning",
     title="few trials pooled with an interval that ignores how uncertain their spread is",
     why="With few trials the spread between them is badly known. The interval with the normal quantile takes it for "
-    "known "
-    "and is too narrow: where the effects differ, it misses the true mean far more often than one time in 20. The "
+    "known and is too narrow: where the effects differ, it misses the true mean far more often than one time in 20. "
+    "The "
     "interval of Hartung, Knapp, Sidik and Jonkman accounts for it.",
     cite="inthout2014 higgins2024",
 )
@@ -148,8 +148,7 @@ def few_studies_wald(scene: Scene) -> Outcome:
         severity="warning",
         rows=tuple(place for pool, _, _ in hits for place in _rows(pool)),
         says=f"{pools_text(len(hits))} of fewer than {FEW} effects with tau2 above 0 would have an interval by the "
-        "normal "
-        f"quantile: {'; '.join(parts)}{_more(len(hits))}.",
+        f"normal quantile: {'; '.join(parts)}{_more(len(hits))}.",
         fix="Use ci='HKSJ-wider' (the default), or report both",
         evidence={"pools": "; ".join(name_of(pool) for pool, _, _ in hits)},
         whole=True,
@@ -162,8 +161,8 @@ def few_studies_wald(scene: Scene) -> Outcome:
     severity="information",
     title="random-effects pools without a prediction interval",
     why="The interval of the mean says how well the average effect is known, not what to expect in the next setting. "
-    "Where "
-    "effects differ, the effect in a new setting may well be nil or harmful though the mean is clearly beneficial.",
+    "Where effects differ, the effect in a new setting may well be nil or harmful though the mean is clearly "
+    "beneficial.",
     cite="inthout2016 riley2011",
 )
 def no_prediction_interval(scene: Scene) -> Outcome:
@@ -182,8 +181,7 @@ def no_prediction_interval(scene: Scene) -> Outcome:
         severity="information",
         rows=tuple(place for pool, _ in pools for place in _rows(pool)),
         says="No prediction interval is asked for; by the t distribution on k \u2212 1 degrees of freedom it would "
-        "be: "
-        f"{'; '.join(parts)}{_more(len(pools))}.",
+        f"be: {'; '.join(parts)}{_more(len(pools))}.",
         fix="Report it with pi='t(k-1)'; with fewer than about 5 trials call it uncertain",
         evidence={"pools": float(len(pools))},
         whole=True,
@@ -270,8 +268,7 @@ def _small_groups(small: list[tuple[Pooled, dict[str, int]]], labels: tuple[str,
     severity="warning",
     title="trials that differ, pooled as if they had one effect",
     why="The equal-effects model believes that all trials estimate the same number and differ by chance only. Where "
-    "they "
-    "differ by more, its interval is too narrow, and the largest trial decides.",
+    "they differ by more, its interval is too narrow, and the largest trial decides.",
     cite="higgins2024 rice2018",
 )
 def heterogeneity_ignored(scene: Scene) -> Outcome:

@@ -61,10 +61,9 @@ class _Level:
     severity="warning",
     title="rows in other units than the rest",
     why="A weight in pounds among weights in kilograms, or a pain score out of 10 among scores out of 100, makes a "
-    "mean "
-    "difference that is not comparable with the others: too large or too small by the factor between the units, and "
-    "with "
-    "it its weight.",
+    "mean difference that is not comparable with the others: too large or too small by the factor between the units, "
+    "and "
+    "with it its weight.",
     needs=["mean_1 sd_1 mean_2 sd_2"],
     cite="gotzsche2007",
 )
@@ -145,15 +144,15 @@ def _units_finding(scene: Scene, rows: Places, factor: float, above: bool, ratio
         change for place in places for change in in_other_units(scene, place, 1 / factor if above else factor)
     )
     way = "divided" if above else "multiplied"
-    verb = "are" if len(places) > 1 else "has"
-    subject = "means and SDs" if len(places) > 1 else "means and SDs that are"
+    whose = "its" if len(places) == 1 else "their"
+    near = as_given(factor) if above else f"1/{as_given(factor)}"
     by_mean, by_sd = (significant(ratio, 2) for ratio in ratios)
     return Finding(
         rule="mixed-units",
         severity="warning",
         rows=places,
-        says=f"{scene.labels(places)}: {subject if verb == 'are' else 'has ' + subject} {by_mean} and {by_sd} times "
-        f"the usual ones of this outcome, near {as_given(factor)}, as between {FACTORS[factor]}.",
+        says=f"{scene.labels(places)}: {whose} means and SDs are {by_mean} and {by_sd} times the usual ones of this "
+        f"outcome, near {near}, as between {FACTORS[factor]}.",
         fix="Compare the units (or the range of the scale) in the trial's report with those of the other trials, and "
         "write all rows in one",
         evidence={"factor": factor, "ratio_of_means": float(ratios[0]), "ratio_of_sds": float(ratios[1])},
@@ -354,8 +353,7 @@ def _width_finding(scene: Scene, place: int, kind: str, arms: tuple[str, ...]) -
         rows=(place,),
         says=f"{scene.label(place)}: the SD {sds} is just the {name} of its arm{'s' if len(arms) > 1 else ''}{guess}.",
         fix="Look into the trial's report; leave mean and SD blank where it gives median and quartiles only, and they "
-        "are "
-        "estimated from these",
+        "are estimated from these",
         evidence={"sds": sds, "width": name},
         cells=tuple(Cell(place, f"sd_{arm}") for arm in arms),
         proposals=(Proposal(f"SDs estimated from the {name}", changes),) if changes else (),
@@ -381,8 +379,8 @@ def _skewed(scene: Scene) -> list[Finding]:
             severity="warning",
             rows=places,
             says=f"{scene.labels(places)}: median and quartiles (or range) do not look symmetric, at the level 0.05 "
-            "of the "
-            f"skewness test (most in {scene.label(worst)}, {significant(hits[worst], 2)} times the critical value), so "
+            f"of the skewness test (most in {scene.label(worst)}, {significant(hits[worst], 2)} times the critical "
+            "value), so "
             f"the mean and SD that were estimated for {'this row' if one else 'these rows'} may be biased.",
             fix="Pool with and without these rows, or estimate under another shape: options={'five_numbers': 'QE'} or "
             "'LN'; if the authors can be asked, ask for means",
@@ -428,8 +426,7 @@ def _skew_finding(scene: Scene, outcome: str, low: list[tuple[int, float]], coun
         rows=places,
         says=f"{outcome or 'the outcome'}: in {len(low)} of {count} rows a mean is below its SD (least in "
         f"{scene.label(worst)}, {significant(ratio, 2)} SDs above 0), which scores that cannot be negative have only "
-        "if "
-        "they are skewed.",
+        "if they are skewed.",
         fix="Look whether the trials report medians for this outcome; in small trials pool with and without these rows",
         evidence={"rows": float(len(low)), "least_ratio": ratio},
     )

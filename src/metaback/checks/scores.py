@@ -15,12 +15,14 @@ from metaback.checks.rules import rule
 from metaback.checks.scene import Bools, Floats, Places, Pooled, Scene, groups, units
 from metaback.numbers import as_given, fixed, significant
 
+SAID_BY = ("standardiser", "score_type")  # who says of which scores an effect is, the better one first
 EXAMPLE_R = 0.75  # pre-post correlation at which the size of the matter is shown
 FEWEST = 5  # rows of one outcome and instrument against which a row can be told to be changes
 SMALL_MEAN, SMALL_SD = 1 / 3, 0.7  # of the median mean and SD: below both, scores look like changes
 LEAST_SD = 0.2  # of the usual SD: below it a correlation above 0.98 would be needed, so units are likelier
 ALIKE = float(np.log(2)) / 2  # median distance of ln SD from its median: beyond it the rows are of different scales
 CLEAR_OF_ZERO = 1.5  # SDs that final scores must usually lie above 0 for that to mean something
+SURE = 2.0  # standard errors below 0 from which a mean is negative
 FLATTER = 0.5  # of the usual mean/SD: a row in other units keeps its ratio, one of changes does not
 LOW_R, HIGH_R = 0.3, 0.99  # correlations of two measurements of the same people that are seldom met
 PLAUSIBLE_R = 0.5  # what people's scores correlate at least; a low r must exclude it
@@ -50,53 +52,57 @@ PRINTED_ALIKE = (
     title="changes and final scores in one pool of standardised differences",
     why="The SD of changes is smaller than that of scores wherever people differ more from each other than from "
     "themselves. The same difference divided by it is larger, by 1/sqrt(2 (1 - r)): 1.4 times at a correlation of "
-    "0.75, "
-    "2.2 at 0.9. A pool of both kinds mixes two scales.",
+    "0.75, 2.2 at 0.9. A pool of both kinds mixes two scales.",
     cite="higgins2024 hopkins2024",
 )
 def mixed_scores(scene: Scene) -> Outcome:
     """Find SMDs of changes among SMDs of final scores.
 
     Stated (by score_type, by the standardiser, or because only means and SDs of changes are there): an error, unless
-    mixed_scores says why. Inferred, a warning: a row without a word on it whose mean is below a third of the usual one
-    of its outcome and instrument, whose SD is 0.2 to 0.7 of the usual, and whose mean/SD is below half of the usual,
-    where the other rows lie at least 1.5 SDs above 0 (5 rows at least); a row in smaller units keeps its mean/SD.
+    mixed_scores says why. Inferred, a warning, among at least 5 rows of one outcome and instrument that lie 1.5 SDs or
+    more from 0 in both arms of the median row: a row without a word on it with a mean 2 SE below 0; or with a mean
+    below a third of the usual one, an SD of 0.2 to 0.7 of the usual, and mean/SD below half of the usual (a row in
+    smaller units keeps its mean/SD).
     """
     findings: list[Finding] = []
     passed: list[str] = []
+    said = tuple((word or kind).casefold() for word, kind in zip(*map(scene.texts, SAID_BY), strict=True))
+    brought = _brought(scene)
+    unsaid, computed = np.zeros(scene.k, dtype=bool), np.zeros(scene.k, dtype=bool)
     examined = 0
     for pool in scene.pools:
         if not own_sd(pool):
             passed.append(f"{pool.measure} is not divided by an SD of each trial's own scores")
             continue
-        kinds = _kinds(scene, pool)
+        kinds = _kinds(pool, said, brought)
         change = [i for i, kind in kinds.items() if kind == "change"]
         final = [i for i, kind in kinds.items() if kind == "final"]
         examined += len(kinds)
         if change and final and not scene.plan.mixed_scores:
             findings.append(_stated_finding(scene, pool, change, final))
-        open_ = {i for i, kind in kinds.items() if kind != "change"}
-        unsaid = {i for i in open_ if not scene.texts("score_type")[i] and not scene.texts("standardiser")[i]}
-        findings += [] if change else _inferred(scene, pool, unsaid)
+        computed[pool.places[pool.computed]] = True
+        unsaid[[i for i in kinds if not change and not said[i]]] = True
+    if unsaid.any():
+        findings += _inferred(scene, unsaid, computed)
     return Outcome(tuple(findings), examined, tuple(dict.fromkeys(passed)))
 
 
-def _kinds(scene: Scene, pool: Pooled) -> dict[int, str]:
-    """Return for each row with an effect whether it is of changes or final scores, "" where nobody says."""
-    types, words = scene.texts("score_type"), scene.texts("standardiser")
+def _brought(scene: Scene) -> tuple[str, ...]:
+    """Return which kind of scores the numbers of each row are, if its effect is computed from them."""
     changes = np.isfinite(scene.numbers("mean_change_1"))
     other = np.isfinite(scene.numbers("mean_1")) | np.isfinite(scene.numbers("mean_post_1"))
+    return tuple(np.select([other, changes], ["final", "change"], "").tolist())
+
+
+def _kinds(pool: Pooled, said: tuple[str, ...], brought: tuple[str, ...]) -> dict[int, str]:
+    """Return for each row with an effect whether it is of changes or final scores, "" where nobody says."""
     own = set(_list(pool.places[pool.computed]))
     found: dict[int, str] = {}
     for place in _list(pool.places[pool.estimable]):
-        computed = place in own
-        said: str = (words[place] or types[place]).casefold()
-        if said:
-            found[place] = "change" if "change" in said or "gain" in said else "final"
-        elif computed and (changes[place] or other[place]):
-            found[place] = "change" if changes[place] and not other[place] else "final"
+        if said[place]:
+            found[place] = "change" if "change" in said[place] or "gain" in said[place] else "final"
         else:
-            found[place] = ""
+            found[place] = brought[place] if place in own else ""
     return found
 
 
@@ -127,38 +133,40 @@ def _stated_finding(scene: Scene, pool: Pooled, change: list[int], final: list[i
         severity="error",
         rows=tuple(change),
         says=f"{name_of(pool)}: {len(change)} rows ({scene.labels(change)}) are standardised differences of changes, "
-        "and "
-        f"{len(final)} of final scores; at a pre-post correlation of {EXAMPLE_R:g} the former are "
+        f"and {len(final)} of final scores; at a pre-post correlation of {EXAMPLE_R:g} the former are "
         f"{fixed(1 / float(np.sqrt(2 * (1 - EXAMPLE_R))))} times as large as they would be on the scale of the others.",
         fix="Pool the two kinds apart, give the SDs of scores for all rows, take MD where all use one instrument, or "
-        "say "
-        "why they may be mixed: mixed_scores='the reason'",
+        "say why they may be mixed: mixed_scores='the reason'",
         evidence={"changes": float(len(change)), "final": float(len(final))},
         cells=tuple(Cell(place, "score_type") for place in change if scene.has("score_type")),
         proposals=(Proposal(f"changes standardised by SDs of scores, r = {EXAMPLE_R:g}", changes),) if changes else (),
     )
 
 
-def _inferred(scene: Scene, pool: Pooled, unsaid: set[int]) -> list[Finding]:
+def _inferred(scene: Scene, unsaid: Bools, computed: Bools) -> list[Finding]:
     """Find rows that look like changes among final scores."""
-    mean = np.stack([np.abs(scene.numbers(f"mean_{arm}")) for arm in "12"]).max(axis=0)
+    means = np.stack([scene.numbers(f"mean_{arm}") for arm in "12"])
+    mean, least = np.abs(means).max(axis=0), np.abs(means).min(axis=0)
+    spreads, sizes = (np.stack([scene.numbers(f"{stem}_{arm}") for arm in "12"]) for stem in ("sd", "n"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.where(sizes > 0, spreads / np.sqrt(sizes), 0.0)
+    negative = (means + SURE * error).min(axis=0) < 0
     sd = (scene.numbers("sd_1") + scene.numbers("sd_2")) / 2
     found: list[Finding] = []
-    computed = set(pool.places[pool.computed].tolist())
+    usable = computed & np.isfinite(mean + sd) & (sd > 0)
     for _, places in groups(units(scene)):
-        known = np.array(
-            [i for i in places if i in computed and np.isfinite(mean[i] + sd[i]) and sd[i] > 0], dtype=np.intp
-        )
+        known = places[usable[places]]
         if known.size < FEWEST:
             continue
         usual_mean, usual_sd = float(np.median(mean[known])), float(np.median(sd[known]))
         ratio = mean[known] / sd[known]
         usual = float(np.median(ratio))
         spread = float(np.median(np.abs(np.log(sd[known]) - np.log(usual_sd))))
-        narrow = (sd[known] < SMALL_SD * usual_sd) & (sd[known] > LEAST_SD * usual_sd)
-        low = (mean[known] < SMALL_MEAN * usual_mean) & narrow & (ratio < FLATTER * usual)
-        rows = [int(i) for i in known[low] if int(i) in unsaid]
-        if rows and usual > CLEAR_OF_ZERO and spread < ALIKE and 2 * len(rows) < known.size:
+        small = (mean[known] < SMALL_MEAN * usual_mean) & (sd[known] < SMALL_SD * usual_sd)
+        low = ((small & (ratio < FLATTER * usual)) | negative[known]) & (sd[known] > LEAST_SD * usual_sd)
+        rows = _list(known[low & unsaid[known]])
+        clear = float(np.median(least[known] / sd[known])) > CLEAR_OF_ZERO
+        if rows and clear and spread < ALIKE and 2 * len(rows) < known.size:
             found.append(_inferred_finding(scene, rows, usual_mean, usual_sd))
     return found
 
@@ -178,8 +186,7 @@ def _inferred_finding(scene: Scene, rows: list[int], usual_mean: float, usual_sd
         says=f"{scene.labels(rows)} {verb} like changes from baseline among final scores: {numbers}, where a mean of "
         f"{significant(usual_mean)} and an SD of {significant(usual_sd)} are usual.",
         fix="Look into the report whether these are changes; if so write 'change' into a column score_type, and "
-        "'final' for "
-        "the others",
+        "'final' for the others",
         evidence={"usual_mean": usual_mean, "usual_sd": usual_sd},
         cells=tuple(Cell(i, f"{stem}_{arm}") for i in rows for stem in ("mean", "sd") for arm in "12"),
         proposals=(
@@ -214,10 +221,9 @@ class _Implied:
     severity="error",
     title="SDs of changes that do not fit the SDs before and after",
     why="The SDs of the same people before and after and that of their changes fix the correlation of both "
-    "measurements. "
-    "Where it would lie beyond 1 or -1 one of the three is wrong, often an SE in the place of the SD of changes. A "
-    "wrong "
-    "SD of changes goes straight into the weight and the size of a standardised effect.",
+    "measurements. Where it would lie beyond 1 or -1 one of the three is wrong, often an SE in the place of the SD of "
+    "changes. A "
+    "wrong SD of changes goes straight into the weight and the size of a standardised effect.",
     needs=[" ".join(triple[:3]) for triple in TRIPLES],
     cite="higgins2024",
 )
@@ -303,11 +309,9 @@ def _impossible(scene: Scene, one: _Implied, place: int) -> Finding:
         severity="error",
         rows=(place,),
         says=f"{scene.label(place)}: {_sds(scene, one, place)} cannot be of the same people: the SD of changes must "
-        "lie "
-        f"between {low} and {high} (it implies a correlation of {fixed(float(one.r[place]))}).",
+        f"lie between {low} and {high} (it implies a correlation of {fixed(float(one.r[place]))}).",
         fix="Look into the report whether the SD of changes is an SE, or one of the SDs is of other people (people "
-        "who left, "
-        "another time)",
+        "who left, another time)",
         evidence={"r": float(one.r[place])},
         cells=tuple(Cell(place, role) for role in one.roles[:3]),
         proposals=_mended(scene, one, place),
