@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 
 import numpy as np
 
 from metaback.checks.findings import Cell, Change, Finding, Outcome, Proposal
-from metaback.checks.intervals import row_measures, told_together
+from metaback.checks.intervals import quantiles, row_measures, told_together
 from metaback.checks.rounding import Ends, printed, rounded, shared_decimals
 from metaback.checks.rules import rule
-from metaback.checks.scene import Bools, Floats, Scene
+from metaback.checks.scene import Bools, Floats, Places, Scene
 from metaback.numbers import as_given, p_phrase, parse_number, significant
-from metaback.stats.conversions.family import critical, t_from_p
+from metaback.stats.conversions.family import t_from_p
 from metaback.stats.intervals.family import two_sided_p
 from metaback.stats.measures.small_samples import small_sample_factor
 
@@ -86,16 +87,17 @@ class _Test:
         ends = self.stat or self.p
         return np.isfinite(ends.low) if ends else np.zeros(0, dtype=bool)
 
-    def statistic(self, df: Floats, sides: int = 2) -> Ends:
-        """Return the least and largest |t| on some degrees of freedom, infinite where P may be 0."""
-        if self.stat is not None or self.p is None:
-            return self.stat or Ends(df, df)
-        low, high = self.p.low, self.p.high
+    def statistic(self, df: Floats, spots: Places, sides: int = 2) -> Ends:
+        """Return the least and largest |t| of some rows on df degrees of freedom, (m,); infinite where P may be 0."""
+        if self.p is None:
+            ends = self.stat or Ends(df, df)
+            return Ends(ends.low[spots], ends.high[spots])
+        low, high = self.p.low[spots], self.p.high[spots]
         if sides == 1:  # from either end, so that the wrong side is allowed for
             most = np.where(high < 0.5, 2 * high, np.where(low > 0.5, 2 * (1 - low), 1.0))
             low, high = 2 * np.minimum(low, 1 - high), most
-        least = t_from_p(np.clip(high, LEAST, 1.0), df)
-        return Ends(least, np.where(low <= 0, np.inf, t_from_p(np.clip(low, LEAST, 1.0), df)))
+        least = t_from_p(np.clip(high, LEAST, 1.0), df[spots])
+        return Ends(least, np.where(low <= 0, np.inf, t_from_p(np.clip(low, LEAST, 1.0), df[spots])))
 
 
 def _tests(scene: Scene) -> Iterator[_Test]:
@@ -157,27 +159,28 @@ class _Verdict:
 
 def _judged(scene: Scene, test: _Test, sets: Sequence[_Groups]) -> _Verdict:
     """Hold a printed test against every usual test of the groups."""
-    known, fits, near, flips = (np.zeros(scene.k, dtype=bool) for _ in range(4))
-    flips |= True
+    known, fits, near = (np.zeros(scene.k, dtype=bool) for _ in range(3))
+    flips = np.ones(scene.k, dtype=bool)
     nothing = np.full(scene.k, np.inf)
     for groups in sets:
         pairs = ((groups.pooled, groups.df), (groups.welch, groups.df_welch), (groups.welch, nothing))
-        for se, df in pairs:
-            own = _ratio(groups.size, se)
-            usable = test.known & np.isfinite(own.low) & np.isfinite(own.high)
+        for (se, df), sides in product(pairs, (2, 1) if test.p is not None else (2,)):
+            whole = _ratio(groups.size, se)
+            usable = test.known & np.isfinite(whole.low) & np.isfinite(whole.high)
             known |= usable
-            for sides in (2, 1) if test.p is not None else (2,):
-                if sides == 1 and (fits | ~usable).all():
-                    continue
-                said = test.statistic(df, sides)
-                fits |= usable & _overlap(own, said)
-                near |= usable & _overlap(own, said, SAME)
-                edge = critical(0.95, df)
-                turned = ((own.high < edge) & (said.low > edge)) | ((own.low > edge) & (said.high < edge))
-                flips &= turned | ~usable
+            left = np.flatnonzero(usable & ~fits)
+            said, own = test.statistic(df, left, sides), Ends(whole.low[left], whole.high[left])
+            fits[left] = _overlap(own, said)
+            near[left] |= _overlap(own, said, SAME)
+            edge = quantiles(np.full(left.size, 0.95), df[left])
+            flips[left] &= ((own.high < edge) & (said.low > edge)) | ((own.low > edge) & (said.high < edge))
     apart = known & ~fits & (~near | flips)
     groups = sets[0]
-    said, own = test.statistic(groups.df), _ratio(groups.size, groups.welch)
+    own = _ratio(groups.size, groups.welch)
+    said = Ends(np.full(scene.k, np.nan), np.full(scene.k, np.nan))
+    spots = np.flatnonzero(apart)
+    some = test.statistic(groups.df, spots)
+    said.low[spots], said.high[spots] = some.low, some.high
     told = apart & np.isfinite(said.high) & (said.low > 0)
     as_se, as_sd = (_ratio(groups.size, _scaled(groups, scene, power)) for power in (0.5, -0.5))
     adjusted = apart & (said.low > own.high) & (own.low >= ADJUSTED * said.low)
