@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from metaback.checks.directions import sign_swapped
+from metaback.checks.scene import Pooled, Scene
+from metaback.data.read import read_trials
 from metaback.effects.compute import effect_sizes
 from metaback.models.pool import fit_pool
 from metaback.models.specs import resolve_spec
@@ -42,6 +47,25 @@ def test_a_reversed_sign_is_weighed_as_the_docstring_says(found: Any) -> None:
     assert finding.evidence["residual"] == pytest.approx(-2 / np.sqrt(0.05), rel=1e-12)
     assert finding.evidence["likelihood_ratio"] == pytest.approx((1 + 80 / 3) ** 2, rel=1e-12)
     assert [(c.role, c.value) for c in finding.proposals[0].changes] == [("yi", 1.0)]
+
+
+@settings(deadline=None, max_examples=25)
+@given(yi=st.lists(st.floats(-2, 2), min_size=5, max_size=9), turn=st.booleans(), data=st.data())
+def test_signs_are_judged_alike_in_any_order_and_direction(yi: list[float], turn: bool, data: st.DataObject) -> None:
+    """The order of the rows and the direction of all effects make no difference to which rows are told."""
+    order = data.draw(st.permutations(range(len(yi))))
+    told = {finding.rows[0] for finding in sign_swapped(_seen(yi)).findings}
+    other = [(-yi[i] if turn else yi[i]) for i in order]
+    again = {order[finding.rows[0]] for finding in sign_swapped(_seen(other)).findings}
+    assert again == told
+
+
+def _seen(yi: list[float]) -> Scene:
+    """Return a pool of ready-made effects as a rule sees it."""
+    trials, effects = read_trials(_effects(yi)), np.array(yi)
+    no = np.zeros(len(yi), dtype=bool)
+    pool = Pooled("pool", np.arange(len(yi)), "SMD", "linear", effects, np.full(len(yi), 0.04), no, no)
+    return Scene(trials, (pool,))
 
 
 def test_swapped_means_are_proposed_back(found: Any, means_table: Any, audit_of: Any) -> None:

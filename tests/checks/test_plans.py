@@ -45,6 +45,19 @@ def _spread_out(k: int = 6) -> pd.DataFrame:
     )
 
 
+# Length of stay after strokes, Normand 1999 (`dat.normand1999` of metadat): n, mean and SD of both arms.
+NORMAND = (
+    (155, 55, 47, 156, 75, 64),
+    (31, 27, 7, 32, 29, 4),
+    (75, 64, 17, 71, 119, 29),
+    (18, 66, 20, 18, 137, 48),
+    (8, 14, 8, 13, 18, 11),
+    (57, 19, 7, 52, 18, 4),
+    (34, 52, 45, 33, 41, 34),
+    (110, 21, 16, 183, 31, 27),
+    (60, 30, 27, 52, 23, 20),
+)
+
 # ---------------------------------------------------------------- weights
 
 
@@ -73,6 +86,21 @@ def test_wald_with_few_trials_shows_the_other_interval(found: Any, scene_of: Any
         right = mb.pool(table, preset="revman5", ci=rule).estimate
         assert (low, high) == pytest.approx((right.lower, right.upper), rel=TIGHT)
         assert f"[{low:.2f}, {high:.2f}]".replace("-", "\u2212") in finding.says
+
+
+def test_the_stroke_units_are_those_of_metafor(found: Any, scene_of: Any) -> None:
+    """`rma(method="DL")` of metafor 3.8-1 with z and test="knha", its prediction by hand: to the digits printed."""
+    table = pd.DataFrame(NORMAND, columns=["n_1", "mean_1", "sd_1", "n_2", "mean_2", "sd_2"])
+    table.insert(0, "study", [f"Trial {i}" for i in range(1, 10)])
+    words = {"measure": "MD", "spec": {"preset": "revman5"}}
+    quick = whole_pool(scene_of(table, **words).pools[0])
+    assert quick.tau2[0] == pytest.approx(205.4094, abs=5e-5)
+    assert quick.mean[0] == pytest.approx(-13.98172, abs=5e-6)
+    assert mean_interval(quick, "Wald") == pytest.approx((-24.02987, -3.933578), abs=5e-6)
+    assert mean_interval(quick, "HKSJ") == pytest.approx((-34.12883, 6.16539), abs=5e-6)
+    assert prediction_limits(quick) == pytest.approx((-49.08244, 21.119), abs=5e-5)
+    (finding,) = found("few-studies-wald", table, **words)
+    assert "[\u221224.03, \u22123.93], by HKSJ [\u221234.13, 6.17]" in finding.says
 
 
 def test_wald_is_fine_for_ten_or_without_spread(found: Any) -> None:
