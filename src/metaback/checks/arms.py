@@ -48,7 +48,7 @@ class Repeated:
 def rows_at(pool: Pooled, spots: Iterable[int]) -> Repeated:
     """Return rows of a pool by their positions, in the order of the pool."""
     where = tuple(sorted(spots))
-    return Repeated(pool, where, tuple(pool.places[list(where)].tolist()))
+    return Repeated(pool, where, tuple(int(pool.places[i]) for i in where))
 
 
 def repeated(scene: Scene) -> Iterator[Repeated]:
@@ -224,8 +224,9 @@ def _by_numbers(arms: ArmTable, rows: Repeated, side: str) -> Iterator[tuple[str
         if key[0] is not None and any(value is not None for value in key[1:]):
             classes.setdefault(key, []).append(spot)
     blurred: set[Key] = set()
-    for key in list(classes) if len(classes) <= MERGEABLE else ():
-        twin = next((other for other in classes if other != key and key in classes and agree(other, key)), None)
+    same_size = len({key[0] for key in classes}) < len(classes) <= MERGEABLE
+    for key in list(classes) if same_size else ():
+        twin = next((other for other in classes if other != key and other[0] == key[0] and agree(other, key)), None)
         if twin is not None:
             classes[twin] += classes.pop(key)
             blurred.add(twin)
