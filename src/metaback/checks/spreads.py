@@ -375,8 +375,8 @@ def _other_finding(scene: Scene, judged: Judged, i: int) -> Finding:
     factor = as_given(float(f"{np.exp(abs(off)):.2g}"))
     says = (
         f"{scene.label(place)}: {arm_numbers(spread, place)} about {factor} times "
-        f"{'larger' if off > 0 else 'smaller'} than {_compared(judged, i)}, and as standard errors they "
-        f"do not fit either."
+        f"{'larger' if off > 0 else 'smaller'} than {_compared(judged, i)}, and "
+        f"{'as a standard error it does' if len(spread.ends) == 1 else 'as standard errors they do'} not fit either."
     )
     fix = "Compare the SDs with the trial's report: decimal point, unit, SDs of changes, ranges or intervals"
     evidence = _evidence(judged, i, judged.readings.other)
