@@ -18,9 +18,16 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
+def folder_of(code: str) -> str:
+    """Return the folder that an example writes its report into, "" where it writes none."""
+    found = re.search(r'\.report\("([^"]+?)/"\)', code)
+    return found.group(1) if found else ""
+
+
+NAMES = [re.findall(r"^## (.*)$", README[: README.index(code)], re.MULTILINE)[-1] for code in blocks("python")]
 EXAMPLES = [
-    pytest.param(code, text, folder, id=folder or "routes")
-    for code, text, folder in zip(blocks("python"), blocks("text"), ("pain_report", "", "weeks_report"), strict=True)
+    pytest.param(code, text, folder_of(code), id=name)
+    for code, text, name in zip(blocks("python"), blocks("text"), NAMES, strict=True)
 ]
 
 
@@ -46,6 +53,6 @@ def test_every_link_of_the_readme_leads_somewhere(link: str) -> None:
     assert (ROOT / link).exists()
 
 
-@pytest.mark.parametrize("code", blocks("python"), ids=["pool", "routes", "regress"])
+@pytest.mark.parametrize("code", blocks("python"), ids=NAMES)
 def test_the_example_is_short(code: str) -> None:
     assert len(code.strip().splitlines()) <= 15

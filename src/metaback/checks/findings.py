@@ -107,21 +107,34 @@ def identify(finding: Finding, trials: Trials) -> str:
     named), so a decision holds for the numbers it was made on: a changed cell makes a new finding, and the place of a
     row in the file does not matter.
     """
+    return identifiers([finding], trials)[0]
+
+
+def identifiers(findings: Sequence[Finding], trials: Trials) -> tuple[str, ...]:
+    """Return the identifier of each of many findings; see `identify`."""
+    columns: dict[str, Sequence[float | str]] = {}
+    numbers = _numbers(trials)
     studies, outcomes = trials.texts("study"), trials.texts("outcome")
-    cells = finding.cells or tuple(Cell(place, role) for place in finding.rows for role in _numbers(trials))
-    columns = {role: trials.numbers(role) if role in _numbers(trials) else trials.texts(role) for role in _roles(cells)}
-    parts = [finding.rule, *(f"{studies[i]}|{outcomes[i]}" for i in finding.rows)]
-    parts += [f"{cell.role}={columns[cell.role][cell.place]}" for cell in cells]
-    parts += [str(value) for value in finding.evidence.values() if isinstance(value, str)] if finding.whole else []
-    mark = hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:DIGITS]
-    return f"{finding.rule}-{mark}"
 
+    def value(cell: Cell) -> float | str:
+        if cell.role not in columns:
+            known = cell.role in numbers
+            columns[cell.role] = trials.numbers(cell.role).tolist() if known else trials.texts(cell.role)
+        return columns[cell.role][cell.place]
 
-def _roles(cells: Sequence[Cell]) -> list[str]:
-    return list(dict.fromkeys(cell.role for cell in cells))
+    def named(finding: Finding) -> str:
+        cells = finding.cells or tuple(Cell(place, role) for place in finding.rows for role in numbers)
+        parts = [finding.rule, *(f"{studies[i]}|{outcomes[i]}" for i in finding.rows)]
+        parts += [f"{cell.role}={value(cell)}" for cell in cells]
+        if finding.whole:
+            parts += [str(found) for found in finding.evidence.values() if isinstance(found, str)]
+        mark = hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:DIGITS]
+        return f"{finding.rule}-{mark}"
+
+    return tuple(named(finding) for finding in findings)
 
 
 def _numbers(trials: Trials) -> list[str]:
     """Return the roles of the table that hold numbers."""
-    from_table = trials.frame.dtypes
-    return [role for role, column in trials.roles.items() if from_table[column].kind in "fiu"]
+    kinds = trials.frame.dtypes
+    return [role for role, column in trials.roles.items() if kinds[column].kind in "fiu"]

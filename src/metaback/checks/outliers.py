@@ -137,6 +137,7 @@ def _shares(y: Floats, v: Floats, mask: Bools, plan: Plan) -> Floats:
 
 @rule(
     "implausible-effect",
+    yields_to=("se-as-sd", "test-against-means", "published-d"),
     severity="error",
     title="effects too large to be believed without a look",
     why="Differences of two SDs between groups of people are rare, and of three hardly ever real: the worst of one "
@@ -193,6 +194,7 @@ def _implausible(scene: Scene, pool: Pooled, i: int, *, usual: bool) -> Finding:
 
 @rule(
     "outlying-effect",
+    yields_to=("sign-swapped", "se-as-sd", "sd-as-se", "mixed-units", "implausible-effect", "arm-sds-differ"),
     severity="warning",
     title="effects far from those of the other trials",
     why="One trial that lies outside what the spread of the others allows often has a reason: a slip in its numbers, "
@@ -248,6 +250,7 @@ def _outlying(scene: Scene, pool: Pooled, left: Left, i: int) -> Finding:
 
 @rule(
     "influential-effect",
+    yields_to=("outlying-effect", "implausible-effect", "sign-swapped", "se-as-sd", "sd-as-se", "heavy-row"),
     severity="information",
     title="single rows that move the pooled effect",
     why="A pooled effect that hangs on one trial is only as good as that trial. Readers should know which one it is.",

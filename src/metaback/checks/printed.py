@@ -189,6 +189,7 @@ def _judged(scene: Scene, test: _Test, sets: Sequence[_Groups]) -> _Verdict:
 
 @rule(
     "test-against-means",
+    yields_to=("se-as-sd",),
     severity="error",
     title="printed tests that contradict the means, SDs and numbers of people",
     why="A t, an F or a P of two groups follows from their means, SDs and numbers of people. Where it does not, a "
@@ -307,6 +308,7 @@ def _conventions(scene: Scene, groups: _Groups) -> tuple[list[_Standardised], Fl
 
 @rule(
     "published-d",
+    yields_to=("test-against-means", "se-as-sd"),
     severity="error",
     title="published standardised differences that the means and SDs do not give",
     why="A published d that its own means and SDs do not give was computed with other numbers: often with standard "

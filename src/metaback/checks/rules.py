@@ -17,19 +17,28 @@ RULES: Registry[RuleFunction] = Registry("rule")
 
 
 def rule(
-    key: str, *, severity: Severity, title: str, why: str, needs: Iterable[str] = (), cite: str = ""
+    key: str,
+    *,
+    severity: Severity,
+    title: str,
+    why: str,
+    needs: Iterable[str] = (),
+    yields_to: Iterable[str] = (),
+    cite: str = "",
 ) -> Callable[[RuleFunction], RuleFunction]:
     """Return the decorator that adds a rule to the audit.
 
     key: what a decision names, in words with hyphens. severity: the worst that it can say. title: what it looks for,
     in a few words. why: what the error is and what it does to a pooled result, in plain words for a reader who has
     never met it. needs: alternatives of roles, each one text of role names ("n_1 sd_1 n_2 sd_2"); where the table has
-    none of them the rule is passed over, and the coverage says what it lacked. cite: keys of references.bib.
+    none of them the rule is passed over, and the coverage says what it lacked. yields_to: rules that say the same fact
+    better; where one of them names the same rows, at least as badly, this one is silent. cite: keys of references.bib.
     """
     if severity not in SEVERITIES:
         raise ValueError(f"severity {severity!r} is none of {SEVERITIES}")
     alternatives = tuple(tuple(words.split()) for words in needs)
-    return RULES.register(key, title=title, cite=cite, severity=severity, why=why, needs=alternatives)
+    facts = {"severity": severity, "why": why, "needs": alternatives, "yields_to": tuple(yields_to)}
+    return RULES.register(key, title=title, cite=cite, **facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,24 @@ def inspect(scene: Scene) -> Inspection:
         outcome = Outcome(passed_over=(lacking,)) if lacking else entry.function(scene)
         findings += outcome.findings
         coverage.append(Coverage(entry.key, entry.title, outcome.examined, len(outcome.findings), outcome.passed_over))
-    return Inspection(tuple(findings), tuple(coverage))
+    return Inspection(_told_once(findings), tuple(coverage))
+
+
+def _told_once(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Leave away findings whose rows are named by a rule that says the same fact better, at least as badly."""
+    best: dict[tuple[str, int], int] = {}
+    for found in findings:
+        worst = SEVERITIES.index(found.severity)
+        for row in found.rows:
+            best[found.rule, row] = min(worst, best.get((found.rule, row), worst))
+
+    def told(found: Finding) -> bool:
+        others = cast("tuple[str, ...]", RULES[found.rule].facts["yields_to"])
+        worst = SEVERITIES.index(found.severity)
+        covered = (any(best.get((other, row), 9) <= worst for other in others) for row in found.rows)
+        return bool(others) and bool(found.rows) and all(covered)
+
+    return tuple(found for found in findings if not told(found))
 
 
 def missing(entry: Entry[RuleFunction], scene: Scene) -> str:

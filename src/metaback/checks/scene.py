@@ -96,7 +96,9 @@ class Scene:
 
     def texts(self, role: str) -> tuple[str, ...]:
         """Return a text role, (k,), "" where blank or where the table does not have it."""
-        return self.trials.texts(role)
+        if role not in self.memo:
+            self.memo[role] = self.trials.texts(role)
+        return self.memo[role]
 
     def has(self, *roles: str) -> bool:
         """Tell whether the table has all of some roles."""

@@ -95,11 +95,12 @@ def _cut(
 ) -> Iterator[Comparison]:
     """Yield the comparisons that were asked for."""
     keys = [(name, frozenset(pair)) for name, pair in zip(outcomes, pairs, strict=True)]
-    for key in dict.fromkeys(keys):
+    places: dict[tuple[str, frozenset[str]], list[int]] = {}
+    for i, key in enumerate(keys):
+        places.setdefault(key, []).append(i)
+    for key, rows in places.items():
         if outcome is not None and key[0] != outcome:
             continue
         if compare is not None and key[1] != frozenset(compare):
             continue
-        first = compare or pairs[keys.index(key)]
-        places = tuple(i for i, other in enumerate(keys) if other == key)
-        yield Comparison(key[0], *first, trials.take(other == key for other in keys), places)
+        yield Comparison(key[0], *(compare or pairs[rows[0]]), trials.at(rows), tuple(rows))

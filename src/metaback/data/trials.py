@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
@@ -111,9 +111,12 @@ class Trials:
 
     def take(self, keep: Iterable[bool]) -> Trials:
         """Keep the rows where `keep` is true."""
-        mask = np.fromiter(keep, dtype=bool, count=len(self))
-        rows = tuple(row for row, kept in zip(self.rows, mask, strict=True) if kept)
-        return replace(self, frame=self.frame[mask].reset_index(drop=True), rows=rows)
+        return self.at(np.flatnonzero(np.fromiter(keep, dtype=bool, count=len(self))).tolist())
+
+    def at(self, places: Sequence[int]) -> Trials:
+        """Return the rows at some places, 0 for the first, in that order."""
+        frame = self.frame.iloc[list(places)].reset_index(drop=True)
+        return replace(self, frame=frame, rows=tuple(self.rows[i] for i in places))
 
     def query(self, expression: str) -> Trials:
         """Keep the rows for which a pandas query holds, e.g. `"outcome == 'pain' and year >= 2010"`.

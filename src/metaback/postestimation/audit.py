@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from metaback.checks.decisions import Answered, Decision, answered, decision_for
-from metaback.checks.findings import SEVERITIES, Coverage, Finding, Proposal, identify
+from metaback.checks.findings import SEVERITIES, Coverage, Finding, Proposal, identifiers
 from metaback.checks.rules import inspect
 from metaback.checks.scene import Plan, Pooled, Scale, Scene
 from metaback.data.comparisons import Comparison, comparisons
@@ -143,9 +143,10 @@ def audit_fit(fitted: Fitted, decisions: Sequence[Decision] = ()) -> Audit:
 
 
 def trials_of(effects: EffectSizes) -> Trials:
-    """Return the table that effects were computed from: its columns under the names of their roles."""
+    """Return the table that effects were computed from: columns with a role under its name, then all columns."""
     roles = {role: role for role in ROLES if role in effects.moderators}
-    frame = pd.DataFrame({role: effects.moderators[role] for role in roles})
+    columns = {**roles, **{name: name for name in effects.moderators if name not in roles}}
+    frame = pd.DataFrame({name: effects.moderators[name] for name in columns})
     if "study" not in roles:
         frame["study"], roles = list(effects.labels), {"study": "study", **roles}
     return Trials(frame, roles, effects.rows, Source(effects.source, "", len(frame), len(roles), roles))
@@ -182,8 +183,7 @@ def _audited(trials: Trials, ask: _Ask, decisions: tuple[Decision, ...]) -> Audi
             decision_for(name, finding, decisions),
             _outside(finding, pools, ask.request),
         )
-        for i, finding in enumerate(found.findings)
-        for name in (identify(finding, trials),)
+        for i, (finding, name) in enumerate(zip(found.findings, identifiers(found.findings, trials), strict=True))
     ]
     decided = [(part.finding, part.decision) for part in reviewed if part.decision is not None]
     answers = answered(trials, decided)
