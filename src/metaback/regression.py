@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,12 @@ from metaback.report.regression_tables import (
 )
 from metaback.report.regression_text import regression_card, regression_text
 from metaback.result import checked_trials
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from metaback.plots.style import Style
 
 
 @dataclass(frozen=True, repr=False)
@@ -207,6 +213,16 @@ class Regression:
         ['Intercept', 'weeks']
         """
         return heteroscedastic(self.analysis.fitted, formula, method=method)
+
+    def figure(self, kind: str, ax: Axes | None = None, *, style: Style | None = None, **options: Any) -> Figure:
+        """Draw a figure of this regression by its name, e.g. "bubble", "baujat"; an unknown name lists them all.
+
+        ax: axes to draw the panel into. options: of that figure, e.g. `figure("bubble", of="weeks")`; an unknown
+        one lists them. Raises `OptionError` where a figure does not suit this regression.
+        """
+        from metaback.plots.figures import draw_figure
+
+        return draw_figure(kind, self.analysis, ax=ax, style=style, options=options)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON values."""

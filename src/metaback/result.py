@@ -184,7 +184,7 @@ class Result:
         return probability_beyond(self.analysis, threshold, direction=direction)
 
     def leave_one_out(self, *, by: str | None = None) -> LeaveOneOut:
-        """Pool without each row in turn, or with by="study" without all rows of each study, and say what flips."""
+        """Pool without each row in turn, each study (by="study") or each value of a column, and say what flips."""
         return leave_one_out(self.analysis, by=by)
 
     def cumulative(self, *, order: Any = None, descending: bool = False, collapse: bool = False) -> Cumulative:
@@ -248,6 +248,16 @@ class Result:
         from metaback.plots.forest import draw_forest, forest_data
 
         return draw_forest(forest_data(self.analysis, title=title), style=style, ax=ax)
+
+    def figure(self, kind: str, ax: Axes | None = None, *, style: Style | None = None, **options: Any) -> Figure:
+        """Draw a figure of this pool by its name, e.g. "funnel", "baujat", "labbe"; an unknown name lists them all.
+
+        ax: axes to draw the panel into. options: of that figure, e.g. `figure("funnel", y="precision")`; an unknown
+        one lists them. Raises `OptionError` where a figure does not suit this pool.
+        """
+        from metaback.plots.figures import draw_figure
+
+        return draw_figure(kind, self.analysis, ax=ax, style=style, options=options)
 
     def report(self, folder: str | Path, *, force: bool = False) -> Path:
         """Write the report of this comparison into a folder, whole or not at all, and return the folder."""
