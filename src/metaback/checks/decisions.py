@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from numbers import Real
 from typing import Any, Literal, cast, get_args
 
 from metaback.checks.findings import Change, Finding
+from metaback.data.columns import broken
+from metaback.data.roles import ROLES
 from metaback.data.trials import Trials
 from metaback.errors import OptionError, suggestion
 
+Values = Mapping[str, float | Mapping[str, float]]
 Action = Literal["accept", "correct", "exclude"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 DONE: Mapping[Action, str] = {"accept": "accepted", "correct": "corrected", "exclude": "left out"}
@@ -22,14 +27,17 @@ class Decision:
     finding: its identifier, `se-as-sd-1f03ab`, or the key of a rule for all its findings. action: "accept" leaves the
     table as it is, "correct" changes cells, "exclude" keeps the rows in the table and takes them out of the pool.
     reason, by: why, and who decided. values: for "correct": the right numbers by role (`{"sd_1": 5.4}`) where a finding
-    is about one row, or by study and role; empty takes the first values that the finding proposes.
+    is about one row, or by row and role (`{"row 8": {"n_2": 8}, "row 9": {"n_2": 7}}`); empty takes the first values
+    that the finding proposes. rows: for "exclude": which rows of the finding (`("row 9",)`); empty for all of them. A
+    row is named as in messages, by its number, or by its study where the finding has one row of it.
     """
 
     finding: str
     action: Action
     reason: str
     by: str
-    values: Mapping[str, float] = field(default_factory=dict[str, float])
+    values: Values = field(default_factory=dict[str, float])
+    rows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +93,36 @@ def _read(number: int, said: Any, faults: list[str]) -> Decision:
     values = _values(number, words.get("values") or {}, faults)
     if values and action != "correct":
         faults.append(f"decision {number}: values are given, but the action is {action!r}; write action = 'correct'")
+    rows = _rows(number, words.get("rows") or (), faults)
+    if rows and action != "exclude":
+        faults.append(f"decision {number}: rows are named, but the action is {action!r}; they say what to exclude")
     texts = (str(words.get(word) or "").strip() for word in ("finding", "reason", "by"))
     finding, reason, by = texts
-    return Decision(finding, cast("Action", action), reason, by, values)
+    return Decision(finding, cast("Action", action), reason, by, values, rows)
 
 
-def _values(number: int, given: Any, faults: list[str]) -> dict[str, float]:
-    """Read the right numbers of a correction."""
+def _values(number: int, given: Any, faults: list[str]) -> dict[str, float | Mapping[str, float]]:
+    """Read the right numbers of a correction, by role or by row and role."""
     if not isinstance(given, Mapping):
         faults.append(f"decision {number}: values must be a mapping such as {{'sd_1': 5.4}}, not {given!r}")
         return {}
-    found: dict[str, float] = {}
+    found: dict[str, float | Mapping[str, float]] = {}
     for role, value in cast("Mapping[Any, Any]", given).items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, Mapping):
+            found[str(role)] = cast("dict[str, float]", _values(number, value, faults))
+        elif isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
             faults.append(f"decision {number}: {role} = {value!r} is not a number")
         else:
             found[str(role)] = float(value)
     return found
+
+
+def _rows(number: int, given: Any, faults: list[str]) -> tuple[str, ...]:
+    """Read the names of the rows that a decision leaves out."""
+    if isinstance(given, str | int) or not isinstance(given, Sequence):
+        faults.append(f"decision {number}: rows must be a list such as ['row 9'], not {given!r}")
+        return ()
+    return tuple(str(name).strip() for name in cast("Sequence[Any]", given))
 
 
 def decision_for(identifier: str, finding: Finding, decisions: Sequence[Decision]) -> Decision | None:
@@ -121,20 +142,60 @@ def answered(trials: Trials, decided: Sequence[tuple[Finding, Decision]]) -> Ans
     changes: list[Change] = []
     corrected: dict[int, list[str]] = {}
     excluded: dict[int, str] = {}
-    faults: list[str] = []
+    faults = _too_wide([decision for _, decision in decided])
     for finding, decision in decided:
         if decision.action == "exclude":
-            excluded |= dict.fromkeys(finding.rows, f"left out by decision of {decision.by}: {decision.reason}")
+            left = _left_out(trials, finding, decision, faults)
+            excluded |= dict.fromkeys(left, f"left out by decision of {decision.by}: {decision.reason}")
         elif decision.action == "correct":
             for change in _corrections(trials, finding, decision, faults):
                 changes.append(change)
-                before = float(trials.numbers(change.role)[change.place])
-                column = trials.roles.get(change.role, change.role)
-                words = f"{column} {before:g} corrected to {change.value:g} by {decision.by}: {decision.reason}"
-                corrected.setdefault(change.place, []).append(words)
+                corrected.setdefault(change.place, []).append(_told(trials, change, decision))
     if faults:
         raise OptionError("; ".join(faults))
     return Answered(tuple(changes), {place: "; ".join(words) for place, words in corrected.items()}, excluded)
+
+
+def _too_wide(decisions: Sequence[Decision]) -> list[str]:
+    """Refuse values and rows that would be taken for several findings of a rule."""
+    return [
+        f"{decision.finding}: values and rows belong to one finding, and {decisions.count(decision)} are meant; name it"
+        for decision in {decision.finding: decision for decision in decisions}.values()
+        if (decision.values or decision.rows) and decisions.count(decision) > 1
+    ]
+
+
+def _told(trials: Trials, change: Change, decision: Decision) -> str:
+    """Say what a cell held and what it holds now."""
+    before = float(trials.numbers(change.role)[change.place])
+    column = trials.roles.get(change.role, change.role)
+    old, new = ("blank" if math.isnan(value) else f"{value:.10g}" for value in (before, change.value))
+    return f"{column} {old} corrected to {new} by {decision.by}: {decision.reason}"
+
+
+def _left_out(trials: Trials, finding: Finding, decision: Decision, faults: list[str]) -> tuple[int, ...]:
+    """Return the rows that one decision leaves out: those that it names, else all of the finding."""
+    if not decision.rows:
+        return finding.rows
+    left: list[int] = []
+    for name in decision.rows:
+        found = _named(trials, finding, name)
+        left += found
+        if not found:
+            faults.append(_no_row(trials, finding, decision, name))
+    return tuple(left)
+
+
+def _named(trials: Trials, finding: Finding, name: str) -> list[int]:
+    """Return the rows of a finding that go by a name: `row 9`, `9`, or their study."""
+    studies = trials.texts("study")
+    return [i for i in finding.rows if name in {trials.rows[i], trials.rows[i].split(" ")[-1], studies[i]}]
+
+
+def _no_row(trials: Trials, finding: Finding, decision: Decision, name: str) -> str:
+    """Say that a finding has no row of a name, and which it has."""
+    known = ", ".join(trials.rows[i] for i in finding.rows)
+    return f"{decision.finding}: the finding has no row {name!r}; its rows are: {known}"
 
 
 def _corrections(trials: Trials, finding: Finding, decision: Decision, faults: list[str]) -> tuple[Change, ...]:
@@ -144,13 +205,49 @@ def _corrections(trials: Trials, finding: Finding, decision: Decision, faults: l
         if not proposed:
             faults.append(f"{decision.finding}: the finding proposes no numbers; give values = {{...}}")
         return proposed
-    places = {cell.place for cell in finding.cells} or set(finding.rows)
-    if len(places) != 1:
-        faults.append(f"{decision.finding}: values fit one row, and the finding is about {len(finding.rows)}")
-        return ()
-    place = min(places)
-    unknown = [role for role in decision.values if role not in trials.roles]
-    hints = ", ".join(f"{role!r}{suggestion(role, trials.roles)}" for role in unknown)
-    if unknown:
-        faults.append(f"{decision.finding}: the table has no {hints}")
-    return tuple(Change(place, role, value) for role, value in decision.values.items() if role not in unknown)
+    changes: list[Change] = []
+    for place, values in _by_row(trials, finding, decision, faults).items():
+        for role, value in values.items():
+            fault = _wrong(trials, role, value)
+            if fault:
+                faults.append(f"{decision.finding}: {fault}")
+            else:
+                changes.append(Change(place, role, value))
+    return tuple(changes)
+
+
+def _by_row(trials: Trials, finding: Finding, decision: Decision, faults: list[str]) -> dict[int, Mapping[str, float]]:
+    """Sort the values of a correction by the place of their row."""
+    flat = {role: value for role, value in decision.values.items() if not isinstance(value, Mapping)}
+    found: dict[int, Mapping[str, float]] = {}
+    for name, values in decision.values.items():
+        if not isinstance(values, Mapping):
+            continue
+        rows = _named(trials, finding, name)
+        if len(rows) == 1:
+            found[rows[0]] = {**found.get(rows[0], {}), **values}
+        elif rows:
+            faults.append(f"{decision.finding}: {name!r} is the name of {len(rows)} rows; name each as in 'row 9'")
+        else:
+            faults.append(_no_row(trials, finding, decision, name))
+    if flat:
+        places = {cell.place for cell in finding.cells} or set(finding.rows)
+        if len(places) == 1:
+            found[min(places)] = {**found.get(min(places), {}), **flat}
+        else:
+            names = [trials.rows[i] for i in sorted(places)] or ["row 9"]
+            faults.append(
+                f"{decision.finding}: values fit one row, and the finding is about {len(finding.rows)}; give them by "
+                f"row, as in values = {{'{names[0]}': {{'{next(iter(flat))}': ...}}}}"
+            )
+    return found
+
+
+def _wrong(trials: Trials, role: str, value: float) -> str:
+    """Say what is wrong with a number that a correction gives to a role; "" for nothing."""
+    if role not in trials.roles:
+        return f"the table has no {role!r}{suggestion(role, trials.roles)}"
+    if ROLES[role].kind != "number":
+        return f"{role!r} holds words, and a correction gives numbers; change the table"
+    rule = broken(ROLES[role], value)
+    return f"{role} = {value:g}: {rule[0]}" if rule else ""

@@ -1,0 +1,298 @@
+"""The plan of an analysis: what is asked, of which table, how it is pooled and what was decided. Frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from metaback.errors import OptionError, suggestion
+from metaback.models.specs import (
+    Draws,
+    GivenTau2,
+    I2Definition,
+    Level,
+    MeanInterval,
+    Model,
+    PredictionInterval,
+    Preset,
+    Seed,
+    SubgroupTau2,
+    Tau2,
+    Tau2Interval,
+)
+
+Text = Annotated[str, Field(min_length=1)]
+Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Correlation = Annotated[float, Field(gt=-1, lt=1)]
+Action = Literal["accept", "correct", "exclude"]
+
+
+class _Section(BaseModel):
+    """A section: frozen, and an unknown word in it is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Question(_Section):
+    """What is asked, in the words of the protocol; registration: e.g. "PROSPERO CRD42020123456"."""
+
+    title: Text | None = None
+    population: Text | None = None
+    intervention: Text | None = None
+    comparator: Text | None = None
+    outcome: Text | None = None
+    registration: Text | None = None
+
+
+class Data(_Section):
+    """The table: file, relative to the plan; sha256 of its bytes, where it is fixed; columns: role -> column."""
+
+    file: Text | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    columns: dict[str, Text] = Field(default_factory=dict)
+
+
+class Analysis(_Section):
+    """Which comparisons are made: one outcome and pair (or all), and the column of subgroups."""
+
+    outcome: Text | None = None
+    compare: tuple[Text, Text] | None = None
+    by: Text | None = None
+
+
+class InstrumentFacts(_Section):
+    """What is known of one instrument, in the units of its scores."""
+
+    higher_is_better: bool | None = None
+    low: float | None = None
+    high: float | None = None
+    sd: float | None = None
+    mid: float | None = None
+
+
+class Effect(_Section):
+    """How effects are computed; as in `effect_sizes`."""
+
+    measure: Text | None = None
+    options: dict[str, Text] = Field(default_factory=dict)
+    r: Correlation | None = None
+    r_grid: tuple[Correlation, ...] = ()
+    mixed_scores: Text | None = None
+    higher_is_better: bool | None = None
+    instruments: dict[str, InstrumentFacts] = Field(default_factory=dict)
+
+
+class Pooling(_Section):
+    """How effects are pooled; as in `PoolSpec`, None as the preset has it."""
+
+    preset: Preset = "cochrane"
+    model: Model | None = None
+    tau2: Tau2 | GivenTau2 | None = None
+    weights: Text | None = None
+    tau2_ci: Tau2Interval | None = None
+    ci: MeanInterval | None = None
+    pi: PredictionInterval | None = None
+    i2: I2Definition | None = None
+    subgroup_tau2: SubgroupTau2 | None = None
+    level: Level | None = None
+    rng: Seed | None = None
+    draws: Draws | None = None
+
+
+class Subgroup(_Section):
+    """A column of subgroups: whether it was named beforehand, and why it matters."""
+
+    column: Text
+    prespecified: bool = True
+    why: Text | None = None
+
+
+class Sensitivity(_Section):
+    """A sensitivity analysis: what differs from the main analysis, whether it was named beforehand, and why.
+
+    exclude: "outliers", or a query over the columns that names the rows to leave OUT, e.g. "rob == 'high'".
+    """
+
+    name: Text
+    prespecified: bool = True
+    why: Text | None = None
+    model: Model | None = None
+    tau2: Tau2 | GivenTau2 | None = None
+    ci: MeanInterval | None = None
+    pi: PredictionInterval | None = None
+    exclude: Text | None = None
+
+
+class PlannedDecision(_Section):
+    """A decision about a finding of the check; see `Decision`."""
+
+    finding: Text
+    action: Action
+    reason: Text
+    by: Text
+    values: dict[str, float] = Field(default_factory=dict)
+
+
+class PlannedChecks(_Section):
+    """What was decided about the findings of the check."""
+
+    decision: tuple[PlannedDecision, ...] = ()
+
+
+class Deviation(_Section):
+    """Something that was done in another way than the registered plan said."""
+
+    date: Date
+    what: Text
+    why: Text
+
+
+class ReportWords(_Section):
+    """How the report is written."""
+
+    title: Text | None = None
+
+
+class Run(_Section):
+    """date: of the analysis, as it is to stand in the report."""
+
+    date: Date | None = None
+
+
+class Plan(_Section):
+    """A whole plan; every section may be left out."""
+
+    question: Question = Question()
+    data: Data = Data()
+    analysis: Analysis = Analysis()
+    effect: Effect = Effect()
+    model: Pooling = Pooling()
+    subgroup: tuple[Subgroup, ...] = ()
+    sensitivity: tuple[Sensitivity, ...] = ()
+    checks: PlannedChecks = PlannedChecks()
+    report: ReportWords = ReportWords()
+    run: Run = Run()
+    deviation: tuple[Deviation, ...] = ()
+
+
+def make_plan(content: Mapping[str, Any], name: str = "the plan") -> Plan:
+    """Check the content of a plan file and return the plan.
+
+    Raises `OptionError` with every problem at once: where it stands, what stands there, what is allowed and the likely
+    intent.
+
+    >>> make_plan({"model": {"tau2": "PM"}, "effect": {"measure": "SMD"}}).model.tau2
+    'PM'
+    """
+    try:
+        plan = Plan.model_validate(content)
+    except ValidationError as error:
+        problems = error.errors()
+        told = [problem for problem in problems if _meant(problem, problems)]
+        found = dict.fromkeys(_words(problem) for problem in told)
+        raise OptionError("\n".join([f"{name}: {len(found)} problem{'s' if len(found) > 1 else ''}", *found])) from None
+    twice = _twice(plan)
+    if twice:
+        raise OptionError("\n".join([f"{name}: {len(twice)} problem{'s' if len(twice) > 1 else ''}", *twice]))
+    return plan
+
+
+def _twice(plan: Plan) -> list[str]:
+    """Name what stands twice and may stand once."""
+    lists = {
+        "subgroup.column": [part.column for part in plan.subgroup],
+        "sensitivity.name": [part.name for part in plan.sensitivity],
+        "checks.decision.finding": [part.finding for part in plan.checks.decision],
+    }
+    return [
+        f"  - {where} = {name!r} stands there twice"
+        for where, names in lists.items()
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
+
+
+def _words(problem: ErrorDetails) -> str:
+    """Word one problem that pydantic found."""
+    steps = _steps(problem)
+    where = _place(problem)
+    value = problem["input"]
+    if problem["type"] == "extra_forbidden":
+        known = _known(steps[:-1])
+        hint = suggestion(str(steps[-1]), known)
+        return f"  - {where} is not known{hint}; use one of: {', '.join(known)}"
+    if problem["type"] == "literal_error":
+        allowed = [str(word) for word in _allowed(steps)]
+        return (
+            f"  - {where} = {value!r} is not known{suggestion(str(value), allowed)}; use one of: {', '.join(allowed)}"
+        )
+    if problem["type"] == "missing":
+        return f"  - {where} is missing"
+    if problem["type"] == "string_pattern_mismatch":
+        form = "a date such as 2026-03-01" if steps[-1] == "date" else "64 hexadecimal digits"
+        return f"  - {where} = {value!r} is not {form}"
+    if problem["type"] == "string_too_short":
+        return f"  - {where} is blank"
+    message = problem["msg"]
+    return f"  - {where} = {value!r}: {message[0].lower()}{message[1:]}"
+
+
+def _meant(problem: ErrorDetails, problems: list[ErrorDetails]) -> bool:
+    """Tell whether a problem is about what was meant: a field that takes a word or a number fails in both ways."""
+    literal = problem["type"] == "literal_error"
+    rivals = [
+        part for part in problems if _place(part) == _place(problem) and (part["type"] == "literal_error") != literal
+    ]
+    return not rivals or literal == isinstance(problem["input"], str)
+
+
+def _steps(problem: ErrorDetails) -> list[int | str]:
+    """Return where a problem stands, without the kinds of values that were tried there."""
+    tried = ("literal[", "float", "constrained")
+    return [step for step in problem["loc"] if not (isinstance(step, str) and step.startswith(tried))]
+
+
+def _place(problem: ErrorDetails) -> str:
+    """Write where a problem stands: `checks.decision[1].action`."""
+    return "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in _steps(problem)).lstrip(".")
+
+
+def _known(steps: list[int | str]) -> list[str]:
+    """Return the words that a section knows."""
+    section: Any = Plan
+    for step in steps:
+        if isinstance(step, str) and step in section.model_fields:
+            section = _section(section.model_fields[step].annotation)
+    return [str(name) for name in section.model_fields]
+
+
+def _allowed(steps: list[int | str]) -> tuple[Any, ...]:
+    """Return the words that a field may hold."""
+    section: Any = Plan
+    for step in steps[:-1]:
+        if isinstance(step, str) and step in section.model_fields:
+            section = _section(section.model_fields[step].annotation)
+    return _literals(section.model_fields[str(steps[-1])].annotation)
+
+
+def _section(annotation: Any) -> Any:
+    """Return the section that a field holds, one or many of it."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _section(part)) is not None), None)
+
+
+def _literals(annotation: Any) -> tuple[Any, ...]:
+    """Return the words of all literals within an annotation."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return tuple(word for part in get_args(annotation) for word in _literals(part))
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a plan, for editors that complete and check TOML."""
+    found = Plan.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "metaback-plan", **found}

@@ -1,0 +1,135 @@
+"""Sensitivity analyses that a plan names: the same effects pooled in other ways, each beside the main result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metaback.errors import OptionError
+from metaback.models.fitted import Estimate
+from metaback.models.plans import Sensitivity
+from metaback.models.specs import PoolSpec, chosen, resolve_spec
+from metaback.postestimation.exclusions import exclusions
+from metaback.postestimation.scales import way_back
+from metaback.postestimation.specification_fits import SpecificationNumbers, specification_numbers
+from metaback.postestimation.summary import Analysis
+from metaback.stats.measures import about
+from metaback.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class SensitivityResult:
+    """One sensitivity analysis: its name, what differs, whether it was named beforehand, and its pool.
+
+    mean: None where nothing can be pooled; prediction: limits, nan where there are none; tau2, i2: nan likewise.
+    turns: whether its interval says something else about no effect than that of the main analysis.
+    """
+
+    name: str
+    what: str
+    prespecified: bool
+    why: str
+    k: int
+    mean: Estimate | None
+    tau2: float
+    i2: float
+    turns: bool
+
+
+def sensitivity_analyses(analysis: Analysis, planned: Sequence[Sensitivity]) -> tuple[SensitivityResult, ...]:
+    """Pool the effects of an analysis as each sensitivity analysis of a plan says.
+
+    Analyses that share the estimator of tau2 are one masked batch call. What a sensitivity analysis does not say stays
+    as in the main one. Raises `OptionError` with everything that cannot be done at once.
+    """
+    faults: list[str] = []
+    specs = [_spec(analysis.fitted.spec, one, faults) for one in planned]
+    masks = [_mask(analysis, one, faults) for one in planned]
+    if faults:
+        raise OptionError("; ".join(faults))
+    found: dict[int, SpecificationNumbers] = {}
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for i, spec in enumerate(specs):
+        groups.setdefault((spec.model, spec.tau2, spec.weights), []).append(i)
+    for members in groups.values():
+        rows = np.array([masks[i] for i in members])
+        for place, numbers in enumerate(
+            specification_numbers(analysis.fitted.effects, rows, [specs[i] for i in members])
+        ):
+            found[members[place]] = numbers if len(members) == 1 else _taken(numbers, place)
+    main = _says(analysis.overall.mean)
+    return tuple(_result(analysis, one, specs[i], found[i], main) for i, one in enumerate(planned))
+
+
+def _taken(numbers: SpecificationNumbers, place: int) -> SpecificationNumbers:
+    """Return the numbers of one row set."""
+    return SpecificationNumbers(*(getattr(numbers, name)[place : place + 1] for name in numbers.__dataclass_fields__))
+
+
+def _spec(main: PoolSpec, one: Sensitivity, faults: list[str]) -> PoolSpec:
+    """Return the request of one sensitivity analysis."""
+    said = {name: getattr(one, name) for name in ("model", "tau2", "ci", "pi") if getattr(one, name) is not None}
+    kept = chosen(main)
+    if said.get("model") in ("equal", "fixed"):
+        kept = {name: value for name, value in kept.items() if name not in ("tau2", "pi", "ci", "i2")}
+    try:
+        return resolve_spec(**{**kept, **said})
+    except OptionError as error:
+        faults.append(f"sensitivity {one.name!r}: {error}")
+        return main
+
+
+def _mask(analysis: Analysis, one: Sensitivity, faults: list[str]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Return the rows that one sensitivity analysis keeps."""
+    everything = np.ones(len(analysis.fitted.effects.labels), dtype=bool)
+    if one.exclude is None:
+        return everything
+    try:
+        parts = exclusions(analysis.fitted.effects, one.exclude, analysis.fitted.spec)
+    except OptionError as error:
+        faults.append(f"sensitivity {one.name!r}: {error}")
+        return everything
+    if len(parts) > 2:
+        faults.append(f"sensitivity {one.name!r}: exclude={one.exclude!r} is many analyses; see multiverse")
+    return everything & ~parts[len(parts) - 1].rows
+
+
+def _result(
+    analysis: Analysis, one: Sensitivity, spec: PoolSpec, numbers: SpecificationNumbers, main: int
+) -> SensitivityResult:
+    """Read one pool of the batch."""
+    said = [f"{name} {getattr(one, name)}" for name in ("model", "tau2", "ci", "pi") if getattr(one, name) is not None]
+    said += (
+        [f"without {one.exclude}" if one.exclude == "outliers" else f"without rows where {one.exclude}"]
+        if one.exclude
+        else []
+    )
+    effects, size = analysis.fitted.effects, float(numbers.size[0])
+    mean = None
+    if numbers.status[0] == Status.CONVERGED:
+        mean = Estimate(
+            *(float(values[0]) for values in (numbers.estimate, numbers.ci_low, numbers.ci_high, numbers.se)),
+            level=spec.level,
+            scale=about(effects.measure).scale,
+            p_value=float(numbers.p_value[0]),
+            back=way_back(effects),
+            size=None if np.isnan(size) else size,
+        )
+    return SensitivityResult(
+        one.name,
+        "; ".join(said) or "as the main analysis",
+        one.prespecified,
+        one.why or "",
+        int(numbers.k[0]),
+        mean,
+        float(numbers.tau2[0]),
+        float(numbers.i2[0]),
+        mean is not None and _says(mean) != main,
+    )
+
+
+def _says(mean: Estimate) -> int:
+    """Return on which side of no effect an interval lies, 0 for both."""
+    return int(mean.lower > 0) - int(mean.upper < 0)

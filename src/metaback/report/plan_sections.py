@@ -1,0 +1,100 @@
+"""The plan as a part of a report: question, what was planned, deviations from it, and its sensitivity analyses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from metaback.models.plans import Plan
+from metaback.numbers import ABSENT, humanise, p_text, significant
+from metaback.postestimation.sensitivity import SensitivityResult
+from metaback.postestimation.words import effect_digits, estimate_cell, percent_cell, plural
+from metaback.report.document import Block, Heading, Notes, Paragraph, Table
+
+PARTS = (
+    ("population", "Population"),
+    ("intervention", "Intervention"),
+    ("comparator", "Comparator"),
+    ("outcome", "Outcome"),
+    ("registration", "Registration"),
+)
+
+
+def plan_blocks(plan: Plan | None, sha256: str = "", overridden: Sequence[str] = ()) -> tuple[Block, ...]:
+    """Return the question and how the analysis stands to its plan; nothing where there is no plan with a question.
+
+    overridden: choices of the command that differ from the plan, in words: deviations too.
+    """
+    if plan is None:
+        return ()
+    asked = [(label, text) for name, label in PARTS if (text := getattr(plan.question, name))]
+    blocks: list[Block] = []
+    if asked:
+        rows = tuple((label, text) for label, text in asked)
+        blocks += [
+            Heading(2, "Question", "question"),
+            Table("The question in the words of the plan.", ("Part", "Plan"), rows, (False, False)),
+        ]
+    points = [f"{part.date}: {part.what}. Why: {part.why}." for part in plan.deviation]
+    points += [f"At this run: {words}." for words in overridden]
+    blocks.append(Paragraph(status_line(plan, sha256, overridden), "plain"))
+    if points:
+        blocks.append(Notes("Deviations from the plan", tuple(points)))
+    return tuple(blocks)
+
+
+def status_line(plan: Plan, sha256: str, overridden: Sequence[str] = ()) -> str:
+    """Say in one sentence whether the analysis follows its plan."""
+    count = len(plan.deviation) + len(overridden)
+    posthoc = sum(not part.prespecified for part in (*plan.subgroup, *plan.sensitivity))
+    mark = f" (SHA-256 {sha256})" if sha256 else ""
+    status = f"with {plural(count, 'deviation')}, listed here" if count else "without deviations"
+    late = (
+        f"; {plural(posthoc, 'analysis was', 'analyses were')} added afterwards and are marked post hoc"
+        if posthoc
+        else ""
+    )
+    return f"This analysis follows its plan{mark} {status}{late}."
+
+
+def subgroup_tag(plan: Plan | None, column: str | None) -> str:
+    """Say whether subgroups by a column were planned: "prespecified", "post hoc", or "" without a plan."""
+    if plan is None or column is None or not plan.subgroup:
+        return ""
+    planned = {part.column: part.prespecified for part in plan.subgroup}
+    return "prespecified" if planned.get(column, False) else "post hoc"
+
+
+def sensitivity_table(found: Sequence[SensitivityResult], main: SensitivityResult) -> Table | None:
+    """Return one row per sensitivity analysis below the main one; None where the plan names none."""
+    if not found:
+        return None
+    level = "95%" if main.mean is None else f"{100 * main.mean.level:g}%"
+    turned = sum(part.turns for part in found)
+    said = (
+        f"{plural(turned, 'of them says', 'of them say')} something else about no effect"
+        if turned
+        else ("none of them says anything else about no effect")
+    )
+    return Table(
+        caption=f"Sensitivity analyses of the plan; {said}.",
+        head=("Analysis", "What differs", "Planned", "Effects", f"Estimate [{level} CI]", "P", "τ²", "I²"),
+        rows=tuple(_row(part) for part in (main, *found)),
+        numeric=(False, False, False, True, True, True, True, True),
+        strong=(0,),
+    )
+
+
+def _row(part: SensitivityResult) -> tuple[str, ...]:
+    """Write one sensitivity analysis."""
+    mean = part.mean
+    estimate = "not estimable" if mean is None else estimate_cell(mean, effect_digits(mean))
+    return (
+        f"{part.name}{' (turns the conclusion)' if part.turns else ''}",
+        humanise(part.what),
+        "beforehand" if part.prespecified else "post hoc",
+        str(part.k),
+        estimate,
+        ABSENT if mean is None else p_text(mean.p_value),
+        significant(part.tau2),
+        percent_cell(part.i2),
+    )

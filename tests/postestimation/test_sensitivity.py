@@ -1,0 +1,76 @@
+"""Sensitivity analyses of a plan are the pools that a user would make one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import metaback as mb
+from metaback.errors import OptionError
+from metaback.models.plans import Sensitivity
+from metaback.postestimation.sensitivity import sensitivity_analyses
+
+SAME = 1e-10  # closed forms and a root to 1e-12 of its bracket, on the same effects
+
+
+@pytest.fixture(scope="module")
+def pain() -> mb.Trials:
+    """Return nine effects of one outcome."""
+    return mb.load_dataset("backpain").query("outcome == 'pain' and treatment_1 == 'posterior_chain'")
+
+
+@pytest.mark.parametrize(
+    ("words", "choices"),
+    [
+        ({"tau2": "DL", "ci": "Wald"}, {"tau2": "DL", "ci": "Wald"}),
+        ({"ci": "HKSJ"}, {"ci": "HKSJ"}),
+        ({"tau2": 0.1, "pi": "HK"}, {"tau2": 0.1, "pi": "HK"}),
+        ({"model": "equal"}, {"model": "equal"}),
+        ({"tau2": "PM"}, {"tau2": "PM"}),
+    ],
+)
+def test_each_is_the_pool_of_its_choices(pain: mb.Trials, words: dict[str, Any], choices: dict[str, Any]) -> None:
+    """Mean, limits and tau2 are those of a pool made alone; those beside it in the plan change nothing."""
+    main = mb.pool(pain)
+    planned = [
+        Sensitivity(name="other", tau2="DL"),
+        Sensitivity(name="this", **words),
+        Sensitivity(name="HK", ci="HKSJ"),
+    ]
+    found = sensitivity_analyses(main.analysis, planned)[1]
+    alone = mb.pool(pain, **choices)
+    assert found.mean is not None
+    np.testing.assert_allclose(
+        [found.mean.point, found.mean.lower, found.mean.upper, found.mean.p_value],
+        [alone.estimate.point, *alone.ci, alone.p_value], rtol=SAME,
+    )  # fmt: skip
+    if alone.heterogeneity.tau2 is not None:
+        assert found.tau2 == pytest.approx(alone.heterogeneity.tau2, rel=SAME)
+
+
+def test_rows_are_left_out_and_a_turned_conclusion_is_told(pain: mb.Trials) -> None:
+    """Without the trial whose control was counted twice the interval includes no effect."""
+    main = mb.pool(pain)
+    (found,) = sensitivity_analyses(main.analysis, [Sensitivity(name="J", exclude="study == 'Jackson 2011'")])
+    alone = mb.pool(pain.query("study != 'Jackson 2011'"))
+    assert found.k == 7
+    assert found.turns
+    assert found.mean is not None
+    np.testing.assert_allclose([found.mean.lower, found.mean.upper], alone.ci, rtol=SAME)
+
+
+def test_all_faults_are_told_at_once(pain: mb.Trials) -> None:
+    """A model that has no tau2, and a query of a column that is not there."""
+    planned = [
+        Sensitivity(name="a", model="equal", tau2="DL"),
+        Sensitivity(name="b", exclude="rob == 'high'"),
+        Sensitivity(name="c", exclude="each study"),
+    ]
+    with pytest.raises(OptionError) as caught:
+        sensitivity_analyses(mb.pool(pain).analysis, planned)
+    text = str(caught.value)
+    assert "sensitivity 'a': model='equal' has no tau2" in text
+    assert "sensitivity 'b'" in text
+    assert "sensitivity 'c'" in text
