@@ -279,6 +279,9 @@ def test_numbers_as_text_are_read_and_words_are_refused() -> None:
     [
         ({"by": "gne"}, "by='gne' is not known, did you mean|by='gne'"),
         ({"by": []}, "names no column"),
+        ({"by": 3}, "by=3 must be the name"),
+        ({"by": None}, "by=None must be the name"),
+        ({"by": "gene", "subgroup": "arm"}, r"'subgroup' is not known \(did you mean 'subgroups'"),
         ({"by": "yi"}, "column of numbers"),
         ({"by": "gene", "effect": "y"}, "effect='y'"),
         ({"by": "gene", "variance": "vi", "se": "vi"}, "not both"),
@@ -366,3 +369,43 @@ def test_arrays_that_do_not_fit_are_refused(arrays: tuple[Any, ...], sentence: s
 def test_weights_of_a_column_are_not_for_arrays() -> None:
     with pytest.raises(mb.OptionError, match="weights"):
         mb.pool_arrays(np.ones(3), np.ones(3), weights="w")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        (([1.0, 2.0], [0.1, "b"]), "v must be an array of real numbers"),
+        (([[1.0, 2.0], [3.0]], [0.1, 0.2]), "y must be an array"),
+        (([1j, 2.0], [0.1, 0.2]), "y must be an array"),
+        (([1.0, 2.0], [0.1, 0.2], None, [0, 3]), "mask must hold True and False"),
+        (([1.0, 2.0], [0.1, 0.2], None, "a"), "mask must be an array"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_refused(arrays: tuple[Any, ...], sentence: str) -> None:
+    with pytest.raises(mb.OptionError, match=sentence):
+        mb.pool_arrays(*arrays)
+
+
+def test_many_pools_are_told_in_two_lines() -> None:
+    text = repr(mb.pool_arrays(np.zeros((30, 40, 3)), np.array([[1.0, 1.0, 1.0]]), mask=np.arange(40)[:, None] > 0))
+    assert text.splitlines()[0] == "Pools of 1,200 problems, shape (30, 40): 1,170 converged, 30 no_studies"
+    assert len(text.splitlines()) == 2
+
+
+def test_a_key_of_spaces_is_blank_and_words_for_nothing_are_no_numbers() -> None:
+    table = pd.DataFrame({"key": ["a", " ", "", "a"], "yi": ["0.1", "0.2", "0.3", "NA"], "vi": [0.1] * 4})
+    found = mb.pool_many(table, by="key")
+    assert found.status.tolist() == ["converged", "no_key", "no_key"]
+    assert (found.k[0], found.left_out[0]) == (1, 1)
+
+
+def test_status_and_note_stand_last_and_notes_are_one_sentence() -> None:
+    table = long_table(np.random.default_rng(3), 3).assign(arm=lambda t: np.where(t.index % 2, "a", "b"))
+    table.loc[0, "yi"] = np.inf
+    table.loc[1, "yi"] = np.nan
+    common: dict[str, Any] = {"subgroups": "arm", "subgroup_tau2": "common"}
+    requests: list[dict[str, Any]] = [{}, {"subgroups": "arm"}, common, {"moderators": "~ arm"}]
+    for words in requests:
+        found = mb.pool_many(table, by="gene", **words)
+        assert found.columns[-2:].tolist() == ["status", "note"]
+        assert not found.note.str.contains(r"\.;|\.$").any()

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, cast
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,8 @@ Piece = dict[str, NDArray[Any]]
 RESERVED = frozenset(
     {f.name for f in fields(Pools)} | {"group", "subgroup", "term", "studies", "left_out", "note", "status"}
 )
+NAMED = ("by", "effect", "variance", "se", "moderators", "subgroups", "preset", "engine", "workers", "scheduler",
+         "progress", "out")  # fmt: skip
 
 
 class ManyWords(TypedDict, total=False):
@@ -96,10 +98,12 @@ def pool_many(
     out: Parquet file to write, whole or not at all; what is returned is then one row per status with its count.
 
     One row per group (and per subgroup, or coefficient): the key, k, studies (with study=), left_out, estimate, se,
-    ci_low, ci_high, statistic, df, p_value, tau2, tau2_low, tau2_high, i2, q, q_p, pi_low, pi_high, status and note. A
-    bad group has its status, its reason as its note and no numbers; it never stops the others. Rows without effect or
-    variance are left out and counted; a group with an infinite effect or a variance not above 0 is refused, and one
-    with a blank label of a study ("no_label"). Rows with a blank key are told as groups of status "no_key".
+    ci_low, ci_high, statistic, df, p_value, tau2, tau2_low, tau2_high, i2, q, q_p, pi_low, pi_high (no moderators),
+    moderators_q, moderators_df, moderators_p or between_q, between_df, between_p (tests of all moderators, of the
+    subgroups), status and note. A bad group has its status, its reason as its note and no numbers; it never stops the
+    others. Rows without effect or variance, or with numbers beyond 1e-100 to 1e100, are left out and counted; a group
+    with an infinite effect or a variance not above 0 is refused, and one with a blank label of a study ("no_label").
+    Rows with a blank key are told as groups of status "no_key".
 
     Raises `OptionError` for unknown words and columns, `DataError` for cells that are no numbers, `FileError`.
 
@@ -120,15 +124,16 @@ def pool_many(
         return _collected(_pieces(source, plan, place, tell), source.ordered, sink)
 
 
-def _known(words: TableWords | ManyWords, known: Iterable[str]) -> None:
-    """Refuse keywords that many pools do not have, among them some of `pool`."""
+def _known(words: TableWords | ManyWords, named: tuple[str, ...], others: Iterable[str]) -> None:
+    """Refuse keywords that many pools do not have, among them some of `pool`; all that they have are told."""
+    known = (*named, *others)
     if unknown := [name for name in words if name not in known]:
         raise OptionError("; ".join(str(OptionError.unknown("option", name, known)) for name in unknown))
 
 
 def _plan(preset: str, moderators: str | None, words: TableWords) -> GroupPlan:
     """Resolve the request."""
-    _known(words, TableWords.__annotations__)
+    _known(words, NAMED, TableWords.__annotations__)
     asked = {name: value for name, value in words.items() if name != "study"}
     if moderators is None:
         return GroupPlan(resolve_spec(preset, **asked))
@@ -148,7 +153,10 @@ def _columns(
     """Say which columns are read."""
     if variance is not None and se is not None:
         raise OptionError("give variance or se, not both")
-    key = (by,) if isinstance(by, str) else tuple(dict.fromkeys(by))
+    several: Any = [by] if isinstance(by, str) else by
+    if not isinstance(several, Iterable) or not all(isinstance(name, str) for name in cast("Iterable[Any]", several)):
+        raise OptionError(f"by={by!r} must be the name of a column, or a list of names; a number is given as text")
+    key = tuple(dict.fromkeys(by if not isinstance(by, str) else (by,)))
     if not key:
         raise OptionError("by=[] names no column; name those that tell the groups apart")
     taken = [name for name in key if name in RESERVED]
@@ -293,7 +301,7 @@ def pool_arrays(
     >>> found.estimate.round(6).tolist(), found.k.tolist()
     ([0.3, 0.2], [3, 2])
     """
-    _known(words, ManyWords.__annotations__)
+    _known(words, ("X", "mask", "preset"), ManyWords.__annotations__)
     if words.get("weights") is not None:
         raise OptionError("weights name a column of a table; arrays have none")
     spec = resolve_spec(preset, **words) if X is None else resolve_regression("~ X", preset, **words).pool
@@ -310,13 +318,29 @@ def _shaped(values: NDArray[Any], batch: tuple[int, ...]) -> NDArray[Any]:
     return values.reshape(batch + values.shape[1:])
 
 
+def _numbers(name: str, values: ArrayLike) -> Floats:
+    """Return an argument as an array of real numbers, or say that it is none."""
+    words = f"{name} must be an array of real numbers, with rows of equal length"
+    try:
+        found = np.asarray(values)
+        numbers = found.astype(np.float64, copy=False) if found.dtype.kind in "biufO" else None
+    except (TypeError, ValueError):
+        raise OptionError(words) from None
+    if numbers is None:
+        raise OptionError(words)
+    return numbers
+
+
 def _aligned(
     y: ArrayLike, v: ArrayLike, X: ArrayLike | None, mask: ArrayLike | None
 ) -> tuple[Floats, Floats, Bools, Floats | None]:
     """Broadcast effects, variances, mask and design against each other, or say that they do not fit."""
-    effects, variances = (np.asarray(a, dtype=np.float64) for a in (y, v))
-    belongs = np.asarray(True if mask is None else mask, dtype=bool)
-    design = None if X is None else np.asarray(X, dtype=np.float64)
+    effects, variances = _numbers("y", y), _numbers("v", v)
+    belongs = np.asarray(True) if mask is None else _numbers("mask", mask)
+    if not np.isin(belongs, (0, 1)).all():
+        raise OptionError("mask must hold True and False (or 1 and 0) only: which effects belong to each problem")
+    belongs = belongs.astype(bool)
+    design = None if X is None else _numbers("X", X)
     shapes = {"y": effects.shape, "v": variances.shape, "mask": belongs.shape}
     if design is not None:
         shapes["X"] = design.shape

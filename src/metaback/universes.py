@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 TAU2 = ("REML", "PM", "DL")  # what is varied where nothing is said: the usual estimators and interval rules
 CI = ("HKSJ-wider", "HKSJ", "Wald")
 SHOWN = 15  # lines of text
+NAMED = ("measure", "preset", "model", "tau2", "ci", "pi", "exclude", "r", "level", "main", "mcid", "limit")
 Words = str | Iterable[str] | None
 Tau2Words = str | float | Iterable[str | float] | None
 
@@ -189,7 +190,7 @@ def multiverse(
     """
     known = MultiverseWords.__annotations__
     if unknown := [name for name in choices if name not in known]:
-        raise OptionError("; ".join(str(OptionError.unknown("option", name, known)) for name in unknown))
+        raise OptionError("; ".join(str(OptionError.unknown("option", name, (*NAMED, *known))) for name in unknown))
     tell = teller(choices.pop("progress", None), "specifications")
     trials = data if isinstance(data, Trials) else read_trials(data)
     effect_words = {name: word for name, word in choices.items() if name not in SpecWords.__annotations__}
@@ -206,7 +207,10 @@ def multiverse_of(effects: EffectSizes, spec: PoolSpec, exclude: Exclude, **choi
     spec: the request of the pool, which is the main specification; what is not varied stays as `spec` has it.
     """
     if unknown := [name for name in choices if name not in AroundWords.__annotations__]:
-        raise OptionError.unknown("option", unknown[0], AroundWords.__annotations__)
+        if of_effects := [name for name in unknown if name in (*NAMED, *MultiverseWords.__annotations__)]:
+            words = f"{', '.join(of_effects)} would need other effects or another request; use mb.multiverse(data, ...)"
+            raise OptionError(f"a result's multiverse takes its effects as they are: {words}")
+        raise OptionError.unknown("option", unknown[0], ("exclude", *AroundWords.__annotations__))
     own: dict[str, Any] = {name: getattr(spec, name) for name in OF_REQUEST}
     if spec.model in WITHOUT_TAU2:
         own |= {"tau2": None, "pi": None}

@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaback.design.formula import FormulaDesign, average_rows, build_design, collinear, new_rows, observed
+from metaback.design.formula import (
+    DesignTable,
+    FormulaDesign,
+    average_rows,
+    build_design,
+    build_designs,
+    collinear,
+    new_rows,
+    observed,
+)
 from metaback.errors import DataError, MetabackError, OptionError
 
 K = 12
@@ -256,3 +265,47 @@ def test_raw_years_and_their_squares_are_not_called_collinear() -> None:
     assert collinear(np.column_stack((np.ones(70), year, year**2))) == ()
     assert collinear(np.column_stack((np.ones(70), year, 3 * year - 5))) == (0, 1, 2)
     assert collinear(np.column_stack((np.ones(70), 0 * year))) == (1,)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["~ 1", "~ weeks", "~ weeks * C(arm)", "~ arm - 1", "~ log(weeks)", "~ poly(weeks, 2)", "~ center(weeks) + arm"],
+)
+def test_many_tables_have_the_designs_that_each_has_alone(formula: str) -> None:
+    rng = np.random.default_rng(5)
+    tables: list[DesignTable] = []
+    for number in range(40):
+        k = int(rng.integers(2, 14))
+        weeks = rng.uniform(-1 if number % 5 == 0 else 1, 20, k).astype(object)
+        weeks[rng.random(k) < 0.1] = None
+        if number == 7:
+            weeks[0] = "1,5"
+        columns = {"weeks": weeks, "arm": rng.choice(["a", "b", "c"][: 1 + number % 3], k).astype(object)}
+        tables.append(DesignTable(columns, rng.random(k) < 0.9, [f"row {i}" for i in range(k)]))
+    kinds: set[str] = set()
+    for table, found in zip(tables, build_designs(formula, tables, "the group"), strict=True):
+        try:
+            alone: FormulaDesign | Exception = build_design(
+                formula, table.columns, table.usable, table.rows, "the group"
+            )
+        except (DataError, OptionError) as error:
+            alone = error
+        kinds.add(type(found).__name__)
+        if isinstance(found, FormulaDesign):
+            assert isinstance(alone, FormulaDesign)
+            assert found.design.columns == alone.design.columns
+            assert (found.terms, found.reasons, found.intercept) == (alone.terms, alone.reasons, alone.intercept)
+            assert np.array_equal(found.X, alone.X)
+        else:
+            assert str(found) == str(alone)
+    assert "FormulaDesign" in kinds
+    assert "DataError" in kinds
+
+
+def test_a_formula_that_cannot_be_read_is_told_for_every_table() -> None:
+    table = DesignTable({"weeks": np.arange(4.0).astype(object)}, np.ones(4, dtype=bool), ["1", "2", "3", "4"])
+    found = build_designs("~ week", [table, table], "the group")
+    assert [str(error).split(";")[0] for error in found] == [
+        "formula='~ week': 'week' is not a column (did you mean 'weeks'?)"
+    ] * 2
+    assert build_designs("~ week", [], "the group") == []

@@ -54,9 +54,11 @@ def texts(figure: Figure) -> list[Text]:
     return [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
 
 
+@pytest.mark.parametrize("dpi", [80, 100])  # few pixels make letters wider than they were measured
 @pytest.mark.parametrize("name", ["small", "middle", "large"])
-def test_no_text_touches_another_or_leaves_the_page(name: str, request: pytest.FixtureRequest) -> None:
+def test_no_text_touches_another_or_leaves_the_page(name: str, dpi: int, request: pytest.FixtureRequest) -> None:
     figure = request.getfixturevalue(name).plot(title="A title of one line")
+    figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     boxes = [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in texts(figure)]
@@ -153,3 +155,23 @@ def test_the_alternative_text_says_the_result(middle: mb.Multiverse) -> None:
     data = specification_data(middle.specifications)
     assert middle.flips[0] in data.alt
     assert data.alt == middle.plot().get_label()
+
+
+def test_the_key_names_another_conclusion_only_where_there_is_one(middle: mb.Multiverse) -> None:
+    table = pd.DataFrame({"study": list("ABC"), "yi": [1.0, 1.1, 0.9], "sei": [0.1, 0.1, 0.1]})
+    words = [text.get_text() for text in texts(mb.multiverse(table, ci="Wald", exclude=None).plot())]
+    assert "another conclusion" not in words
+    assert "another conclusion" in [text.get_text() for text in texts(middle.plot())]
+
+
+def test_long_notes_stay_on_the_page_at_few_dots_per_inch() -> None:
+    rng = np.random.default_rng(4)
+    table = pd.DataFrame({"study": [f"Author {i} and others 2010" for i in range(9)], "n_1": 30, "n_2": 31})
+    table = table.assign(mean_1=rng.normal(10, 1, 9), mean_2=rng.normal(11, 1, 9), sd_1=2.1, sd_2=2.3)
+    figure = mb.multiverse(table, measure=("MD", "SMD", "ROM"), model=("random", "equal")).plot()
+    for dpi in (60, 80, 100):
+        figure.set_dpi(dpi)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        right = max(text.get_window_extent(canvas.get_renderer()).x1 for text in texts(figure))
+        assert right <= canvas.get_width_height()[0]

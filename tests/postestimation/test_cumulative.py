@@ -74,3 +74,16 @@ def test_one_study(make: Make) -> None:
     found = cumulative(analyse(make([0.3], [0.04]), resolve_spec("cochrane")))
     assert found.pools.estimate.tolist() == [0.3]
     assert "1 steps" not in repr(found)
+
+
+def test_a_step_of_many_rows_is_named_by_its_first(make: Make) -> None:
+    year = np.array([1990, 1990, 1990, 1990, 1991], dtype=object)
+    found = cumulative(
+        analyse(make([0.1, 0.2, 0.3, 0.4, 0.5], [0.1] * 5, moderators={"year": year}), resolve_spec("cochrane")),
+        order="year",
+        collapse=True,
+    )
+    assert " and 3 more (1990): " in repr(found)
+    assert found.labels[0].count(" + ") == 3
+    with pytest.raises(OptionError, match="no order"):
+        cumulative(analyse(make([0.1, 0.2], [0.1, 0.1]), resolve_spec("cochrane")), order=["a", "b"])  # type: ignore[list-item]

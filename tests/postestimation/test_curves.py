@@ -90,3 +90,13 @@ def test_two_studies_and_no_heterogeneity(make: Make) -> None:
         found = profile(analyse(make(yi, [0.04, 0.09]), resolve_spec("metafor")))
         assert np.isfinite(found.loglik).all()
         assert found.low == 0
+
+
+def test_one_value_is_enough_and_words_are_none(make: Make) -> None:
+    analysis = analyse(make([1e-5, 5e-5, 9e-5], [1e-10] * 3), resolve_spec("cochrane"))
+    assert profile(analysis, values=1e-9).values.tolist() == [1e-9]
+    for bad in ("a", [], [[1.0]], np.nan):
+        with pytest.raises(OptionError, match="one or more finite numbers"):
+            profile(analysis, values=bad)  # type: ignore[arg-type]
+    assert "0.0000 [" not in repr(profile(analysis))
+    assert "(analysis scale)" in repr(profile(analysis, of="mean"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,7 +84,19 @@ def test_edges_and_bad_words(make: Make) -> None:
     one = gosh(analyse(make([0.3], [0.04]), resolve_spec("cochrane")).fitted)
     assert one.estimate.tolist() == [0.3]
     assert "1 subset" in repr(one)
-    with pytest.raises(OptionError, match="outside"):
+    with pytest.raises(OptionError, match="from 100 to"):
         gosh(analyse(make([0.3], [0.04]), resolve_spec("cochrane")).fitted, n=5)
     with pytest.raises(OptionError, match="study 0"):
         one.includes("study 9")
+
+
+@pytest.mark.parametrize("words", [{"n": "many"}, {"n": 150.5}, {"rng": -1}, {"rng": 2.5}, {"rng": "a"}])
+def test_numbers_of_draws_and_seeds_are_whole(make: Make, words: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match="whole number"):
+        gosh(analyse(make([0.1, 0.4, 0.2], [0.1] * 3), resolve_spec("cochrane")).fitted, **words)
+
+
+def test_one_effect_is_told_in_the_singular(make: Make) -> None:
+    assert repr(gosh(analyse(make([0.1], [0.1]), resolve_spec("cochrane")).fitted)).startswith(
+        "GOSH of 1 effect: 1 subset, all"
+    )

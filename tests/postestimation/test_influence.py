@@ -140,3 +140,8 @@ def test_a_row_that_a_moderator_rests_on_has_a_reason() -> None:
     assert np.isnan(found.cook[5])
     assert "collinear" in found.reasons[5]
     assert np.isfinite(found.cook[:5]).all()
+
+
+def test_one_effect_has_nothing_to_be_compared_with(make: Make) -> None:
+    found = influence(analyse(make([0.1], [0.1]), resolve_spec("cochrane")).fitted)
+    assert repr(found) == "Influence: no effect can be left out, so there is nothing to compare."

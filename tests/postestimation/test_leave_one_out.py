@@ -110,3 +110,18 @@ def test_measures_without_a_value_of_no_effect_flip_nothing(make: Make) -> None:
     found = leave_one_out(analyse(make([-2.0, 0.1, 0.2, -3.0], [0.02] * 4, measure="PLO"), resolve_spec("cochrane")))
     assert not found.flips.any()
     assert np.isnan(found.pools.p_value).all()
+
+
+def test_the_values_of_a_column_leave_together(make: Make) -> None:
+    yi, vi = [0.1, 0.5, 0.7, 0.9, -0.2, 0.4], [0.02, 0.03, 0.04, 0.05, 0.04, 0.02]
+    place = np.array(["x", "y", "x", None, "y", ""], dtype=object)
+    spec = resolve_spec("metafor")
+    found = leave_one_out(analyse(make(yi, vi, moderators={"place": place}), spec), by="place")
+    assert found.labels == ("x", "y", "(not stated)")
+    for label, rest in zip(found.labels, ([1, 3, 4, 5], [0, 2, 3, 5], [0, 1, 2, 4]), strict=True):
+        alone = analyse(make([yi[j] for j in rest], [vi[j] for j in rest]), spec).overall
+        i = found.labels.index(label)
+        assert found.pools.estimate[i] == pytest.approx(alone.mean.point, rel=SAME)
+    assert "without place " in repr(found)
+    with pytest.raises(OptionError, match=r"by='plac' is not known \(did you mean 'place'"):
+        leave_one_out(analyse(make(yi, vi, moderators={"place": place}), spec), by="plac")

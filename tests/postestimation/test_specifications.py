@@ -443,3 +443,24 @@ def test_texts_are_short_and_escaped() -> None:
     found = mb.multiverse(table)
     assert len(repr(found).splitlines()) <= 15
     assert "<b>x" not in found._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({"exclud": None}, r"'exclud' is not known \(did you mean 'exclude'"),
+        ({"mcid": "a"}, "mcid='a' is no number"),
+        ({"exclude": "alloc == random"}, "texts stand in quotes"),
+        ({"exclude": "every study"}, r"it is no query\) \(did you mean 'each study'"),
+    ],
+)
+def test_slips_are_told_with_the_likely_intent(words: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(OptionError, match=sentence):
+        mb.multiverse(bcg(), measure="RR", **words)
+
+
+def test_what_a_result_cannot_vary_is_told_with_the_way_to_vary_it() -> None:
+    with pytest.raises(OptionError, match=r"measure would need other effects .* mb\.multiverse"):
+        mb.pool(bcg(), measure="RR").multiverse(measure="OR")  # type: ignore[call-arg]
+    with pytest.raises(OptionError, match="did you mean 'tau2'"):
+        mb.pool(bcg(), measure="RR").multiverse(tua2="DL")  # type: ignore[call-arg]

@@ -42,7 +42,7 @@ def _row_name(label: object) -> str:
 
 def read_any_frame(source: Any) -> RawTable:
     """Take a frame of another library through what it offers: plain lists, arrow, pandas or the exchange protocol."""
-    kind = f"{type(source).__module__.partition('.')[0]} {type(source).__qualname__}"
+    kind = f"{type(source).__module__.partition('.')[0]} {type(source).__qualname__}".removeprefix("builtins ")
     if hasattr(source, "collect") and not hasattr(source, "to_pandas"):
         raise FileError(f"a {kind} holds no data yet; call its collect() first")
     for offer, take in _OFFERS.items():

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metaback.data.cells import MISSING
 from metaback.data.frames import read_any_frame
 from metaback.data.read import read_raw
 from metaback.errors import DataError, OptionError, Problem
@@ -52,7 +53,8 @@ class GroupColumns:
 class Groups:
     """Some groups of a table, the rows of each behind each other.
 
-    keys: (n,) one row per group with the columns of the key; keyed: (n,) whether no cell of it is blank; first: (n,)
+    keys: (n,) one row per group with the columns of the key; keyed: (n,) whether no cell of it is blank or
+    spaces; first: (n,)
     the row of the table at which each begins. sizes: (n,) rows. numbers: by argument, (rows,), nan where blank.
     levels, studies: (rows,) labels of subgroups and of studies, "" where blank, or None; others: further columns,
     (rows,) each, or None. categories: values of the columns that are pandas categories, in their order.
@@ -171,7 +173,7 @@ def collected(
     }
     return Groups(
         keys,
-        np.asarray(keys.notna().to_numpy(dtype=bool).all(axis=1), dtype=bool),
+        _keyed(keys),
         np.asarray(named, dtype=np.int64),
         sizes,
         numbers,
@@ -182,15 +184,26 @@ def collected(
     )
 
 
+def _keyed(keys: pd.DataFrame) -> NDArray[np.bool_]:
+    """Tell which keys have no blank cell, (n,); a text of spaces is blank."""
+    full = np.asarray(keys.notna().to_numpy(dtype=bool).all(axis=1), dtype=bool)
+    for name in keys.columns:
+        if not (pd.api.types.is_numeric_dtype(keys[name].dtype) or pd.api.types.is_datetime64_any_dtype(keys[name])):
+            full &= np.array([not isinstance(cell, str) or bool(cell.strip()) for cell in keys[name]], dtype=bool)
+    return full
+
+
 def _numbers(column: pd.Series[Any], problems: list[Problem]) -> Floats:
-    """Return a column as numbers, nan where it is blank, and collect the cells that are none."""
+    """Return a column as numbers, nan where it is blank or a word for nothing ("NA"), and collect what is none."""
     kind = column.dtype
     if pd.api.types.is_numeric_dtype(kind) and not (
         pd.api.types.is_bool_dtype(kind) or pd.api.types.is_complex_dtype(kind)
     ):
         return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
     cells = column.astype(object).to_numpy()
-    blank = column.isna().to_numpy() | np.array([isinstance(cell, str) and not cell.strip() for cell in cells])
+    blank = column.isna().to_numpy() | np.array(
+        [isinstance(cell, str) and cell.strip().lower() in MISSING for cell in cells], dtype=bool
+    )
     found = pd.to_numeric(pd.Series([_number(cell) for cell in cells], dtype=object), errors="coerce")
     values = np.asarray(found.to_numpy(dtype=np.float64, na_value=np.nan))
     bad = np.flatnonzero(np.isnan(values) & ~blank)

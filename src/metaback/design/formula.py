@@ -19,6 +19,7 @@ from metaback.design.moderators import Bools, Floats, Moderator, levels_of, mode
 from metaback.errors import DataError, OptionError, Problem, suggestion
 
 INTERCEPT = "Intercept"
+LEARNING = frozenset({"bs", "cr", "poly", "center", "scale"})  # transforms that depend on all rows: knots, means
 DEPENDENT = 1e-6  # share of a column in a combination that vanishes, above which the column is named
 
 
@@ -57,12 +58,35 @@ class FormulaDesign:
 
 @dataclass(frozen=True, slots=True)
 class _Parsed:
-    """A formula that has passed every check: the text for formulaic, its columns and which of them are factors."""
+    """A formula that has passed every check: the text for formulaic, its columns and which of them are factors.
+
+    learns: whether a transform depends on all rows, so that each table needs its own.
+    """
 
     text: str
     names: dict[str, str]
     columns: tuple[str, ...]
     factors: frozenset[str]
+    learns: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DesignTable:
+    """A table from which a design is made: (k,) values by column, rows with an effect, and where each row stands."""
+
+    columns: Mapping[str, NDArray[Any]]
+    usable: Bools
+    rows: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A table whose columns have been read: the moderators with their levels, and (k,) the rows that enter."""
+
+    table: DesignTable
+    source: str
+    found: tuple[Moderator, ...]
+    used: Bools
 
 
 def build_design(
@@ -88,26 +112,87 @@ def build_design(
     ('Intercept', 'weeks')
     """
     parsed = _parse(formula, columns)
-    found, problems = _moderators(parsed, columns, rows)
+    table = DesignTable(columns, usable, rows)
+    read = _read(parsed, table, source, orders or {})
+    X, model = _materialise(parsed.text, _frame(read, parsed.names), formula)
+    return _finished(formula, parsed, read, X, model)
+
+
+def build_designs(
+    formula: str, tables: Sequence[DesignTable], source: str, orders: Mapping[str, Sequence[Any]] | None = None
+) -> list[FormulaDesign | DataError | OptionError]:
+    """Return for each of many tables of the same columns what `build_design` returns or raises.
+
+    A formula whose transforms learn nothing from the rows (`LEARNING` names those that do) is evaluated once for all
+    tables in which its factors have the same levels; any other, table by table.
+    """
+    if not tables:
+        return []
+    try:
+        parsed = _parse(formula, tables[0].columns)
+    except OptionError as error:
+        return [error for _ in tables]
+    out: dict[int, FormulaDesign | DataError | OptionError] = {}
+    alike: dict[tuple[Any, ...], list[tuple[int, _Read]]] = {}
+    for i, table in enumerate(tables):
+        try:
+            read = _read(parsed, table, source, orders or {})
+        except DataError as error:
+            out[i] = error
+            continue
+        coding = tuple(None if column.numbers is not None else column.levels for column in read.found)
+        alike.setdefault((i,) if parsed.learns else coding, []).append((i, read))
+    for several in alike.values():
+        out |= _designs_of(formula, parsed, several)
+    return [out[i] for i in range(len(tables))]
+
+
+def _designs_of(
+    formula: str, parsed: _Parsed, several: list[tuple[int, _Read]]
+) -> dict[int, FormulaDesign | DataError | OptionError]:
+    """Return the designs of tables that share one coding, which is learned from all of their rows."""
+    whole = pd.concat([_frame(read, parsed.names) for _, read in several], ignore_index=True)
+    try:
+        X, model = _materialise(parsed.text, whole, formula)
+    except OptionError as error:
+        return {i: error for i, _ in several}
+    out: dict[int, FormulaDesign | DataError | OptionError] = {}
+    stop = 0
+    for i, read in several:
+        start, stop = stop, stop + int(read.used.sum())
+        try:
+            out[i] = _finished(formula, parsed, read, X[start:stop], model)
+        except DataError as error:
+            out[i] = error
+    return out
+
+
+def _read(parsed: _Parsed, table: DesignTable, source: str, orders: Mapping[str, Sequence[Any]]) -> _Read:
+    """Read the columns of a formula and tell which rows enter, before anything is evaluated."""
+    found, problems = _moderators(parsed, table.columns, table.rows)
     if problems:
         raise DataError(source, problems)
-    missing = np.array([column.missing for column in found], dtype=bool).reshape(len(found), usable.size)
-    used = usable & ~missing.any(axis=0)
-    reasons = tuple(
-        f"no value of {' and '.join(c.name for c, gap in zip(found, missing[:, i], strict=True) if gap)}"
-        if usable[i] and not used[i]
-        else ""
-        for i in range(usable.size)
-    )
+    missing = np.array([column.missing for column in found], dtype=bool).reshape(len(found), table.usable.size)
+    used = table.usable & ~missing.any(axis=0)
     if not used.any():
         raise DataError(source, [Problem("no row has an effect and every moderator", "Fill in or drop a moderator")])
-    found = tuple(_with_levels(column, used, (orders or {}).get(column.name, ())) for column in found)
+    found = tuple(_with_levels(column, used, orders.get(column.name, ())) for column in found)
     problems = [_one_level(column) for column in found if column.numbers is None and len(column.levels) < 2]
     if problems:
         raise DataError(source, problems)
-    X, model = _materialise(parsed.text, _frame(found, parsed.names, used), formula)
+    return _Read(table, source, found, used)
+
+
+def _finished(formula: str, parsed: _Parsed, read: _Read, X: Floats, model: Any) -> FormulaDesign:
+    """Check the matrix of a table and return its design."""
+    found, used, usable = read.found, read.used, read.table.usable
     names = tuple(_shown(name, parsed.names) for name in model.column_names)
-    _check_matrix(X, names, found, [row for row, use in zip(rows, used, strict=True) if use], source)
+    _check_matrix(X, names, found, [row for row, use in zip(read.table.rows, used, strict=True) if use], read.source)
+    gaps = [(column.name, column.missing) for column in found]
+    reasons = tuple(
+        f"no value of {' and '.join(name for name, gap in gaps if gap[i])}" if usable[i] and not used[i] else ""
+        for i in range(usable.size)
+    )
     terms = tuple(
         Term(_shown(str(term), parsed.names), tuple(model.term_indices[term]))
         for term in model.terms
@@ -151,7 +236,9 @@ def new_rows(design: FormulaDesign, frame: pd.DataFrame) -> Floats:
     problems += _beyond_splines(design, tuple(found), rows)
     if problems:
         raise DataError("the new rows", problems)
-    X = _evaluate(design.model, _frame(tuple(found), dict(design.aliases), np.ones(k, dtype=bool)), design.formula)
+    X = _evaluate(
+        design.model, _named_frame(tuple(found), dict(design.aliases), np.ones(k, dtype=bool)), design.formula
+    )
     broken: list[list[int]] = np.argwhere(~np.isfinite(X)).tolist()
     if broken:
         names, fix = design.design.columns, "Change the value, or the transform of the formula"
@@ -282,7 +369,8 @@ def _parse(formula: str, columns: Mapping[str, NDArray[Any]]) -> _Parsed:
         raise OptionError(f"formula={formula!r} has no term")
     for term in whole:
         uses += [_checked(str(f.expr), names) for f in term.factors if f.eval_method.value == "python"]
-    return _Parsed(text, names, tuple(names.get(name, name) for name in wanted), _factors(uses, bare, names))
+    learns = any(use.transforms & LEARNING for use in uses)
+    return _Parsed(text, names, tuple(names.get(name, name) for name in wanted), _factors(uses, bare, names), learns)
 
 
 def _checked(code: str, names: Mapping[str, str]) -> Used:
@@ -351,8 +439,13 @@ def _one_level(column: Moderator) -> Problem:
     return Problem(rule, "Leave it out of the formula", column.name)
 
 
-def _frame(columns: tuple[Moderator, ...], names: Mapping[str, str], used: Bools) -> pd.DataFrame:
+def _frame(read: _Read, names: Mapping[str, str]) -> pd.DataFrame:
     """Return the frame that formulaic evaluates: the columns named, under their aliases, and no other."""
+    return _named_frame(read.found, names, read.used)
+
+
+def _named_frame(columns: tuple[Moderator, ...], names: Mapping[str, str], used: Bools) -> pd.DataFrame:
+    """Return moderators under their aliases."""
     known = {name: alias for alias, name in names.items()}
     data: dict[str, Any] = {}
     for column in columns:

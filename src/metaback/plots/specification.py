@@ -26,6 +26,7 @@ __all__ = ["draw_specification", "specification_data"]
 CURVE = 2.5  # height of the upper panel in inches
 WIDTH = 4.6  # of all panels together
 TICK_ROOM = 0.45
+HINTED = 0.95  # of the width that a note may fill: pixels of a small picture make letters wider than they were measured
 OTHER = "#A6A6A6"  # a conclusion other than that of the main specification; lighter than the blue in grey too
 BAND, FAR_BAND = "#8FB8D4", "#DCE6EE"
 STRIPE = "#F3F3F3"
@@ -95,9 +96,8 @@ def _plan(data: SpecificationData, measure: Ruler) -> _Sheet:
         head = one.head
         tops.append(at)
         at += row
-    notes = tuple(
-        text for note in data.footnotes for text in measure.wrap(note, width - 2 * margin, size=style.note_size).lines
-    )
+    room = HINTED * (width - 2 * margin)
+    notes = tuple(text for note in data.footnotes for text in measure.wrap(note, room, size=style.note_size).lines)
     foot = at + 1.2 * line
     height = foot + (len(notes) + 0.2) * 1.3 * style.note_size / 72 + margin
     return _Sheet(width, height, lefts, panel, curve_top, rows_top, tuple(tops), row, foot, notes)
@@ -161,10 +161,9 @@ def _key(pen: _Pen, data: SpecificationData, x: float, y: float) -> None:
     joined = any(panel.joined for panel in data.panels)
     items = [("D", style.prediction_colour, style.ink, "main specification")]
     if not joined:
-        items += [
-            ("o", style.diamond_colour, style.diamond_colour, f"interval {data.conclusion}, as there"),
-            ("o", "white", OTHER, "another conclusion"),
-        ]
+        items += [("o", style.diamond_colour, style.diamond_colour, f"interval {data.conclusion}, as there")]
+        if any((panel.agrees <= 0.5).any() for panel in data.panels):
+            items += [("o", "white", OTHER, "another conclusion")]
     else:
         items += [
             ("s", style.diamond_colour, style.diamond_colour, f"at least half of a column: interval {data.conclusion}"),

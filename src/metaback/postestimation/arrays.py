@@ -41,7 +41,7 @@ FLAG_WORDS: dict[int, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Pools:
     """The numbers of many pools; leading axes ... are those of the effects without the last, nan where a number is not.
 
@@ -71,6 +71,13 @@ class Pools:
     status: Counts
     flags: Counts
     theta: Floats
+
+    def __repr__(self) -> str:
+        """Return how many problems there are and how they ended, and not the arrays themselves."""
+        codes, counts = np.unique(self.status, return_counts=True)
+        ends = [f"{count:,} {Status(code).name.lower()}" for code, count in zip(codes.tolist(), counts, strict=True)]
+        names = ", ".join(f.name for f in fields(self))
+        return f"Pools of {self.status.size:,} problems, shape {self.status.shape}: {', '.join(ends)}\narrays: {names}"
 
 
 def blank_pools(n: int, p: int | None = None) -> Pools:

@@ -58,9 +58,9 @@ class Blups:
         known = np.isfinite(self.estimate)
         low, high = (fixed(float(limit)) for limit in (self.estimate[known].min(), self.estimate[known].max()))
         share = f"{fixed(100 * float(np.median(self.shrinkage[known])), 0)}%"
-        level = level_text(self.mean.level)
+        level, k = level_text(self.mean.level), int(known.sum())
         return (
-            f"Predicted true effects of {int(known.sum())} rows, with {level} intervals (analysis scale)\n"
+            f"Predicted true effects of {k} row{'s' if k != 1 else ''}, with {level} intervals (analysis scale)\n"
             f"from {low} to {high}; the median row is shrunk to the mean by {share}"
         )
 

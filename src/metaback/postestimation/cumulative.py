@@ -22,6 +22,7 @@ from metaback.stats.measures.family import has_null
 from metaback.stats.wls import Bools, Floats
 
 PRECISION = "precision"
+MOST = 3  # rows of one step that a sentence names
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -52,10 +53,18 @@ class Cumulative:
         level = level_text(self.whole.level)
         words = {0: "includes", 1: "excludes", -1: "excludes"}
         return tuple(
-            f"From {one_line(self.labels[i])} on (k = {self.pools.k[i]}) the {level} interval {words[int(found[i])]} "
+            f"From {self._step(i)} on (k = {self.pools.k[i]}) the {level} interval {words[int(found[i])]} "
             f"no effect: {interval_text(self.pools, i, self.effects)}."
             for i in np.flatnonzero(np.diff(found, prepend=found[0])).tolist()
         )
+
+    def _step(self, i: int) -> str:
+        """Name who enters at a step; where many do, the first and their number."""
+        rows: list[int] = np.flatnonzero(self.added[i]).tolist()
+        if len(rows) <= MOST:
+            return one_line(self.labels[i])
+        value = f" ({one_line(self.values[i])})" if self.values[i] else ""
+        return f"{one_line(row_labels(self.effects)[rows[0]])} and {len(rows) - 1} more{value}"
 
     def to_frame(self, *, transform: str | None = None) -> pd.DataFrame:
         """Return one tidy row per step; transform="natural" carries estimates and limits back."""
@@ -64,7 +73,7 @@ class Cumulative:
 
     def __repr__(self) -> str:
         """Return the first and last pool and where the conclusion changes."""
-        ends = [f"{one_line(self.labels[i])}: {interval_text(self.pools, i, self.effects)}" for i in (0, -1)]
+        ends = [f"{self._step(i)}: {interval_text(self.pools, i, self.effects)}" for i in (0, -1)]
         steps = "1 step" if len(self.labels) == 1 else f"{len(self.labels)} steps"
         lines = [f"Cumulative pools by {self.order}, {steps}", f"first {ends[0]}", f"last {ends[1]}"]
         lines += list(self.sentences) or ["The conclusion is the same at every step."]
@@ -141,9 +150,15 @@ def _values(
         if order == PRECISION:
             return np.asarray(effects.vi, dtype=float), tuple(map(str, effects.vi)), PRECISION
         raise OptionError.unknown("order", order, [*effects.moderators, PRECISION])
-    given = np.asarray(order, dtype=float)
+    try:
+        given = np.asarray(order, dtype=float)
+    except (TypeError, ValueError):
+        words = "give the name of a column, 'precision', or one number per row of the table"
+        raise OptionError(f"order={str(order)[:60]!r} is no order; {words}") from None
     if given.shape != (k,):
-        raise OptionError(f"order has {given.size} values for {k} rows; give one number per row of the table")
+        raise OptionError(
+            f"order has {given.size} value{'s' if given.size != 1 else ''} for {k} rows; give one number for each"
+        )
     return given, tuple(map(str, given)), "the values given"
 
 

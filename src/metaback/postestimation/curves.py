@@ -13,7 +13,7 @@ from scipy.special import chdtri
 
 from metaback.errors import OptionError
 from metaback.models.specs import estimates_tau2
-from metaback.numbers import estimate_text, fixed
+from metaback.numbers import estimate_text, fixed, significant
 from metaback.postestimation.flips import level_text
 from metaback.postestimation.means import request_of
 from metaback.postestimation.summary import Analysis
@@ -63,8 +63,9 @@ class Profile:
     def __repr__(self) -> str:
         """Return the peak and the interval."""
         name = "τ²" if self.of == "tau2" else "the mean"
-        digits = 4 if self.of == "tau2" else 2
-        found = estimate_text(self.peak, self.low, self.high, digits)
+        numbers = (self.peak, self.low, self.high)
+        point, low, high = (significant(number) for number in numbers)
+        found = f"{point} [{low}, {high}]" if self.of == "tau2" else estimate_text(*numbers) + " (analysis scale)"
         return (
             f"Profile of {name} ({self.likelihood}): highest at {found}, "
             f"the {level_text(self.level)} profile likelihood interval; log-likelihood {fixed(self.top)}"
@@ -72,7 +73,7 @@ class Profile:
 
 
 def profile(
-    analysis: Analysis, *, of: str = "tau2", values: Sequence[float] | NDArray[np.float64] | None = None
+    analysis: Analysis, *, of: str = "tau2", values: float | Sequence[float] | NDArray[np.float64] | None = None
 ) -> Profile:
     """Return the profile log-likelihood of tau2 or of the mean, from one batch call.
 
@@ -94,14 +95,23 @@ def profile(
         raise OptionError.unknown("of", of, ("tau2", "mean"))
     if not estimates_tau2(spec) or analysis.overall.k < 2:
         raise OptionError("a profile needs tau2: a random-effects model of two or more effects")
-    given = None if values is None else np.asarray(values, dtype=float)
-    if given is not None and not (given.ndim == 1 and given.size and np.isfinite(given).all()):
-        raise OptionError("values must be one or more finite numbers")
+    given = None if values is None else _numbers(values)
     if given is not None and of == "tau2" and (given < 0).any():
         raise OptionError(f"values has {given.min():g}: a tau2 is at least 0")
     rows = effects.estimable
     problems = prepare(effects.yi[rows][None], effects.vi[rows][None], np.ones((1, int(rows.sum())), dtype=bool))
     return _of_tau2(problems, analysis, given) if of == "tau2" else _of_mean(problems, analysis, given)
+
+
+def _numbers(values: float | Sequence[float] | NDArray[np.float64]) -> Floats:
+    """Return the values that were given as an array (n,)."""
+    try:
+        given = np.atleast_1d(np.asarray(values, dtype=float))
+    except (TypeError, ValueError):
+        given = np.empty(0)
+    if given.ndim != 1 or not given.size or not np.isfinite(given).all():
+        raise OptionError(f"values={values!r} must be one or more finite numbers")
+    return given
 
 
 def _of_tau2(problems: Problems, analysis: Analysis, values: Floats | None) -> Profile:

@@ -139,7 +139,9 @@ def _queried(effects: EffectSizes, query: str) -> Bools:
     try:
         found = np.asarray(pd.DataFrame(columns, index=range(n)).eval(query))
     except UNUSABLE as error:
-        raise OptionError(f"exclude={query!r} cannot be used ({error}){words}") from None
+        why = "it is no query" if isinstance(error, SyntaxError) else str(error)
+        quote = "; texts stand in quotes, as in \"rob == 'high'\"" if "is not defined" in why else ""
+        raise OptionError(f"exclude={query!r} cannot be used ({why}{quote}){words}") from None
     # A query that is no condition would be taken for labels of rows by DataFrame.query.
     if found.shape != (n,) or not all(isinstance(value, bool) for value in found.tolist()):
         raise OptionError(f"exclude={query!r} is not true or false for each row{words}")

@@ -93,7 +93,12 @@ class Gosh:
         kind = "all" if self.exact else f"random (seed {self.seed})"
         lines = list(self.sentences) or ["No single study splits the cloud of results."]
         low, high = fixed(float(np.nanmin(self.estimate))), fixed(float(np.nanmax(self.estimate)))
-        head = f"GOSH of {len(self.labels)} effects: {self.size.size:,} subsets, {kind}"
+        k, subsets = len(self.labels), self.size.size
+        effects, subsets = (
+            "1 effect" if k == 1 else f"{k} effects",
+            "1 subset" if subsets == 1 else f"{subsets:,} subsets",
+        )
+        head = f"GOSH of {effects}: {subsets}, {kind}"
         return f"{head}\nestimates from {low} to {high} (analysis scale)\n{listed(lines)}"
 
 
@@ -116,8 +121,10 @@ def gosh(fitted: Fitted, *, n: int | None = None, rng: int = 1, tell: Progress =
     >>> len(found.size) == 2 ** len(found.labels) - 1
     True
     """
-    if n is not None and not 100 <= n <= MOST:
-        raise OptionError(f"n={n} is outside 100 to {MOST:,}")
+    if n is not None and not (_is_whole(n) and 100 <= n <= MOST):
+        raise OptionError(f"n={n!r} must be a whole number of subsets from 100 to {MOST:,}")
+    if not (_is_whole(rng) and rng >= 0):
+        raise OptionError(f"rng={rng!r} must be a seed: a whole number of at least 0")
     effects, spec = fitted.effects, fitted.spec
     rows = np.flatnonzero(effects.estimable)
     k = rows.size
@@ -144,6 +151,11 @@ def gosh(fitted: Fitted, *, n: int | None = None, rng: int = 1, tell: Progress =
         d_estimate=d_estimate,
         d_i2=d_i2,
     )
+
+
+def _is_whole(value: object) -> bool:
+    """Tell whether a value is a whole number."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def all_subsets(k: int) -> NDArray[np.uint8]:

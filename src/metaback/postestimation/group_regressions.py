@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metaback.design.formula import INTERCEPT, FormulaDesign, build_design
+from metaback.design.formula import INTERCEPT, DesignTable, FormulaDesign, build_designs
 from metaback.errors import DataError, OptionError
 from metaback.models.specs import PoolSpec
 from metaback.postestimation.arrays import Counts, Pools, pool_batch
@@ -91,21 +90,24 @@ def _designs(
     """Build the design of every group; return those that have one, and a row that says why for each other."""
     ready, rows = list[_Ready](), dict[int, list[dict[str, Any]]]()
     stops, why = np.cumsum(task.sizes), refusals(task)
-    refused: list[OptionError] = []
+    cuts: dict[int, slice] = {}
     for group, (size, stop) in enumerate(zip(task.sizes.tolist(), stops.tolist(), strict=True)):
         cut = slice(stop - size, stop)
         if why[group]:
             rows[group] = [_unfit(group, size, why[group], REFUSED[why[group]])]
-            continue
-        if bad := _status(use[cut], v[cut]):
-            status = Status(bad)
-            rows[group] = [_unfit(group, size, str(STATUS_WORDS[bad]), status.sentence)]
-            continue
-        try:
-            ready.append(_ready(task, formula, group, cut, use))
-        except (DataError, OptionError) as error:
-            refused += [error] if isinstance(error, OptionError) else []
-            rows[group] = [_unfit(group, size, NO_DESIGN, _one_line(error))]
+        elif bad := _status(use[cut], v[cut]):
+            rows[group] = [_unfit(group, size, str(STATUS_WORDS[bad]), Status(bad).sentence.removesuffix("."))]
+        else:
+            cuts[group] = cut
+    refused: list[OptionError] = []
+    tables = [_table(task, cut, use) for cut in cuts.values()]
+    found = build_designs(formula, tables, "the group", task.categories)
+    for (group, cut), design in zip(cuts.items(), found, strict=True):
+        if isinstance(design, FormulaDesign):
+            ready.append(_ready(task, group, cut, design))
+        else:
+            refused += [design] if isinstance(design, OptionError) else []
+            rows[group] = [_unfit(group, cut.stop - cut.start, NO_DESIGN, _one_line(design).removesuffix("."))]
     if refused and len(refused) == len(rows) and not ready:
         raise refused[0]
     return ready, rows
@@ -118,11 +120,14 @@ def _status(use: Bools, v: Floats) -> int:
     return int(Status.IMPOSSIBLE_NUMBERS) if (v[use] < 0).any() else 0
 
 
-def _ready(task: GroupTask, formula: str, group: int, cut: slice, use: Bools) -> _Ready:
-    """Build the design of one group over its usable rows with every moderator."""
-    columns: Mapping[str, NDArray[Any]] = {name: column[cut] for name, column in (task.moderators or {}).items()}
-    names: Sequence[str] = [f"row {number} of the group" for number in range(1, cut.stop - cut.start + 1)]
-    design = build_design(formula, columns, use[cut], names, "the group", task.categories)
+def _table(task: GroupTask, cut: slice, use: Bools) -> DesignTable:
+    """Return the rows of one group as a design needs them."""
+    columns = {name: column[cut] for name, column in (task.moderators or {}).items()}
+    return DesignTable(columns, use[cut], [f"row {i} of the group" for i in range(1, cut.stop - cut.start + 1)])
+
+
+def _ready(task: GroupTask, group: int, cut: slice, design: FormulaDesign) -> _Ready:
+    """Return one group over its usable rows with every moderator."""
     basis = orthonormal(design.X, design.design.columns.index(INTERCEPT) if design.intercept else None)
     studies = int(design.used.sum()) if task.studies is None else len(set(task.studies[cut][design.used].tolist()))
     return _Ready(group, studies, task.effect[cut][design.used], task.variance[cut][design.used], design, basis)

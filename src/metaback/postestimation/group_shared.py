@@ -166,7 +166,9 @@ def _fit(
 ) -> None:
     """Fit one batch of regressions and write what they say into its places."""
     y, v, mask, X = data
-    origin = y[:, :1]  # means far from zero would lose the digits in which they differ
+    origin = np.where(
+        np.isfinite(y[:, :1]), y[:, :1], 0.0
+    )  # means far from zero would lose digits of their differences
     fit = fit_univariate(y - origin, v, mask, spec, X)
     out.status[groups] = fit.status
     good = np.flatnonzero(fit.status == Status.CONVERGED)

@@ -122,7 +122,8 @@ def pool_groups(task: GroupTask, plan: GroupPlan) -> dict[str, NDArray[Any]]:
         test = _between(parts, _weight_sums(task.variance[use], place, parts), members)
     nothing, fine = np.zeros(of.size, dtype=np.int64), np.full(of.size, "", dtype=object)
     below = _columns(parts, nothing, _studies(task, use, place, of.size), fine)
-    whole = {"subgroup": np.full(n, "", dtype=object), **whole, **test}
+    told = {name: whole.pop(name) for name in ("status", "note")}
+    whole = {"subgroup": np.full(n, "", dtype=object), **whole, **test, **told}
     return _joined(whole, {"group": of, "subgroup": labels, **below})
 
 
@@ -221,7 +222,7 @@ def notes_of(pools: Pools, left_out: Counts, studies: Counts | None) -> NDArray[
     """
     notes = np.array(flag_words(pools.flags), dtype=object)
     for i in np.flatnonzero(pools.status != Status.CONVERGED).tolist():
-        notes[i] = Status(int(pools.status[i])).sentence
+        notes[i] = Status(int(pools.status[i])).sentence.removesuffix(".")
     if studies is not None:
         for i in np.flatnonzero((studies < pools.k) & (pools.status == Status.CONVERGED)).tolist():
             notes[i] = joined_words(notes[i], REPEATED)

@@ -89,8 +89,10 @@ class Influence:
     def __repr__(self) -> str:
         """Return who is outlying or influential."""
         used = sum(not reason for reason in self.reasons)
+        if not used:
+            return "Influence: no effect can be left out, so there is nothing to compare."
         lines = list(self.sentences) or ["No study is outlying or influential by the usual rules of thumb."]
-        return f"Influence of {used} effects\n{listed(lines)}"
+        return f"Influence of {used} effect{'s' if used != 1 else ''}\n{listed(lines)}"
 
 
 def influence(fitted: Fitted | FittedRegression) -> Influence:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -428,6 +429,8 @@ def _mcid(effects: tuple[EffectSizes, ...], mcid: float | Mapping[str, float] | 
         mcid = {measures[0]: mcid}
     if unknown := [name for name in mcid if name not in measures]:
         raise OptionError.unknown("mcid", unknown[0], measures)
+    if words := [value for value in mcid.values() if not isinstance(value, Real)]:
+        raise OptionError(f"mcid={words[0]!r} is no number; give the smallest difference that matters")
     found = {name: abs(_on_scale(name, value)) for name, value in mcid.items()}
     if bad := [name for name, value in found.items() if not (np.isfinite(value) and value > 0)]:
         raise OptionError(f"mcid={mcid[bad[0]]!r} is no difference of {bad[0]}; give one on its natural scale")
