@@ -69,10 +69,29 @@ def test_the_trials_of_the_review() -> None:
     from_rules = _findings(audit)
     assert [f.rows for f in from_rules["arm-sds-differ"]] == [(25,), (37,)]
     assert all("Nejati 2019" in f.says for f in from_rules["arm-sds-differ"])
+    assert all("1.06999 times its mean" in f.says for f in from_rules["arm-sds-differ"])
+    assert not any(f.proposals for f in from_rules["arm-sds-differ"])
     (beyond,) = from_rules["sd-beyond-scale"]
     assert "De Oliveira 2020a" in beyond.says
     assert beyond.severity == "warning"
     assert beyond.evidence["largest_sd"] == pytest.approx((18.5 * 81.5 * 22 / 21) ** 0.5)
+
+
+def test_an_sd_made_from_its_mean_is_no_standard_error(found: Any, means_table: Any) -> None:
+    """An SD that is one multiple of its mean in two rows of a study was made from it; three digits do not show that."""
+    table = pd.concat([means_table(2), means_table(2)], ignore_index=True)
+    table["outcome"] = ["pain", "pain", "function", "function"]
+    table.loc[[0, 2], ["n_1", "n_2"]] = 17
+    table.loc[[0, 2], ["mean_2", "sd_2"]] = [[36.4, 35.7], [45.0, 40.0]]
+    table.loc[[0, 2], "mean_1"] = [6.4, 8.2]
+    for digits, made in ((6, True), (2, False)):
+        table.loc[[0, 2], "sd_1"] = (1.07123456 * table.loc[[0, 2], "mean_1"]).round(digits)
+        told = found("arm-sds-differ", table)
+        assert [finding.rows for finding in told] == [(0,), (2,)]
+        assert all(("it was made from the mean" in finding.says) == made for finding in told)
+        assert all(bool(finding.proposals) != made for finding in told)
+    table.loc[[0, 2], "sd_1"] = [6.855901, 8.784160]  # another multiple in its last digits
+    assert not any("it was made" in finding.says for finding in found("arm-sds-differ", table))
 
 
 def _findings(trials: Any) -> dict[str, Any]:

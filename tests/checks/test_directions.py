@@ -181,6 +181,55 @@ def test_reversed_labels_with_reversed_numbers_are_right(found: Any) -> None:
     assert [finding.rows for finding in found("arms-swapped", table)] == [(1,)]
 
 
+def _two_groups(sizes: list[tuple[int, int]]) -> pd.DataFrame:
+    """Return two groups of one trial for two outcomes, with the people of both arms in each row."""
+    return pd.DataFrame(
+        {
+            "study": "Author 2010",
+            "outcome": ["pain", "pain", "function", "function"],
+            "arm_1": ["manipulation, young", "manipulation, old"] * 2,
+            "arm_2": ["exercise, young", "exercise, old"] * 2,
+            "n_1": [one for one, _ in sizes],
+            "mean_1": [5.0, 6.0, 7.0, 5.5],
+            "sd_1": 2.0,
+            "n_2": [two for _, two in sizes],
+            "mean_2": [4.0, 5.0, 6.0, 4.5],
+            "sd_2": 2.1,
+        }
+    )
+
+
+def test_groups_that_change_places_between_outcomes_are_found(found: Any) -> None:
+    """Both rows of the later outcome are told, with the numbers of people that the earlier one has."""
+    (finding,) = found("arms-swapped", _two_groups([(60, 61), (32, 28), (32, 28), (60, 61)]))
+    assert (finding.rows, finding.severity) == ((2, 3), "warning")
+    assert "32 + 28 and 60 + 61 people for function" in finding.says
+    back = {(change.place, change.role): change.value for change in finding.proposals[0].changes}
+    assert back == {(2, "n_1"): 60, (2, "n_2"): 61, (3, "n_1"): 32, (3, "n_2"): 28}
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [(60, 61), (32, 28), (60, 61), (32, 28)],  # the same groups
+        [(60, 61), (32, 28), (58, 60), (31, 28)],  # people left
+        [(60, 61), (32, 28), (32, 28), (60, 60)],  # not the same numbers: another reason
+        [(30, 31), (31, 31), (31, 31), (30, 31)],  # groups of nearly one size
+    ],
+)
+def test_groups_that_keep_their_places_are_not_told(found: Any, sizes: list[tuple[int, int]]) -> None:
+    """Drop-out, and groups of nearly the same size, are no exchange."""
+    assert found("arms-swapped", _two_groups(sizes)) == ()
+
+
+def test_groups_without_labels_cannot_change_places(found: Any) -> None:
+    """Where no label tells the groups apart, the order of rows means nothing; nor do groups of several studies."""
+    table = _two_groups([(60, 61), (32, 28), (32, 28), (60, 61)])
+    assert found("arms-swapped", table.assign(arm_1="manipulation", arm_2="exercise")) == ()
+    assert found("arms-swapped", table.assign(study=["A 2010", "B 2011", "C 2012", "D 2013"])) == ()
+    assert len(found("arms-swapped", table.iloc[[0, 3, 2, 1]])) == 1
+
+
 def test_without_numbers_of_people_it_is_passed_over(run: Any) -> None:
     """The coverage names the columns."""
     assert run("arms-swapped", _effects([0.1, 0.2])).passed_over == ("no columns n_1, n_2",)

@@ -44,6 +44,20 @@ def test_words_and_mean_differences_settle_it(run: Any, means_table: Any) -> Non
     assert outcome.passed_over == ("MD is not divided by an SD of each trial's own scores",)
 
 
+def test_a_note_that_speaks_of_changes(found: Any, run: Any, means_table: Any) -> None:
+    """A warning for the row; none where a column says what it is, where it is said of most rows, or of MD."""
+    table = means_table()
+    table["note"] = ["final values"] * 5 + ["change scores; SD imputed", "no change scores here", "exchange student"]
+    (finding,) = found("mixed-scores", table)
+    assert (finding.rows, finding.severity) == ((5,), "warning")
+    changes = {change.role: change.value for change in finding.proposals[0].changes}
+    assert changes["sd_1"] == pytest.approx(np.sqrt(2) * table.loc[5, "sd_1"], rel=1e-12)
+    assert found("mixed-scores", table.assign(score_type="final")) == ()
+    assert found("mixed-scores", table.assign(note="change scores")) == ()
+    assert run("mixed-scores", table, measure="MD").findings == ()
+    assert found("mixed-scores", table, mixed_scores="all trials are randomised") == ()
+
+
 def test_columns_of_changes_are_changes(found: Any, means_table: Any) -> None:
     """A row that has only means and SDs of changes is one, and its SDs of changes are mended."""
     table = means_table()

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metaback.checks.findings import Cell, Change, Finding, Outcome, Proposal, Severity
+from metaback.checks.intervals import LISTED
 from metaback.checks.rounding import decimals, printed
 from metaback.checks.rules import rule
-from metaback.checks.scene import Bools, Floats, Scene, groups, units
+from metaback.checks.scene import Bools, Floats, Places, Scene, groups, units
 from metaback.checks.spreads import CHANGE, FEWEST, Spread, row_spreads
 from metaback.numbers import as_given, p_phrase, significant
+from metaback.stats.coincidences import expected_shared_pairs
 from metaback.stats.spreads import largest_sd, variance_ratio_p
 
 RATIO = 2.0  # of two SDs of a trial, below which nobody need look, however many people there are
 RARE = 1e-3  # P value of the F test: one row in a thousand of normal data with equal SDs
 USUAL = 3 * 1.4826  # times the median of absolute values: three standard deviations of a normal distribution
 SAME = float(np.log(1.5))  # factors nearer than this explain each other
+TELLING = 5  # significant digits of an SD from which two are not the same multiple of their means by chance
 FACTOR = 3.0  # from which on a ratio that is sqrt(n) is not put down to skew
 INSIDE = 0.1  # of the width of a scale that a mean must lie inside for a bound of scores to be one of changes, too
 REPEATS = 3  # studies that share two SDs to the last digit
 # The product of two SDs in units of their last digits (12.4 and 13.1 give 124 x 131) from which a pair is rare: of half
 # as large a range each there are 625 pairs, of which three among 20 trials agree in fewer than one table in 100.
 DISTINCT = 2500
+BY_CHANCE = 0.01  # expected number of such sets from which chance is a reason
 SUMMARIES = (("mean", "sd", ""), ("mean_pre", "sd_pre", " before"), ("mean_post", "sd_post", " after"))
 
 
@@ -50,7 +54,8 @@ def arm_sds_differ(scene: Scene) -> Outcome:
     allowance falls away where the smaller SD times sqrt(n) is the larger one within a factor of 1.5 and the SDs differ
     by a factor of 3: skew does not choose the square root of n. Where four rows of the same outcome and instrument are
     there, ln of the factor must also be above 3 x 1.4826 times its median over them: on some outcomes arms differ in
-    every trial. Rows of which `sd-beyond-scale` names an SD are left to it.
+    every trial. Rows of which `sd-beyond-scale` names an SD are left to it. An SD of five digits or more that is the
+    same multiple of its mean as in another row of the study was made from the mean (imputed); then no SE is suspected.
     """
     spread = row_spreads(scene)
     usable = spread.given & (spread.sd > 0) & (spread.n > 1)
@@ -123,17 +128,40 @@ def _differ(scene: Scene, place: int, p: float) -> Finding:
         f"{p_phrase(p)})."
     )
     proposals: tuple[Proposal, ...] = ()
-    if is_se:
+    fix = "Compare both SDs with the trial's report: SE or SD, decimal point, derived or imputed numbers"
+    if made := _from_means(scene, place):
+        says += made
+        fix = "Take the SDs of the trial's report; an SD that was made from a mean does not know how people differed"
+    elif is_se:
         says += f" Read as a standard error the smaller one would be an SD of {significant(as_sd)}, near the larger."
         change = Change(place, f"sd_{small + 1}", as_sd)
         proposals = (Proposal("the smaller SD taken for an SE", (change,)),)
-    if skewed:
+    if skewed and not made:
         says += (
             " The means differ by about the same factor, as they do where scores are skewed or near an end of a scale."
         )
-    fix = "Compare both SDs with the trial's report: SE or SD, decimal point, derived or imputed numbers"
     cells = (Cell(place, "sd_1"), Cell(place, "sd_2"))
     return Finding("arm-sds-differ", "warning", (place,), says, fix, {"ratio": ratio, "p": p}, cells, proposals)
+
+
+def _from_means(scene: Scene, place: int) -> str:
+    """Say which SD of a row is, to its last digit, the same multiple of its mean as in another row of its study."""
+    study = scene.texts("study")[place].strip().casefold()
+    mates = [i for i, text in enumerate(scene.texts("study")) if i != place and text.strip().casefold() == study != ""]
+    own = np.array([place, *mates], dtype=np.intp)
+    for arm in "12":
+        mean, sd = scene.numbers(f"mean_{arm}")[own], scene.numbers(f"sd_{arm}")[own]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            multiple, slack = sd / mean, 0.5 * 10.0 ** -decimals(sd) / sd
+            near = np.abs(multiple / multiple[0] - 1) <= slack + slack[0]
+        telling = np.array([sum(map(str.isdigit, as_given(value).lstrip("0."))) for value in sd.tolist()]) >= TELLING
+        same = np.flatnonzero(near & telling & (mean > 0) & (mean != mean[0]))
+        if same.size and telling[0]:
+            return (
+                f" The SD of arm {arm} is {significant(float(multiple[0]), 6)} times its mean, as in "
+                f"{scene.label(int(own[same[0]]))}: it was made from the mean, not from people's scores."
+            )
+    return ""
 
 
 def _short(value: float) -> float:
@@ -370,26 +398,49 @@ def sds_repeated(scene: Scene) -> Outcome:
     """Find SDs of both arms that agree to the last digit in three or more studies of one outcome and instrument.
 
     Only pairs whose digits leave room for others, see `DISTINCT`: 15 and 15 come together by chance, 15.2 and 14.8 do
-    not. Rows of one study count once,
-    because they may share an arm.
+    not. And only where the table has room for fewer than 0.01 sets of as many studies that share two SDs by chance,
+    `expected_shared_pairs`: among 10,000 trials hundreds of pairs come three times. Rows of one study count once,
+    because they may share an arm. More than 12 pairs become one finding.
     """
     sd_1, sd_2 = scene.numbers("sd_1"), scene.numbers("sd_2")
     known = np.isfinite(sd_1) & np.isfinite(sd_2) & (sd_1 > 0) & (sd_2 > 0)
     telling = known & (_in_last_digits(sd_1) * _in_last_digits(sd_2) >= DISTINCT)
     _, pair, count = np.unique(np.column_stack([sd_1, sd_2]), axis=0, return_inverse=True, return_counts=True)
     telling &= count[pair.reshape(-1)] >= REPEATS
-    pairs = tuple(f"{a!r}|{b!r}" if ok else "" for a, b, ok in zip(sd_1, sd_2, telling, strict=True))
-    found: list[Finding] = []
-    studies = scene.texts("study")
-    for values, places in groups(units(scene), pairs):
-        several = _distinct(studies[int(i)] for i in places)
-        if values[1] and several >= REPEATS:
-            found.append(_repeated(scene, [int(i) for i in places], several))
-    return Outcome(tuple(found), int(known.sum()), () if known.any() else ("no row has the SDs of both arms",))
+    found = _shared_pairs(scene, np.flatnonzero(telling), pair.reshape(-1)) if telling.any() else []
+    chance = _by_chance(scene, known, [len(names) for _, names in found]) if found else {}
+    sets = [(places, len(names)) for places, names in found if chance[len(names)] < BY_CHANCE]
+    findings = [_repeated(scene, places, several) for places, several in sets[: LISTED if len(sets) <= LISTED else 1]]
+    if len(sets) > LISTED:
+        rows = tuple(sorted(place for places, _ in sets for place in places))
+        cells = tuple(Cell(place, role) for place in rows for role in ("sd_1", "sd_2"))
+        says = f"{findings[0].says} {len(sets) - 1} more pairs of SDs stand in several studies each."
+        findings = [replace(findings[0], rows=rows, cells=cells, says=says, evidence={"pairs": float(len(sets))})]
+    return Outcome(tuple(findings), int(known.sum()), () if known.any() else ("no row has the SDs of both arms",))
 
 
-def _distinct(names: Iterable[str]) -> int:
-    return len({name.strip().casefold() for name in names})
+def _shared_pairs(scene: Scene, places: Places, pair: NDArray[np.intp]) -> list[tuple[list[int], set[str]]]:
+    """Return rows of one outcome and instrument that have the same two SDs in several studies, with these studies."""
+    unit, studies = units(scene), scene.texts("study")
+    found: dict[tuple[str, int], tuple[list[int], set[str]]] = {}
+    for place in map(int, places):
+        rows, names = found.setdefault((unit[place].strip().casefold(), int(pair[place])), ([], set()))
+        rows.append(place)
+        names.add(studies[place].strip().casefold())
+    return [(rows, names) for rows, names in found.values() if len(names) >= REPEATS]
+
+
+def _by_chance(scene: Scene, known: Bools, sizes: list[int]) -> dict[int, float]:
+    """Return how many sets of so many studies, of all outcomes together, would share two SDs by chance."""
+    sd_1, sd_2 = scene.numbers("sd_1"), scene.numbers("sd_2")
+    several = np.unique(np.array(sizes, dtype=float))
+    total = np.zeros(several.shape)
+    for _, places in groups(units(scene)):
+        own = places[known[places]]
+        if own.size >= REPEATS:
+            last = np.array([10.0 ** -float(decimals(sd[own]).max()) for sd in (sd_1, sd_2)])
+            total += expected_shared_pairs(sd_1[own], sd_2[own], last, several)
+    return {int(size): float(expected) for size, expected in zip(several, total, strict=True)}
 
 
 def _in_last_digits(sd: Floats) -> Floats:

@@ -7,11 +7,13 @@ from collections import Counter
 import numpy as np
 
 from metaback.checks.findings import Cell, Finding, Outcome, Proposal
+from metaback.checks.groups_exchanged import groups_exchanged
 from metaback.checks.mends import arms_exchanged, turned_round
 from metaback.checks.quick_pools import Quick, name_of, pools_text, shown, usable, whole_pool, without_each
 from metaback.checks.rules import rule
 from metaback.checks.scene import Bools, Floats, Places, Pooled, Scene, groups
 from metaback.numbers import as_given, fixed, significant
+from metaback.stats.coincidences import beyond_chance
 from metaback.stats.measures import about, raw_roles
 
 FEWEST = 5  # rows of a pool below which the mean of the others says too little about the sign of one
@@ -249,9 +251,10 @@ def _is_ratio(text: str) -> bool:
 @rule(
     "arms-swapped",
     severity="warning",
-    title="arms of a study that change places between its rows",
+    title="arms or groups of a study that change places between its rows",
     why="Where one row of a study has the numbers of arm 1 in the columns of arm 2, its effect gets the wrong sign. "
-    "The numbers of people give it away: they change places against the other rows of the same study.",
+    "The numbers of people give it away: they change places against the other rows of the same study. Where two groups "
+    "of a study (younger and older people) change places, the pool of one of them has the results of the other.",
     needs=["n_1 n_2"],
     cite="gotzsche2007",
 )
@@ -260,6 +263,9 @@ def arms_swapped(scene: Scene) -> Outcome:
 
     n1 = a, n2 = b against n1 = b, n2 = a after the treatments of both rows were put into one order, where a and b
     differ by at least 3 people and a tenth of their mean. The side with fewer rows is told; of two rows the later one.
+    And two groups of a study whose numbers of people change places between two outcomes; see `groups_exchanged`.
+    Where the arms of a study have many sizes, some stand the other way round by chance: told are the studies with the
+    fewest such chances, `_by_chance`, up to where chance would give half of what is told.
     """
     n1, n2 = scene.numbers("n_1"), scene.numbers("n_2")
     words = [zip(scene.texts(f"treatment_{arm}"), scene.texts(f"arm_{arm}"), strict=True) for arm in "12"]
@@ -268,21 +274,43 @@ def arms_swapped(scene: Scene) -> Outcome:
     reverse = np.array([one.casefold() > two.casefold() for one, two in zip(first, second, strict=True)], dtype=bool)
     a, b = np.where(reverse, n2, n1), np.where(reverse, n1, n2)
     clear = np.isfinite(a + b) & (np.abs(a - b) >= np.maximum(APART, SHARE * (a + b) / 2))
-    findings: list[Finding] = []
-    examined = 0
-    for _, places in groups(scene.texts("study"), pairs):
-        rows = places[clear[places]]
-        if rows.size > 1:
-            examined += rows.size
-            findings += _exchanged(scene, rows, a, b) if (a[rows] > b[rows]).any() and (a[rows] < b[rows]).any() else []
-    passed = () if examined else ("no study has two rows with arms of different size about the same treatments",)
-    return Outcome(tuple(findings), examined, passed)
+    every = (places[clear[places]] for _, places in groups(scene.texts("study"), pairs))
+    studies = [rows for rows in every if rows.size > 1]
+    passed = () if studies else ("no study has two rows with arms of different size about the same treatments",)
+    mixed = [rows for rows in studies if len({*zip(a[rows].tolist(), b[rows].tolist(), strict=True)}) > 1]
+    odd = [_odd(rows, a, b) for rows in mixed]
+    told = beyond_chance(np.array([_by_chance(rows, a, b) for rows in mixed]), np.array([float(len(x)) for x in odd]))
+    if left := sum(len(x) > 0 for x, ok in zip(odd, told, strict=True) if not ok):
+        passed = (f"{left} studies whose arms have so many sizes that some stand the other way round by chance",)
+    found = [
+        _exchanged(scene, *each, (a, b)) for each, ok in zip(zip(mixed, odd, strict=True), told, strict=True) if ok
+    ]
+    examined = sum(rows.size for rows in studies)
+    return Outcome((*(one for part in found for one in part), *groups_exchanged(scene)), examined, passed)
 
 
-def _exchanged(scene: Scene, rows: Places, a: Floats, b: Floats) -> list[Finding]:
-    """Find the rows of one study whose numbers of people stand the other way round than in most of its rows."""
+def _odd(rows: Places, a: Floats, b: Floats) -> set[tuple[float, float]]:
+    """Return the sizes of arms of one study that stand the other way round than in most of its rows."""
     counts = Counter((float(a[i]), float(b[i])) for i in rows)
-    odd = {pair for pair, count in counts.items() if _fewer(pair, count, counts)}
+    return {pair for pair, count in counts.items() if _fewer(pair, count, counts)}
+
+
+def _by_chance(rows: Places, a: Floats, b: Floats) -> float:
+    """Return how many pairs of rows with different sizes would have them in reverse by chance.
+
+    D(D - 1)/2 pairs of the D different sizes, each with a chance of 1/W^2 of being the other's reverse, where W is the
+    number of sizes from the smallest arm to the largest.
+    """
+    sizes = np.unique(np.column_stack([a[rows], b[rows]]), axis=0)
+    width = float(sizes.max() - sizes.min()) + 1
+    return len(sizes) * (len(sizes) - 1) / 2 / width**2
+
+
+def _exchanged(
+    scene: Scene, rows: Places, odd: set[tuple[float, float]], sizes: tuple[Floats, Floats]
+) -> list[Finding]:
+    """Word the rows of one study whose numbers of people stand the other way round than in most of its rows."""
+    a, b = sizes
     found: list[Finding] = []
     for place in (int(i) for i in rows if (float(a[i]), float(b[i])) in odd):
         mates = [int(i) for i in rows if (float(a[i]), float(b[i])) == (float(b[place]), float(a[place]))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,12 @@ from metaback.checks.quick_pools import name_of, own_sd
 from metaback.checks.rounding import Digits, Ends, rounded, shared_decimals
 from metaback.checks.rules import rule
 from metaback.checks.scene import Bools, Floats, Places, Pooled, Scene, groups, units
+from metaback.checks.words import column_words
 from metaback.numbers import as_given, fixed, significant
 
 SAID_BY = ("standardiser", "score_type")  # who says of which scores an effect is, the better one first
+NOTES = ("note", "notes", "comment", "comments", "remark", "remarks")
+SPEAKS_OF_CHANGES = re.compile(r"(?<!no )(?<!not )\bchange[- ]?scores?\b|\bchanges? from baseline\b", re.IGNORECASE)
 EXAMPLE_R = 0.75  # pre-post correlation at which the size of the matter is shown
 FEWEST = 5  # rows of one outcome and instrument against which a row can be told to be changes
 SMALL_MEAN, SMALL_SD = 1 / 3, 0.7  # of the median mean and SD: below both, scores look like changes
@@ -62,7 +66,8 @@ def mixed_scores(scene: Scene) -> Outcome:
     mixed_scores says why. Inferred, a warning, among at least 5 rows of one outcome and instrument that lie 1.5 SDs or
     more from 0 in both arms of the median row: a row without a word on it with a mean 2 SE below 0; or with a mean
     below a third of the usual one, an SD of 0.2 to 0.7 of the usual, and mean/SD below half of the usual (a row in
-    smaller units keeps its mean/SD).
+    smaller units keeps its mean/SD). And rows without a word in those columns whose note speaks of change scores, a
+    warning, where fewer than half of the rows do.
     """
     findings: list[Finding] = []
     passed: list[str] = []
@@ -80,6 +85,8 @@ def mixed_scores(scene: Scene) -> Outcome:
         examined += len(kinds)
         if change and final and not scene.plan.mixed_scores:
             findings.append(_stated_finding(scene, pool, change, final))
+        elif final and not scene.plan.mixed_scores:
+            findings += _noted(scene, pool, final, said)
         computed[pool.places[pool.computed]] = True
         unsaid[[i for i in kinds if not change and not said[i]]] = True
     if unsaid.any():
@@ -141,6 +148,34 @@ def _stated_finding(scene: Scene, pool: Pooled, change: list[int], final: list[i
         cells=tuple(Cell(place, "score_type") for place in change if scene.has("score_type")),
         proposals=(Proposal(f"changes standardised by SDs of scores, r = {EXAMPLE_R:g}", changes),) if changes else (),
     )
+
+
+def _noted(scene: Scene, pool: Pooled, final: list[int], said: tuple[str, ...]) -> list[Finding]:
+    """Find rows whose note speaks of change scores, in a pool of final scores."""
+    notes = column_words(scene, *NOTES)
+    rows = [i for i in final if notes and not said[i] and SPEAKS_OF_CHANGES.search(notes[i])]
+    if not rows or 2 * len(rows) >= len(final):
+        return []
+    factor = fixed(1 / float(np.sqrt(2 * (1 - EXAMPLE_R))))
+    finding = Finding(
+        rule="mixed-scores",
+        severity="warning",
+        rows=tuple(rows),
+        says=f"{scene.labels(rows)}: the note speaks of change scores, and the other {len(final) - len(rows)} rows of "
+        f"{name_of(pool)} are read as final scores. Divided by SDs of changes, effects are {factor} times as large at "
+        f"a pre-post correlation of {EXAMPLE_R:g}.",
+        fix="Look into the report whether these are changes, and in which direction a change is counted; if so write "
+        "'change' into a column score_type, and 'final' for the others",
+        evidence={"changes": float(len(rows)), "final": float(len(final) - len(rows))},
+        cells=tuple(Cell(i, f"{stem}_{arm}") for i in rows for stem in ("mean", "sd") for arm in "12"),
+        proposals=(
+            Proposal(
+                f"read as changes, standardised by SDs of scores at r = {EXAMPLE_R:g}",
+                _as_final(scene, rows, EXAMPLE_R),
+            ),
+        ),
+    )
+    return [finding]
 
 
 def _inferred(scene: Scene, unsaid: Bools, computed: Bools) -> list[Finding]:
