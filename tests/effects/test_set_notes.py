@@ -10,7 +10,7 @@ import pytest
 from metaback.data.arms import contrasts
 from metaback.data.read import read_trials
 from metaback.effects.compute import effect_sizes
-from metaback.effects.effect_sizes import EffectSizes
+from metaback.effects.effect_sizes import EffectSizes, set_aside
 from metaback.errors import DataError
 
 ROWS = [("VAS 0-10", 3.1, 1.4, 4.2, 1.6), ("VAS 0-100", 28.0, 15.0, 35.0, 16.0)]
@@ -80,3 +80,13 @@ def test_both_arms_have_their_means_from_one_estimator() -> None:
     assert (found.yi[0], found.vi[0]) == (usual.yi[0], usual.vi[0])
     assert {step.conversion for step in found.steps[0]} == {"mean-sd-luo-wan-shi"}
     assert {step.conversion for step in found.steps[1]} == {"mean-sd-bc"}
+
+
+def test_a_study_whose_other_row_was_left_out_enters_once() -> None:
+    """The note that a study enters twice goes with the row that a decision leaves out, and counts the rows that stay."""
+    table = pd.DataFrame({"study": ["A", "B", "A", "A"], "yi": [0.1, 0.2, 0.3, 0.4], "vi": 0.1})
+    found = effect_sizes(read_trials(table), measure="SMD")
+    assert [note[:17] for note in found.notes if "enters" in note] == ["A enters 3 times "]
+    (note,) = [note for note in set_aside(found, {2: "left out"}, {}).notes if "enters" in note]
+    assert note.startswith("A enters 2 times (index 0, index 3)")
+    assert not [note for note in set_aside(found, {2: "left out", 3: "left out"}, {}).notes if "enters" in note]

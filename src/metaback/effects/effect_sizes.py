@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any, cast
@@ -223,6 +223,7 @@ def set_aside(effects: EffectSizes, reasons: Mapping[int, str], corrections: Map
     if not reasons and not corrections:
         return effects
     out = np.isin(np.arange(effects.yi.size), list(reasons))
+    repeats = set(repeat_notes(effects.labels, effects.rows, effects.estimable))
     words = ["; ".join(filter(None, (corrections.get(i, ""), told))) for i, told in enumerate(effects.corrections)]
     return replace(
         effects,
@@ -232,7 +233,28 @@ def set_aside(effects: EffectSizes, reasons: Mapping[int, str], corrections: Map
         reasons=tuple(reasons.get(i, told) for i, told in enumerate(effects.reasons)),
         corrections=tuple(words),
         grid=None if effects.grid is None else _without(effects.grid, out),
+        notes=(
+            *(note for note in effects.notes if note not in repeats),
+            *repeat_notes(effects.labels, effects.rows, effects.estimable & ~out),
+        ),
     )
+
+
+def repeat_notes(labels: Sequence[str], rows: Sequence[str], estimable: NDArray[np.bool_]) -> list[str]:
+    """Tell studies that enter twice.
+
+    labels: study of each row; rows: its name in messages; estimable: (k,) rows with an effect.
+    """
+    pooled: dict[str, list[str]] = {}
+    for label, row, ok in zip(labels, rows, estimable.tolist(), strict=True):
+        if ok:
+            pooled.setdefault(label, []).append(row)
+    return [
+        f"{label} enters {len(where)} times ({', '.join(where)}) and its rows are pooled as if they were independent; "
+        "if they share people, for instance one control group, the interval is too narrow."
+        for label, where in pooled.items()
+        if len(where) > 1
+    ]
 
 
 def _without(grid: CorrelationGrid, out: NDArray[np.bool_]) -> CorrelationGrid:

@@ -8,6 +8,7 @@ import numpy as np
 
 from metaback.data.trials import Trials
 from metaback.effects.direction import FLAG, Direction, listed
+from metaback.effects.effect_sizes import repeat_notes
 from metaback.effects.instruments import Instrument, of_rows
 from metaback.effects.routes import Bools
 from metaback.errors import Problem
@@ -28,16 +29,7 @@ def set_notes(trials: Trials, labels: tuple[str, ...], estimable: Bools, *, turn
         different = sorted(set(trials.texts(role)) - {""})
         if len(different) > 1:
             notes.append(f"{len(different)} {noun} are pooled together: {', '.join(different)}.")
-    pooled: dict[str, list[str]] = {}
-    for label, row, ok in zip(labels, trials.rows, estimable.tolist(), strict=True):
-        if ok:
-            pooled.setdefault(label, []).append(row)
-    for label, where in pooled.items():
-        if len(where) > 1:
-            notes.append(
-                f"{label} enters {len(where)} times ({', '.join(where)}) and its rows are pooled as if they were "
-                "independent; if they share people, for instance one control group, the interval is too narrow."
-            )
+    notes += repeat_notes(labels, trials.rows, estimable)
     return tuple(notes)
 
 
