@@ -83,7 +83,7 @@ def test_both_arms_have_their_means_from_one_estimator() -> None:
 
 
 def test_a_study_whose_other_row_was_left_out_enters_once() -> None:
-    """The note that a study enters twice goes with the row that a decision leaves out, and counts the rows that stay."""
+    """The note that a study enters twice goes with the row that a decision leaves out, and counts those that stay."""
     table = pd.DataFrame({"study": ["A", "B", "A", "A"], "yi": [0.1, 0.2, 0.3, 0.4], "vi": 0.1})
     found = effect_sizes(read_trials(table), measure="SMD")
     assert [note[:17] for note in found.notes if "enters" in note] == ["A enters 3 times "]
