@@ -130,8 +130,9 @@ def check(
 
     data: checked trials, a frame or a file. measure, preset, outcome, compare, by and choices: as in `pool_table`.
     accept: decisions about findings, each a mapping with finding (its id, or the key of a rule for all of its
-    findings), action ("accept", "correct" or "exclude"), reason and by (who decided), and for "correct" the right
-    values by role, e.g. {"sd_1": 5.4}; without values the first that the finding proposes are taken.
+    findings), action ("accept", "correct" or "exclude"), reason and by (who decided). "correct" takes the right values
+    by role, e.g. {"sd_1": 5.4}, or by row and role, {"row 8": {"n_2": 8}, "row 9": {"n_2": 7}}; without values the
+    first that the finding proposes. "exclude" takes rows, e.g. ["row 9"]; without rows it leaves out all of them.
 
     Edges: a table without means is still checked for dependence, duplicates and contradictions; `coverage()` says what
     no rule could judge. Raises `DataError` for a table that cannot be read, `OptionError` for an unknown word.

@@ -14,14 +14,14 @@ from metaback.postestimation.audit import Audit
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import TableAnalysis
 from metaback.report.audit_records import audit_record, findings_csv
-from metaback.report.audit_sections import audit_blocks, flags_of, lead_blocks
+from metaback.report.audit_sections import audit_blocks, audit_keys, flags_of, lead_blocks
 from metaback.report.bibliography import selected_bibtex
 from metaback.report.bundle_io import write_bundle
 from metaback.report.document import Figure
 from metaback.report.frames import listed_record
 from metaback.report.html import render_html
 from metaback.report.listing import listing_blocks
-from metaback.report.provenance import InputFile, provenance, provenance_blocks, reading_blocks
+from metaback.report.provenance import InputFile, PlanFile, provenance, provenance_blocks, reading_blocks
 from metaback.report.records import json_text, pooled_csv, results_record, studies_csv
 from metaback.report.route_table import routes_csv
 from metaback.report.sections import document_keys, report_document
@@ -40,12 +40,16 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a report was made from: the table's source, the request, the check, and the words that make it again."""
+    """What a report was made from: the table's source, the request, the check, the words that make it again, the plan.
+
+    plan: the file that the decisions of the check came from, None where they came from elsewhere.
+    """
 
     source: Source
     spec: PoolSpec
     checked: Checked | None = None
     command: tuple[str, ...] | None = None
+    plan: PlanFile | None = None
 
 
 def write_report(
@@ -62,7 +66,7 @@ def write_report(
     origin: what the report was made from. force: write into a folder that metaback did not make, other files in it
     kept; keep: files that must survive. Raises `FileError` when the folder cannot be written; it is then as it was.
     """
-    record = _provenance(origin.source, origin.spec, origin.command)
+    record = _provenance(origin)
     files = report_files(table, origin.source.name, record, checked=origin.checked, progress=progress)
     return write_bundle(Path(folder), files, provenance=record, force=force, keep=keep)
 
@@ -106,7 +110,7 @@ def report_files(
         "tables/pooled.csv": pooled_csv(pooled),
         "tables/studies.csv": studies_csv(everything),
         "tables/routes.csv": routes_csv(everything),
-        "references.bib": selected_bibtex(document_keys(pooled)),
+        "references.bib": selected_bibtex((*document_keys(pooled), *audit_keys(audit))),
     }
 
 
@@ -122,8 +126,10 @@ def _forest(analysis: Analysis, number: int, files: dict[str, bytes | str]) -> F
     return Figure(svg, f"{name}.svg", f"Forest plot. {title}.", data.alt)
 
 
-def _provenance(source: Source, spec: PoolSpec, command: Sequence[str] | None) -> dict[str, object]:
-    """Describe input, options and versions."""
+def _provenance(origin: Origin) -> dict[str, object]:
+    """Describe input, plan, options and versions."""
+    source, spec = origin.source, origin.spec
     described = InputFile(source.name, source.sha256, source.rows, source.roles, source.notes)
     idle = set[str]() if estimates_tau2(spec) else {"tau2", "pi", "subgroup_tau2"}
-    return provenance(described, command=command, options=spec.model_dump(mode="json", exclude=idle))
+    options = spec.model_dump(mode="json", exclude=idle)
+    return provenance(described, plan=origin.plan, command=origin.command, options=options)

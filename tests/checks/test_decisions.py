@@ -96,3 +96,67 @@ def test_corrections_that_cannot_be_made_are_refused() -> None:
         answered(trials(), [(bare, Decision("x", "correct", "r", "AB", {"sd1": 3.0}))])
     with pytest.raises(OptionError, match="fit one row"):
         answered(trials(), [(both, Decision("x", "correct", "r", "AB", {"sd_1": 3.0}))])
+
+
+def test_a_doubled_row_is_left_out_by_name() -> None:
+    """Of two rows one can be left out, named as in the file, by its number or by its study; a wrong name is told."""
+    both = Finding("r", "error", (0, 1), "s", "f")
+    for name in ("index 1", "1", "B"):
+        (said,) = read_decisions([{"finding": "x", "action": "exclude", "reason": "r", "by": "AB", "rows": [name]}])
+        assert answered(trials(), [(both, said)]).excluded == {1: "left out by decision of AB: r"}
+    with pytest.raises(OptionError, match="has no row 'row 7'; its rows are: index 0, index 1"):
+        answered(trials(), [(both, Decision("x", "exclude", "r", "AB", {}, ("row 7",)))])
+    with pytest.raises(OptionError, match=r"rows must be a list .*rows are named, but the action is 'accept'"):
+        read_decisions(
+            [
+                {"finding": "x", "action": "exclude", "reason": "r", "by": "AB", "rows": "row 9"},
+                {"finding": "y", "reason": "r", "by": "AB", "rows": [9]},
+            ]
+        )
+
+
+def test_the_people_of_a_shared_group_are_shared_out() -> None:
+    """A correction of several rows names each; all cells change, and both rows say so."""
+    both = Finding("r", "error", (0, 1), "s", "f", cells=(Cell(0, "n_2"), Cell(1, "n_2")))
+    said = {"finding": "x", "action": "correct", "reason": "shared", "by": "AB"}
+    (decision,) = read_decisions([{**said, "values": {"A": {"n_2": 5}, "index 1": {"n_2": 6}}}])
+    done = answered(trials(), [(both, decision)])
+    assert done.changes == (Change(0, "n_2", 5.0), Change(1, "n_2", 6.0))
+    assert done.corrected[1] == "n_2 13 corrected to 6 by AB: shared"
+    with pytest.raises(OptionError, match=r"fit one row.*values = \{'index 0': \{'n_2': ...\}\}"):
+        answered(trials(), [(both, Decision("x", "correct", "r", "AB", {"n_2": 5.0}))])
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"sd_1": -5.0}, "sd_1 = -5: must not be negative"),
+        ({"n_1": 10.5}, "n_1 = 10.5: must be a whole number of people, 1 or more"),
+        ({"outcome": 3.0}, "'outcome' holds words"),
+        ({"sd1": 3.0}, "no 'sd1' (did you mean 'sd_1'?)"),
+    ],
+)
+def test_a_corrected_number_keeps_the_rules_of_its_column(values: dict[str, float], words: str) -> None:
+    """What the reader would refuse in the table cannot come in through a decision."""
+    with pytest.raises(OptionError) as caught:
+        answered(trials(), [(finding(), Decision("x", "correct", "r", "AB", values))])
+    assert words in str(caught.value)
+
+
+def test_not_a_number_is_refused_and_a_blank_is_called_one() -> None:
+    """Numbers that are none (nan, infinity) are no right values; a proposal that empties a cell says so."""
+    said = {"finding": "x", "action": "correct", "reason": "r", "by": "AB"}
+    for value in (float("nan"), float("inf"), True, "5"):
+        with pytest.raises(OptionError, match="is not a number"):
+            read_decisions([{**said, "values": {"sd_1": value}}])
+    emptied = Finding("r", "error", (0,), "s", "f", proposals=(Proposal("p", (Change(0, "sd_1", float("nan")),)),))
+    done = answered(trials(), [(emptied, Decision("x", "correct", "r", "AB"))])
+    assert done.corrected == {0: "sd_1 5 corrected to blank by AB: r"}
+
+
+def test_values_of_a_rule_are_not_taken_for_all_its_findings() -> None:
+    """One SD cannot be right for two trials: the finding must be named."""
+    whole = Decision("se-as-sd", "correct", "r", "AB", {"sd_1": 3.0})
+    assert answered(trials(), [(finding(), whole)]).changes == (Change(0, "sd_1", 3.0),)
+    with pytest.raises(OptionError, match="belong to one finding, and 2 are meant"):
+        answered(trials(), [(finding(), whole), (finding(1), whole)])

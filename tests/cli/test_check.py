@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tomllib
@@ -165,6 +166,39 @@ def test_a_decision_that_is_not_needed_is_told(run: Run, tmp_path: Path) -> None
     code, out, _ = run("check", "clean.csv", "--plan", "old.toml")
     assert code == 0
     assert "The decision about se-as-sd-000000 is not needed" in out
+
+
+def test_a_finding_that_no_rule_makes_is_a_slip(run: Run, tmp_path: Path) -> None:
+    """A misspelt name is refused with the likely one, because its error would stay open without a word."""
+    text = PLAN.read_text().replace("shared-control-df69c4", "shared-contrl-df69c4")
+    (tmp_path / "slip.toml").write_text(text)
+    code, _, err = run("pool", "trials.csv", "--plan", "slip.toml")
+    assert code == 2
+    assert "'shared-contrl-df69c4' names no rule (did you mean 'shared-control'?)" in err
+
+
+def test_the_plan_stands_in_the_provenance(run: Run, tmp_path: Path) -> None:
+    """Its name and SHA-256, and the same command gives the same bytes; line ends and a BOM of Windows do not matter."""
+    (tmp_path / "plan.toml").write_bytes(b"\xef\xbb\xbf" + PLAN.read_bytes().replace(b"\n", b"\r\n"))
+    assert run("pool", "trials.csv", "--plan", "plan.toml", "-q")[0] == 0
+    files = {path: path.read_bytes() for path in (tmp_path / "report").rglob("*") if path.is_file()}
+    digest = hashlib.sha256((tmp_path / "plan.toml").read_bytes()).hexdigest()
+    record = json.loads((tmp_path / "report" / "results.json").read_text())
+    assert record["provenance"]["plan"] == {"name": "plan.toml", "sha256": digest}
+    assert f"Plan: plan.toml, SHA-256 {digest}" in (tmp_path / "report" / "report.html").read_text()
+    assert run("pool", "trials.csv", "--plan", "plan.toml", "-q")[0] == 0
+    assert files == {path: path.read_bytes() for path in (tmp_path / "report").rglob("*") if path.is_file()}
+
+
+def test_one_row_of_a_pair_is_left_out(run: Run, tmp_path: Path) -> None:
+    """A control that stands in two rows is counted once when one of them is named."""
+    plan = PLAN.read_text().replace('action = "accept"', 'action = "exclude"\nrows = ["row 9"]')
+    (tmp_path / "plan.toml").write_text(plan)
+    code, out, _ = run("pool", "trials.csv", "--plan", "plan.toml", "--outcome", "pain", "--format", "json")
+    assert code == 0
+    assert json.loads(out)["comparisons"][0]["overall"]["k"] == 8
+    code, out, _ = run("check", "trials.csv", "--plan", "plan.toml", "--format", "plan")
+    assert tomllib.loads(out)["checks"]["decision"][0]["rows"] == ["row 9"]
 
 
 def test_no_table_and_no_file(run: Run) -> None:

@@ -27,6 +27,7 @@ from metaback.cli.options import (
     planned,
     words_of,
 )
+from metaback.data.plan_file import plan_digest
 from metaback.data.read import read_trials
 from metaback.effects.choices import EffectChoices, effect_choices
 from metaback.engines import ENGINES
@@ -47,6 +48,7 @@ from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
 from metaback.report.audit_words import said, where
 from metaback.report.frames import listed_record
+from metaback.report.provenance import PlanFile
 from metaback.report.records import json_text, results_record
 from metaback.report.tables import overview_table
 from metaback.report.text import summary_text
@@ -212,7 +214,8 @@ def _write(
         raise FileError(f"--out {out} is the table itself")
     checked = Checked(audit, accepted=options["accept_findings"])
     keep = (table,) if options["plan"] is None else (table, options["plan"])
-    origin = Origin(audit.trials.source, spec, checked, words)
+    plan = None if options["plan"] is None else PlanFile(options["plan"].name, plan_digest(options["plan"]))
+    origin = Origin(audit.trials.source, spec, checked, words, plan)
     return write_report(out, done, origin, force=options["force"], keep=keep, progress=tell)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,3 +46,11 @@ def decisions_of(plan: Mapping[str, Any], path: Path) -> list[Mapping[str, Any]]
     if not isinstance(listed, list):
         raise OptionError(f"{path}: write each decision under a line [[checks.decision]]")
     return cast("list[Mapping[str, Any]]", listed)
+
+
+def plan_digest(path: Path) -> str:
+    """Return the SHA-256 of a plan file; raise `FileError` where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise FileError(f"cannot read '{path}': {error.strerror or error}") from error

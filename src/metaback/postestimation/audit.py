@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from metaback.checks.decisions import Answered, Decision, answered, decision_for
 from metaback.checks.findings import SEVERITIES, Coverage, Finding, Proposal, identifiers
-from metaback.checks.rules import inspect
+from metaback.checks.rules import RULES, inspect
 from metaback.checks.scene import Plan, Pooled, Scale, Scene
 from metaback.data.comparisons import Comparison, comparisons
 from metaback.data.roles import ROLES
@@ -19,7 +20,7 @@ from metaback.effects.choices import EffectChoices
 from metaback.effects.direction import decide
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.instruments import of_rows, scale_facts
-from metaback.errors import DataError, EstimationError, MetabackError, OptionError, Problem
+from metaback.errors import DataError, EstimationError, MetabackError, OptionError, Problem, suggestion
 from metaback.models.fitted import Fitted
 from metaback.models.pool import fit_pool
 from metaback.models.specs import PoolSpec
@@ -27,6 +28,7 @@ from metaback.postestimation.consequences import Asked, Consequence, changed_tri
 from metaback.postestimation.table import Request, effects_of
 from metaback.stats.measures import about
 
+MARK = re.compile(r"-[0-9a-f]{6}$")  # that ends the name of a finding
 MIXED = "the check looks at both kinds of scores"
 
 
@@ -118,7 +120,19 @@ def audit_table(
     def look(table: Trials) -> _Pools:
         return _pools(table, spec, request, split=split)
 
+    _refuse_unknown(decisions)
     return _audited(trials, _Ask(spec, request, look, weigh), tuple(decisions))
+
+
+def _refuse_unknown(decisions: Sequence[Decision]) -> None:
+    """Refuse decisions about findings that no rule can make: a name is misspelt, and nobody decided anything."""
+    rules, faults = tuple(RULES), list[str]()
+    for name in (decision.finding for decision in decisions):
+        rule = MARK.sub("", name)
+        if name not in rules and rule not in rules:
+            faults.append(f"finding {name!r} names no rule{suggestion(rule, rules)}")
+    if faults:
+        raise OptionError(f"{'; '.join(faults)}; a finding is named as in the check, e.g. se-as-sd-1f03ab")
 
 
 def audit_fit(fitted: Fitted, decisions: Sequence[Decision] = ()) -> Audit:
@@ -129,6 +143,7 @@ def audit_fit(fitted: Fitted, decisions: Sequence[Decision] = ()) -> Audit:
     effects, trials = fitted.effects, trials_of(fitted.effects)
     if any(decision.action == "correct" for decision in decisions):
         raise OptionError("the effects are computed already; give the table, so that corrected cells can be used")
+    _refuse_unknown(decisions)
     by = effects.by_name
     request = Request(by=by, measure=effects.measure, choices=_choices_of(effects))
     whole = Comparison("", "", "", trials, tuple(range(len(trials))))
@@ -174,26 +189,30 @@ def _audited(trials: Trials, ask: _Ask, decisions: tuple[Decision, ...]) -> Audi
     """Look at a table, apply the decisions that fit, and look at what is left with the others."""
     pools = ask.look(trials)
     found = inspect(_scene(trials, ask.spec, ask.request, pools))
-    worth = _worth(pools, found.findings) if ask.weigh else {}
+    names = identifiers(found.findings, trials)
     reviewed = [
-        Reviewed(
-            name,
-            finding,
-            tuple(worth.get(i, ())),
-            decision_for(name, finding, decisions),
-            _outside(finding, pools, ask.request),
-        )
-        for i, (finding, name) in enumerate(zip(found.findings, identifiers(found.findings, trials), strict=True))
+        Reviewed(name, finding, (), decision_for(name, finding, decisions), _outside(finding, pools, ask.request))
+        for name, finding in zip(names, found.findings, strict=True)
     ]
     decided = [(part.finding, part.decision) for part in reviewed if part.decision is not None]
     answers = answered(trials, decided)
+    anew = bool(answers.changes or answers.excluded)
+    reviewed = _weighed(reviewed, pools, settled=anew) if ask.weigh else reviewed
     used = {decision.finding for _, decision in decided}
     rest = tuple(decision for decision in decisions if decision.finding not in used)
     first = Audit(trials, tuple(reviewed), found.coverage, pools.refused, decisions, rest, answers)
-    if answers.changes or answers.excluded:
+    if anew:
         standing = tuple(decision for decision in decisions if decision.action == "accept" or decision in rest)
         first = _again(first, ask, standing)
     return replace(first, findings=tuple(sorted(first.findings, key=_rank)))
+
+
+def _weighed(reviewed: Sequence[Reviewed], pools: _Pools, *, settled: bool) -> list[Reviewed]:
+    """Tell what findings change; only those that somebody decided about where the table is looked at once more."""
+    places = [i for i, part in enumerate(reviewed) if not settled or part.decision is not None]
+    worth = _worth(pools, [reviewed[i].finding for i in places])
+    found = {place: tuple(worth.get(i, ())) for i, place in enumerate(places)}
+    return [replace(part, consequences=found.get(i, ())) for i, part in enumerate(reviewed)]
 
 
 def _outside(finding: Finding, pools: _Pools, request: Request) -> bool:

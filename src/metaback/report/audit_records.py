@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from metaback.checks.decisions import Decision
+from metaback.checks.decisions import Decision, Values
 from metaback.checks.findings import Proposal
 from metaback.checks.rules import RULES
 from metaback.data.trials import Trials
@@ -121,8 +121,14 @@ def _decision(decision: Decision) -> dict[str, Any]:
         "action": decision.action,
         "reason": decision.reason,
         "by": decision.by,
-        "values": {role: written(value) for role, value in decision.values.items()},
+        "values": _values(decision.values),
+        "rows": list(decision.rows),
     }
+
+
+def _values(values: Values) -> dict[str, Any]:
+    """Return the numbers of a correction, by role or by row and role."""
+    return {name: _values(value) if isinstance(value, Mapping) else written(value) for name, value in values.items()}
 
 
 def findings_csv(audit: Audit) -> str:

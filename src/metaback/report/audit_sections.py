@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from metaback.numbers import ABSENT
+from metaback.checks.rules import RULES
 from metaback.postestimation.audit import Audit, Reviewed
-from metaback.postestimation.words import plural
+from metaback.postestimation.consequences import Consequence
+from metaback.postestimation.words import percent, plural, sentence_case
 from metaback.report.audit_words import (
     KINDS,
     NO_COMFORT,
-    change_texts,
+    TURNS,
+    changed_pools,
     coverage_text,
     decision_text,
     headline,
     passed_over,
     said,
+    variant_cell,
+    variants,
     where,
     why,
 )
-from metaback.report.document import Block, Heading, Listing, Notes, Paragraph, Table
+from metaback.report.bibliography import reference_text
+from metaback.report.document import Block, Case, Heading, Listing, Notes, Paragraph, Table
 from metaback.report.tables import Flag
-from metaback.report.words import clean
 
-HEAD = ("Finding", "Rows", "What was found", "What it changes", "Decision")
-ROWS = 200  # findings that a page shows; the CSV has all
+SHOWN = 200  # findings under a heading; the CSV has all
+POOLS = 3  # pools of a finding that are shown
 OPEN = "open"
 
 
@@ -69,11 +73,12 @@ def audit_blocks(audit: Audit | None) -> tuple[Block, ...]:
         Heading(2, "Checks and decisions", "checks"),
         Paragraph(
             f"Before it was pooled the table was checked: {headline(audit)[0].lower()}{headline(audit)[1:]}. "
-            f"{coverage_text(audit.coverage)}. {NO_COMFORT}"
+            f"{coverage_text(audit.coverage)}. {NO_COMFORT} The findings as a table: tables/checks.csv."
         ),
     ]
-    if audit.findings:
-        blocks += [_findings_table(audit), *_reasons(audit)]
+    decided = [found for found in audit.findings if not found.open]
+    blocks += _cases(audit, decided, "Findings that somebody decided about", "checks-decided")
+    blocks += _cases(audit, [found for found in audit.findings if found.open], "Open findings", "checks-open")
     if audit.idle:
         blocks.append(
             Notes(
@@ -82,44 +87,59 @@ def audit_blocks(audit: Audit | None) -> tuple[Block, ...]:
                 "information",
             )
         )
+    blocks += _reasons(audit)
     gaps = passed_over(audit.coverage)
     if gaps:
         blocks += [Heading(3, "What could not be looked at", "checks-gaps"), Listing(gaps)]
     return tuple(blocks)
 
 
-def _findings_table(audit: Audit) -> Table:
-    """Return one row per finding."""
-    total = len(audit.findings)
-    shown = f" The first {ROWS} of {total:,} are shown." if total > ROWS else ""
-    return Table(
-        caption=f"Findings of the check, worst first, with the pool as the table stands and as it would be.{shown}",
-        head=HEAD,
-        rows=tuple(_cells(audit, found) for found in audit.findings[:ROWS]),
-        numeric=(False,) * len(HEAD),
-        file="checks.csv",
+def audit_keys(audit: Audit | None) -> tuple[str, ...]:
+    """Return the keys of the references that the findings rest on."""
+    found = () if audit is None else audit.findings
+    return tuple(dict.fromkeys(key for part in found for key in RULES[part.finding.rule].cite))
+
+
+def _cases(audit: Audit, findings: Sequence[Reviewed], title: str, fragment: str) -> list[Block]:
+    """Return findings under a heading, worst first; nothing where there is none."""
+    if not findings:
+        return []
+    total = len(findings)
+    rest = [Paragraph(f"The first {SHOWN} of {total:,} stand here.", "small")] if total > SHOWN else []
+    return [Heading(3, title, fragment), *rest, *(_case(audit, found) for found in findings[:SHOWN])]
+
+
+def _case(audit: Audit, found: Reviewed) -> Case:
+    """Write one finding with the pools that it changes."""
+    finding = found.finding
+    pools, rest = changed_pools(found, POOLS)
+    facts = [("Decision", decision_text(found.decision))] if found.decision is not None else []
+    facts += [("What to do", f"{finding.fix.removesuffix('.')}.")] if found.open else []
+    return Case(
+        mark=sentence_case(KINDS[finding.severity][0]),
+        title=where(audit.trials, finding.rows),
+        name=found.id,
+        texts=tuple(filter(None, (said(audit.trials, found), rest))),
+        tables=tuple(_pools_table(found, part) for part in pools),
+        facts=tuple(facts),
+        tone=finding.severity if found.open else "settled",
     )
 
 
-def _cells(audit: Audit, found: Reviewed) -> tuple[str, ...]:
-    """Write one finding as cells."""
-    finding, says = found.finding, said(audit.trials, found)
-    kind = KINDS[finding.severity][0]
-    changes = " ".join(change_texts(found)[:2]) or ABSENT
-    decision = OPEN if found.decision is None else decision_text(found.decision)
-    return (
-        f"{found.id} ({kind})",
-        where(audit.trials, finding.rows),
-        clean(f"{says} To do: {finding.fix}." if found.open else says),
-        changes,
-        decision,
-    )
+def _pools_table(found: Reviewed, part: Consequence) -> Table:
+    """Return one pool as it stands, and with every alternative."""
+    rows = [(sentence_case(name), variant_cell(variant), str(variant.k)) for name, variant in variants(found, part)]
+    level = "" if part.as_is.mean is None else f" [{percent(part.as_is.mean.level)} CI]"
+    head = ("The pool", f"{part.measure}{level}", "k")
+    caption = f"{sentence_case(part.pool) or 'All rows'}{f'. {TURNS}' if part.turns else ''}"
+    return Table(caption, head, tuple(rows), (False, True, True))
 
 
 def _reasons(audit: Audit) -> Sequence[Block]:
-    """Explain each error that was looked for and found, once."""
+    """Explain each kind of finding once, with its source."""
     rules = dict.fromkeys(found.finding.rule for found in audit.findings)
-    return (
-        Heading(3, "Why these findings matter", "checks-why"),
-        Listing(tuple(f"{rule}: {why(rule)}" for rule in rules)),
-    )
+    points = [
+        " ".join((f"{sentence_case(RULES[rule].title)}: {why(rule)}", *map(reference_text, RULES[rule].cite)))
+        for rule in rules
+    ]
+    return (Heading(3, "Why these findings matter", "checks-why"), Listing(tuple(points))) if points else ()

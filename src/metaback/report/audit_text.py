@@ -9,9 +9,9 @@ from metaback.report.audit_words import (
     NO_COMFORT,
     brief_gaps,
     change_texts,
+    checked_title,
     coverage_text,
     decision_text,
-    headline,
     passed_over,
     said,
     where,
@@ -20,6 +20,7 @@ from metaback.report.words import clean, one_line
 
 WIDTH = 100
 INDENT = "    "
+POOLS = 3  # pools of a finding that are written out
 HEADS = {"error": "ERROR", "warning": "WARNING", "information": "INFORMATION"}
 
 
@@ -31,7 +32,7 @@ def audit_text(audit: Audit, *, details: bool = True, coverage: bool = False, li
     others are counted.
     """
     shown = audit.findings if limit is None else audit.findings[:limit]
-    lines = [f"Check of {one_line(audit.trials.source.name)} ({len(audit.trials)} rows): {headline(audit)}."]
+    lines = [f"{checked_title(audit)}."]
     for problem in audit.refused:
         lines += ["", *_wrapped(f"CANNOT BE POOLED  {problem}", "", INDENT)]
     for found in shown:
@@ -56,7 +57,7 @@ def _finding(audit: Audit, found: Reviewed, details: bool) -> list[str]:
     if found.decision is not None:
         lines += _wrapped(f"Decision: {decision_text(found.decision)}.", INDENT, INDENT)
     elif details:
-        for text in change_texts(found)[:3]:
+        for text in change_texts(found, POOLS):
             lines += _wrapped(f"Pooled: {text}", INDENT, f"{INDENT}  ")
         lines += _wrapped(f"What to do: {finding.fix}.", INDENT, INDENT)
     return lines

@@ -10,11 +10,13 @@ from metaback.checks.decisions import DONE, Decision
 from metaback.checks.findings import SEVERITIES, Coverage
 from metaback.checks.rules import RULES
 from metaback.data.trials import Trials
+from metaback.numbers import ABSENT
 from metaback.postestimation.audit import Audit, Reviewed
-from metaback.postestimation.consequences import Consequence, Variant
+from metaback.postestimation.consequences import LEFT_OUT, Consequence, Variant
 from metaback.postestimation.words import effect_digits, estimate_cell, plural, sentence_case
 from metaback.report.words import one_line
 
+TURNS = "What the interval says about no effect changes."
 KINDS: Mapping[str, tuple[str, str]] = {
     "error": ("error", "errors"),
     "warning": ("warning", "warnings"),
@@ -30,6 +32,12 @@ def headline(audit: Audit) -> str:
     decided = sum(not found.open for found in audit.findings)
     told = listed(parts) if parts else ("Nothing else was found" if decided else "Nothing was found")
     return f"{told}; {plural(decided, 'finding was', 'findings were')} decided about" if decided else told
+
+
+def checked_title(audit: Audit) -> str:
+    """Say what was checked and how much was found: `Check of trials.csv (41 rows): 1 error`."""
+    rows = plural(len(audit.trials), "row", "rows")
+    return f"Check of {one_line(audit.trials.source.name)} ({rows}): {headline(audit)}"
 
 
 def listed(parts: Sequence[str]) -> str:
@@ -70,39 +78,67 @@ def said(trials: Trials, found: Reviewed) -> str:
     return sentence_case(re.sub(rf"^{one}(?:(?:, | and ){one})*: ", "", text))
 
 
-def change_texts(found: Reviewed) -> tuple[str, ...]:
+def changed_pools(found: Reviewed, most: int) -> tuple[tuple[Consequence, ...], str]:
+    """Return the pools that a finding changes most, and a sentence on those that are not shown; "" for none."""
+    ordered = tuple(sorted(found.consequences, key=lambda part: (not part.turns, -part.shift)))
+    rest = len(ordered) - most
+    return ordered[:most], f"It touches {plural(rest, 'more pool', 'more pools')}." if rest > 0 else ""
+
+
+def change_texts(found: Reviewed, most: int) -> tuple[str, ...]:
     """Say what a finding changes in each pool, one sentence each; the pool that it changes most comes first."""
-    ordered = sorted(found.consequences, key=lambda part: (not part.turns, -part.shift))
-    return tuple(_change(part) for part in ordered)
+    shown, rest = changed_pools(found, most)
+    return (*(_change(found, part) for part in shown), *([rest] if rest else []))
 
 
-def _change(found: Consequence) -> str:
+def _change(found: Reviewed, part: Consequence) -> str:
     """Write one pool as it stands and with every alternative."""
-    pool = f"{found.pool} ({found.measure})" if found.pool else found.measure
-    parts = [f"{variant.name}: {variant_text(variant)}" for variant in (found.as_is, *found.alternatives)]
-    turns = " What the interval says about no effect changes." if found.turns else ""
-    return f"{pool}: {'; '.join(parts)}.{turns}"
+    parts = [f"{name}: {variant_text(variant)}" for name, variant in variants(found, part)]
+    return f"{pool_name(part)}: {'; '.join(parts)}.{f' {TURNS}' if part.turns else ''}"
+
+
+def pool_name(part: Consequence) -> str:
+    """Name a pool and its measure: `pain, yoga vs usual care (SMD)`."""
+    return f"{part.pool} ({part.measure})" if part.pool else part.measure
+
+
+def variants(found: Reviewed, part: Consequence) -> tuple[tuple[str, Variant], ...]:
+    """Name the pool as it is and every alternative; where a decision changed the table, it stood before it."""
+    mended = found.decision is not None and found.decision.action != "accept"
+    first = "as the table was read" if mended else part.as_is.name
+    return (first, part.as_is), *((_called(found, variant), variant) for variant in part.alternatives)
+
+
+def _called(found: Reviewed, variant: Variant) -> str:
+    """Name an alternative; a single row is left out as one."""
+    return "without this row" if variant.name == LEFT_OUT and len(found.finding.rows) == 1 else variant.name
 
 
 def variant_text(variant: Variant) -> str:
     """Write one pool: `-0.53 [-0.86, -0.20], k = 8`."""
-    if variant.mean is None:
-        return "cannot be pooled"
-    return f"{estimate_cell(variant.mean, effect_digits(variant.mean))}, k = {variant.k}"
+    return "cannot be pooled" if variant.mean is None else f"{variant_cell(variant)}, k = {variant.k}"
+
+
+def variant_cell(variant: Variant) -> str:
+    """Write the mean of one pool with its interval."""
+    return ABSENT if variant.mean is None else estimate_cell(variant.mean, effect_digits(variant.mean))
 
 
 def brief_change(found: Reviewed) -> str:
-    """Say in one cell what a finding changes most: `-0.53 to -0.39`; "" where it changes nothing that was pooled."""
+    """Say in one cell what a finding changes most: `-0.53 [...] becomes -0.39 [...] without these rows`.
+
+    "" where it changes nothing that was pooled.
+    """
     best = max(found.consequences, key=lambda part: (part.turns, part.shift), default=None)
     if best is None or best.as_is.mean is None:
         return ""
     base = best.as_is.mean
-    others = [variant.mean for variant in best.alternatives if variant.mean is not None]
+    others = [(variant.mean, _called(found, variant)) for variant in best.alternatives if variant.mean is not None]
     if not others:
         return ""
-    far = max(others, key=lambda mean: abs(mean.point - base.point))
+    far, name = max(others, key=lambda other: abs(other[0].point - base.point))
     digits = effect_digits(base)
-    return f"{estimate_cell(base, digits)} becomes {estimate_cell(far, digits)}"
+    return f"{estimate_cell(base, digits)} becomes {estimate_cell(far, digits)} ({name})"
 
 
 def decision_text(decision: Decision) -> str:
@@ -119,7 +155,7 @@ def brief_gaps(coverage: Sequence[Coverage]) -> tuple[str, ...]:
     """Name what was not looked for at all, and what only in a part of the rows, in a sentence each."""
     idle = [part.title for part in coverage if not part.ran]
     partly = [part.title for part in coverage if part.ran and part.passed_over]
-    kinds = (("Not looked for, because the table lacks what it takes", idle), ("Looked for in some rows only", partly))
+    kinds = (("Not looked for", idle), ("Looked for in some rows only", partly))
     return tuple(f"{words}: {'; '.join(titles)}." for words, titles in kinds if titles)
 
 
@@ -136,5 +172,5 @@ def coverage_text(coverage: Sequence[Coverage]) -> str:
     """Count the rules that could look at the table and those that could not."""
     ran = sum(part.ran for part in coverage)
     idle = len(coverage) - ran
-    rest = f"; {idle} could not, because the table lacks what they need" if idle else ""
+    rest = f"; {idle} had not, because the table or its pools lack what they need" if idle else ""
     return f"{ran} of {len(coverage)} rules had something to look at{rest}"

@@ -84,7 +84,24 @@ class Code:
     text: str
 
 
-Block = Heading | Paragraph | Table | Figure | Notes | Listing | Code
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One point with all that belongs to it: a mark (`Error`), what it is about, text, small tables, labelled lines.
+
+    It has a heading of its own, of level 4. name: what programs and plan files call it, and its fragment; tone: how
+    grave it is, "settled" where nothing is left to do. The tables carry no number and no file.
+    """
+
+    mark: str
+    title: str
+    name: str
+    texts: tuple[str, ...]
+    tables: tuple[Table, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    tone: Literal["error", "warning", "information", "settled"] = "information"
+
+
+Block = Heading | Paragraph | Table | Figure | Notes | Listing | Code | Case
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
-from metaback.report.document import Block, Document, Figure, Heading, Table
+from metaback.report.document import Block, Case, Document, Figure, Heading, Table
 from metaback.report.svg import inline_svg
 from metaback.report.words import anchor, clean
 
@@ -84,6 +84,8 @@ def _items(document: Document) -> Iterator[_Item]:
             figures += 1
             svg, width = inline_svg(block.svg, prefix=f"f{figures}-", label=clean(block.alt))
             yield _Item(kind, block, number=figures, svg=svg, width=width)
+        elif isinstance(block, Case):
+            yield _Item(kind, block, id=_unique(anchor(block.name), taken))
         else:
             yield _Item(kind, block)
 

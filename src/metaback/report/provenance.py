@@ -35,17 +35,30 @@ class InputFile:
     reading: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PlanFile:
+    """The file that decisions came from: its own name (no folder) and its SHA-256."""
+
+    name: str
+    sha256: str
+
+
 def input_file(name: str | PurePath, content: bytes, *, rows: int, columns: Mapping[str, str]) -> InputFile:
     """Describe a file by its name without folders and the hash of its bytes."""
     return InputFile(file_name(str(name)), hashlib.sha256(content).hexdigest(), rows, dict(columns))
 
 
 def provenance(
-    source: InputFile | None, *, command: Sequence[str] | None = None, options: Mapping[str, Any] | None = None
+    source: InputFile | None,
+    *,
+    plan: PlanFile | None = None,
+    command: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the provenance of a report as plain JSON values in a fixed order.
 
-    command: words of the command that made it; folders of absolute paths are left out. options: every choice resolved.
+    plan: the file of decisions. command: words of the command that made it; folders of absolute paths are left out.
+    options: every choice resolved.
     """
     return {
         "input": None
@@ -57,6 +70,7 @@ def provenance(
             "columns": dict(source.columns),
             "reading": list(source.reading),
         },
+        "plan": None if plan is None else {"name": file_name(plan.name), "sha256": plan.sha256},
         "command": None if command is None else command_line(command),
         "options": dict(options) if options is not None else {},
         "versions": versions(),
@@ -113,6 +127,8 @@ def provenance_blocks(record: Mapping[str, Any]) -> tuple[Block, ...]:
         digest = f", SHA-256 {source['sha256']}" if source["sha256"] else " (handed over in Python, not a file)"
         items.append(f"Input: {source['name']}, {source['rows']} rows{digest}")
         items += [f"Columns read: {columns}"] if columns else []
+    plan = record.get("plan")
+    items += [f"Plan: {plan['name']}, SHA-256 {plan['sha256']}"] if plan else []
     options = "; ".join(f"{name} = {value}" for name, value in record.get("options", {}).items())
     items += [f"Options: {options}"] if options else []
     items.append("Versions: " + ", ".join(f"{name} {found}" for name, found in record["versions"].items()))
