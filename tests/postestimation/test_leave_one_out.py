@@ -125,3 +125,10 @@ def test_the_values_of_a_column_leave_together(make: Make) -> None:
     assert "without place " in repr(found)
     with pytest.raises(OptionError, match=r"by='plac' is not known \(did you mean 'place'"):
         leave_one_out(analyse(make(yi, vi, moderators={"place": place}), spec), by="plac")
+
+
+def test_small_effects_are_written_with_the_digits_that_tell_them_apart(make: Make) -> None:
+    yi, vi = np.array([0.1, 0.4, -0.2, 0.9, 0.3, 0.35]), np.array([0.02, 0.05, 0.03, 0.04, 0.06, 0.01])
+    found = leave_one_out(analyse(make(yi * 1e-4, vi * 1e-8), resolve_spec("cochrane")))
+    assert "0.00 [0.00, 0.00]" not in repr(found)
+    assert "0.000039 [0.000003, 0.000076]" in repr(found)

@@ -12,7 +12,7 @@ from metaback.errors import OptionError
 from metaback.models.fitted import Estimate
 from metaback.models.specs import estimates_tau2
 from metaback.numbers import fixed
-from metaback.postestimation.flips import level_text
+from metaback.postestimation.flips import digits_for, level_text
 from metaback.postestimation.scales import row_sizes, way_back
 from metaback.postestimation.subsets import natural_columns, row_labels
 from metaback.postestimation.summary import Analysis
@@ -56,7 +56,8 @@ class Blups:
     def __repr__(self) -> str:
         """Return how far the predictions reach and how much they were shrunk."""
         known = np.isfinite(self.estimate)
-        low, high = (fixed(float(limit)) for limit in (self.estimate[known].min(), self.estimate[known].max()))
+        ends = float(self.estimate[known].min()), float(self.estimate[known].max())
+        low, high = (fixed(end, digits_for(*ends)) for end in ends)
         share = f"{fixed(100 * float(np.median(self.shrinkage[known])), 0)}%"
         level, k = level_text(self.mean.level), int(known.sum())
         return (

@@ -14,7 +14,7 @@ from scipy.special import chdtri
 from metaback.errors import OptionError
 from metaback.models.specs import estimates_tau2
 from metaback.numbers import estimate_text, fixed, significant
-from metaback.postestimation.flips import level_text
+from metaback.postestimation.flips import digits_for, level_text
 from metaback.postestimation.means import request_of
 from metaback.postestimation.summary import Analysis
 from metaback.stats.inference import MEAN_RULES, apply_whole, quantile, whole_rule
@@ -65,7 +65,11 @@ class Profile:
         name = "τ²" if self.of == "tau2" else "the mean"
         numbers = (self.peak, self.low, self.high)
         point, low, high = (significant(number) for number in numbers)
-        found = f"{point} [{low}, {high}]" if self.of == "tau2" else estimate_text(*numbers) + " (analysis scale)"
+        found = (
+            f"{point} [{low}, {high}]"
+            if self.of == "tau2"
+            else estimate_text(*numbers, digits_for(self.low, self.high)) + " (analysis scale)"
+        )
         return (
             f"Profile of {name} ({self.likelihood}): highest at {found}, "
             f"the {level_text(self.level)} profile likelihood interval; log-likelihood {fixed(self.top)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,7 +59,19 @@ def interval_text(pools: Subsets, i: int, effects: EffectSizes) -> str:
     found = {name: getattr(pools, name)[[i]] for name in ("estimate", "ci_low", "ci_high")}
     found = natural_columns(found, way_back(effects), pools.size[[i]])
     point, low, high = (float(values[0]) for values in found.values())
-    return estimate_text(point, low, high)
+    return estimate_text(point, low, high, digits_for(low, high))
+
+
+def digits_for(low: float, high: float) -> int:
+    """Return how many decimals tell two numbers apart: 2, and more where they are closer than 0.02 (12 at most).
+
+    >>> digits_for(-0.74, -0.09), digits_for(-0.0061, 0.0012), digits_for(0.3, 0.3)
+    (2, 4, 2)
+    """
+    width = abs(high - low)
+    if not 0 < width < 0.02:
+        return 2
+    return min(12, 1 - math.floor(math.log10(width)))
 
 
 def listed(lines: list[str], most: int = 10) -> str:

@@ -15,7 +15,7 @@ from metaback.models.pool import own_weights
 from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.models.univariate import fit_univariate
 from metaback.numbers import fixed
-from metaback.postestimation.flips import listed, one_line
+from metaback.postestimation.flips import digits_for, listed, one_line
 from metaback.postestimation.subsets import row_labels
 from metaback.progress import Progress, silent
 from metaback.stats.heterogeneity import i2_from_q, i2_from_tau2, spread_at_zero
@@ -92,7 +92,8 @@ class Gosh:
         """Return how many subsets there are and who splits their cloud."""
         kind = "all" if self.exact else f"random (seed {self.seed})"
         lines = list(self.sentences) or ["No single study splits the cloud of results."]
-        low, high = fixed(float(np.nanmin(self.estimate))), fixed(float(np.nanmax(self.estimate)))
+        ends = float(np.nanmin(self.estimate)), float(np.nanmax(self.estimate))
+        low, high = (fixed(end, digits_for(*ends)) for end in ends)
         k, subsets = len(self.labels), self.size.size
         effects, subsets = (
             "1 effect" if k == 1 else f"{k} effects",
