@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("plots", "report"),  # L6
     ("bundle", "engines", "universes", "audits"),  # L7
     ("result",),
-    ("regression", "digits", "many"),
+    ("regression", "digits", "many", "verification", "living"),
     ("cli",),
     (PACKAGE,),  # the public names, on top of all
     ("__main__",),  # `python -m metaback`
@@ -61,6 +61,8 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "regression": frozenset({"numpy", "pandas"}),
     "digits": frozenset({"numpy", "pandas"}),
     "many": frozenset({"numpy", "pandas"}),
+    "verification": frozenset(),
+    "living": frozenset(),
     "engines": frozenset({"dask", "distributed"}),
     "cli": frozenset({"click", "rich"}),
     **dict.fromkeys(("status", "numbers", "progress", "errors", "registry", PACKAGE, "__main__"), frozenset[str]()),
@@ -73,7 +75,8 @@ SLOW = frozenset({"matplotlib", "statsmodels", "formulaic"})
 NAMES_FIGURES = frozenset({"bundle", "regression", "result", "universes"})
 # Public names and commands are found from strings; everywhere else an import must be visible.
 # A table can be asked to check itself, which only the top of the house can do.
-IMPORTS_BY_NAME = frozenset({PACKAGE, f"{PACKAGE}.cli.main", f"{PACKAGE}.data.trials"})
+# The help of a command answers before what it runs is loaded.
+IMPORTS_BY_NAME = frozenset({PACKAGE, f"{PACKAGE}.cli.main", f"{PACKAGE}.cli.later", f"{PACKAGE}.data.trials"})
 
 FUNCTION_LINES = 40
 LONG_FUNCTION_LINES = 60

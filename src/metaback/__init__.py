@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from metaback.audits import Checks, check, rules
     from metaback.checks.decisions import Decision
+    from metaback.cli.rerun import verify
     from metaback.data.arms import arms, contrasts
     from metaback.data.datasets import load_dataset
     from metaback.data.read import read_trials
@@ -19,17 +20,20 @@ if TYPE_CHECKING:
     from metaback.effects.compute import effect_sizes
     from metaback.effects.effect_sizes import EffectSizes
     from metaback.errors import DataError, EstimationError, FileError, MetabackError, OptionError
+    from metaback.living import Difference, diff
     from metaback.many import pool_arrays, pool_many
     from metaback.models.fitted import Estimate
     from metaback.models.specs import PoolSpec
     from metaback.regression import Regression, regress
     from metaback.result import Result, Results, pool, pool_table
     from metaback.universes import Multiverse, multiverse
+    from metaback.verification import Verification
 
 __all__ = [
     "Checks",
     "DataError",
     "Decision",
+    "Difference",
     "EffectSizes",
     "Estimate",
     "EstimationError",
@@ -43,9 +47,11 @@ __all__ = [
     "Results",
     "SelfCheck",
     "Trials",
+    "Verification",
     "arms",
     "check",
     "contrasts",
+    "diff",
     "effect_sizes",
     "load_dataset",
     "multiverse",
@@ -57,11 +63,13 @@ __all__ = [
     "regress",
     "rules",
     "selfcheck",
+    "verify",
 ]
 
 _HOMES = {
     "metaback.audits": ("Checks", "check", "rules"),
     "metaback.checks.decisions": ("Decision",),
+    "metaback.cli.rerun": ("verify",),
     "metaback.data.arms": ("arms", "contrasts"),
     "metaback.data.datasets": ("load_dataset",),
     "metaback.data.read": ("read_trials",),
@@ -70,12 +78,14 @@ _HOMES = {
     "metaback.effects.compute": ("effect_sizes",),
     "metaback.effects.effect_sizes": ("EffectSizes",),
     "metaback.errors": ("DataError", "EstimationError", "FileError", "MetabackError", "OptionError"),
+    "metaback.living": ("Difference", "diff"),
     "metaback.many": ("pool_arrays", "pool_many"),
     "metaback.models.fitted": ("Estimate",),
     "metaback.models.specs": ("PoolSpec",),
     "metaback.regression": ("Regression", "regress"),
     "metaback.result": ("Result", "Results", "pool", "pool_table"),
     "metaback.universes": ("Multiverse", "multiverse"),
+    "metaback.verification": ("Verification",),
 }
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from metaback.data.trials import Source
-from metaback.models.specs import PoolSpec, estimates_tau2
+from metaback.models.specs import PoolSpec, chosen, estimates_tau2
 from metaback.plots.forest import draw_forest, forest_data
 from metaback.plots.save import XML_DECLARATION, figure_bytes, svg_text
 from metaback.postestimation.audit import Audit
 from metaback.postestimation.summary import Analysis
-from metaback.postestimation.table import TableAnalysis
+from metaback.postestimation.table import Request, TableAnalysis
 from metaback.report.audit_records import audit_record, findings_csv
 from metaback.report.audit_sections import audit_blocks, audit_keys, flags_of, lead_blocks
 from metaback.report.bibliography import selected_bibtex
@@ -21,8 +22,18 @@ from metaback.report.document import Figure
 from metaback.report.frames import listed_record
 from metaback.report.html import render_html
 from metaback.report.listing import listing_blocks
-from metaback.report.provenance import InputFile, PlanFile, provenance, provenance_blocks, reading_blocks
+from metaback.report.provenance import (
+    InputFile,
+    PlanFile,
+    file_name,
+    portable,
+    provenance,
+    provenance_blocks,
+    reading_blocks,
+)
 from metaback.report.records import json_text, pooled_csv, results_record, studies_csv
+from metaback.report.reproduce import NAME as SCRIPT
+from metaback.report.reproduce import Call, decision_words, reproduce_script
 from metaback.report.route_table import routes_csv
 from metaback.report.sections import document_keys, report_document
 from metaback.report.words import anchor, comparison
@@ -42,7 +53,8 @@ class Checked:
 class Origin:
     """What a report was made from: the table's source, the request, the check, the words that make it again, the plan.
 
-    plan: the file that the decisions of the check came from, None where they came from elsewhere.
+    plan: the file that the decisions of the check came from, None where they came from elsewhere. request: what was
+    asked of the whole table, None where a part of it was pooled; with it goes a script that makes the numbers again.
     """
 
     source: Source
@@ -50,6 +62,7 @@ class Origin:
     checked: Checked | None = None
     command: tuple[str, ...] | None = None
     plan: PlanFile | None = None
+    request: Request | None = None
 
 
 def write_report(
@@ -68,6 +81,7 @@ def write_report(
     """
     record = _provenance(origin)
     files = report_files(table, origin.source.name, record, checked=origin.checked, progress=progress)
+    files |= _script(origin)
     return write_bundle(Path(folder), files, provenance=record, force=force, keep=keep)
 
 
@@ -124,6 +138,19 @@ def _forest(analysis: Analysis, number: int, files: dict[str, bytes | str]) -> F
     files[f"figures/{name}.svg"] = XML_DECLARATION + svg
     files[f"figures/{name}.png"] = figure_bytes(drawn, "png")
     return Figure(svg, f"{name}.svg", f"Forest plot. {title}.", data.alt)
+
+
+def _script(origin: Origin) -> dict[str, bytes | str]:
+    """Return the script that makes the numbers again, nothing where the table is no file or was pooled in part."""
+    request, source = origin.request, origin.source
+    if request is None or not source.sha256:
+        return {}
+    words: dict[str, Any] = {name: getattr(request, name) for name in ("outcome", "compare", "by", "measure")}
+    words |= chosen(origin.spec) | dict(request.choices.words())
+    words["instruments"] = {name: asdict(facts) for name, facts in request.choices.instruments.items()}
+    words["accept"] = decision_words(() if origin.checked is None else origin.checked.audit.decisions)
+    named = (word for word in map(portable, origin.command or ()) if file_name(word) == source.name)
+    return {SCRIPT: reproduce_script(Call(next(named, source.name), source.sha256, words))}
 
 
 def _provenance(origin: Origin) -> dict[str, object]:

@@ -307,6 +307,7 @@ class Results:
     unpooled: tuple[EffectSizes, ...]
     source: Source
     spec: PoolSpec
+    request: Request | None = None
     audit: Audit | None = None
 
     @property
@@ -338,7 +339,7 @@ class Results:
 
         table = TableAnalysis(tuple(item.analysis for item in self.items), self.unpooled)
         checked = None if self.audit is None else Checked(self.audit)
-        write_report(folder, table, Origin(self.source, self.spec, checked), force=force)
+        write_report(folder, table, Origin(self.source, self.spec, checked, request=self.request), force=force)
         return Path(folder)
 
     def __repr__(self) -> str:
@@ -484,4 +485,5 @@ def pool_table(
     audit = audit_table(trials, spec, request, decisions)
     table = analyse_table(audit.trials, spec, replace(request, answers=audit.answers))
     items = tuple(Result(analysis, trials.source) for analysis in table.analyses)
-    return Results(items, table.unpooled, trials.source, spec, audit)
+    whole = request if len(trials) == trials.source.rows else None  # a part of a file cannot be read again
+    return Results(items, table.unpooled, trials.source, spec, audit, whole)

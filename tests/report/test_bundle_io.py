@@ -215,7 +215,12 @@ def interrupt_at(step: int, error: type[BaseException]) -> tuple[Callable[..., A
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # an interrupt just before a file is closed
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, MemoryError])
 @pytest.mark.parametrize("existing", [True, False])
-def test_interrupted_at_any_line(tmp_path: Path, error: type[BaseException], *, existing: bool) -> None:
+@pytest.mark.parametrize("exchange", [True, False])
+def test_interrupted_at_any_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], *, existing: bool, exchange: bool
+) -> None:
+    if not exchange:
+        monkeypatch.setattr(bundle_io, "_exchanged", lambda *_: False)
     target = tmp_path / "new" / "report"
     reset(target, existing=existing)
     old = contents(tmp_path)
@@ -259,11 +264,33 @@ def test_a_failing_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken:
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
+    monkeypatch.setattr(bundle_io, "_exchanged", lambda *_: False)
     monkeypatch.setattr(*((bundle_io.os, "fsync") if broken == "fsync" else (Path, "rename")), fail)
     with pytest.raises(FileError, match="No space left on device; the folder is as it was"):
         write_bundle(target, FILES)
     monkeypatch.undo()
     assert contents(target) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith(("linux", "darwin")), reason="other systems swap by two renames")
+def test_folders_change_places_in_one_step(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text(name)
+    assert bundle_io._exchanged(tmp_path / "a", tmp_path / "b")
+    assert set(contents(tmp_path)) == {"a/b", "b/a"}
+    assert not bundle_io._exchanged(tmp_path / "a", tmp_path / "nowhere")
+
+
+def test_a_kill_between_two_renames_is_mended_by_the_next_run(tmp_path: Path) -> None:
+    target = tmp_path / "report"
+    write_bundle(target, FILES)
+    (target / "theirs.txt").write_text("years of work")
+    target.rename(tmp_path / ".report.0123456789ab.old")
+    with pytest.raises(FileError, match=r"theirs\.txt"):
+        write_bundle(target, FILES)
+    assert (target / "theirs.txt").read_text() == "years of work"
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
 
 

@@ -17,6 +17,8 @@ from metaback.errors import DataError, EstimationError, FileError, MetabackError
 COMMANDS = {
     "pool": "Pool a table of trials and write a report that anyone can check.",
     "check": "Find the errors in a table of trials before they are pooled.",
+    "verify": "Make a report again and say whether its files and numbers came back.",
+    "diff": "Say what moved between two reports: studies, cells, decisions, answers.",
     "measures": "List the effect measures with what they are computed from and their sources.",
     "selfcheck": "Count the right digits of this machine's answers and write a dated protocol.",
 }

@@ -161,7 +161,7 @@ def command(table: Path, **options: Any) -> None:
         _stop_at_errors(audit, table, accepted=options["accept_findings"])
         done = analyse_table(audit.trials, spec, replace(request, answers=audit.answers), tell)
         report = options["output"] == "report"
-        names = _write(table, done, audit, spec, options, tell) if report else ()
+        names = _write(table, done, audit, (spec, request), options, tell) if report else ()
     if options["output"] == "json":
         click.echo(_json(done).encode(), nl=False)
     elif options["output"] == "text":
@@ -203,7 +203,7 @@ def _write(
     table: Path,
     done: TableAnalysis,
     audit: Audit,
-    spec: PoolSpec,
+    asked: tuple[PoolSpec, Request],
     options: dict[str, Any],
     tell: Callable[[str], None],
 ) -> tuple[str, ...]:
@@ -215,7 +215,7 @@ def _write(
     checked = Checked(audit, accepted=options["accept_findings"])
     keep = (table,) if options["plan"] is None else (table, options["plan"])
     plan = None if options["plan"] is None else PlanFile(options["plan"].name, plan_digest(options["plan"]))
-    origin = Origin(audit.trials.source, spec, checked, words, plan)
+    origin = Origin(audit.trials.source, asked[0], checked, words, plan, asked[1])
     return write_report(out, done, origin, force=options["force"], keep=keep, progress=tell)
 
 

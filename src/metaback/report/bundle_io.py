@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
+import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
@@ -18,6 +22,7 @@ MANIFEST = "manifest.json"
 SCHEMA = "metaback/bundle"
 SCHEMA_VERSION = 1
 LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what desktops drop into folders
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD; RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS
 _FORBIDDEN = frozenset('<>:"|?*\\')
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))})
 
@@ -32,8 +37,10 @@ def write_bundle(
 ) -> tuple[str, ...]:
     """Write files and their manifest as one folder, and return the names in it.
 
-    Everything is written into a temporary folder beside `folder`, brought to the disk and swapped in by renames: when
-    anything fails or is interrupted, the previous folder is untouched and nothing temporary stays.
+    Everything is written into a temporary folder beside `folder`, brought to the disk and swapped in: when anything
+    fails or is interrupted, the previous folder is untouched and nothing temporary stays. Linux and macOS swap in one
+    step, so that a kill leaves the old folder or the new one, and hidden folders of its own beside it; elsewhere a kill
+    between two renames leaves the old folder under a waiting name, from which the next call puts it back.
 
     files: relative names with "/" -> content (text is written as UTF-8). provenance: goes into manifest.json.
     force: write also into a folder that holds files of others; those stay unless a new file has their name.
@@ -43,6 +50,10 @@ def write_bundle(
     _refuse_clashes(checked)
     checked[MANIFEST] = _encoded(_manifest_text(checked, provenance))
     target = Path(os.path.realpath(folder))
+    try:
+        _recovered(target)
+    except OSError as error:
+        raise FileError(f"cannot write '{folder}': {error.strerror or error}; the folder is as it was") from error
     _refuse_target(target, folder, force=force, keep=keep)
     try:
         with _parents(target), _beside(target) as (fresh, old):
@@ -63,18 +74,50 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     if not isinstance(found, dict):
         return None
     manifest = cast("dict[str, Any]", found)
-    return manifest if manifest.get("schema") == SCHEMA and isinstance(manifest.get("files"), list) else None
+    if manifest.get("schema") != SCHEMA or not isinstance(manifest.get("files"), list):
+        return None
+    return manifest if all(isinstance(entry, dict) for entry in manifest["files"]) else None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How the files of a bundle stand against its manifest: the names that it lists, and those that are not as it says.
+
+    changed: their bytes are others; missing: listed and not there; extra: there and not listed.
+    """
+
+    listed: tuple[str, ...]
+    changed: tuple[str, ...]
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+
+
+def bundle_state(folder: Path) -> State:
+    """Hold the files of a bundle against its manifest.
+
+    Raises `FileError` for a folder without a manifest of metaback, and for one whose manifest names a file elsewhere.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise FileError(f"'{folder}' has no {MANIFEST} of metaback; name the folder of a report, e.g. report/")
+    digests = _listed(manifest)
+    del digests[MANIFEST]
+    for name in digests:
+        _checked(name)
+    different = [name for name, digest in digests.items() if _digest_of(folder / name) != digest]
+    missing = tuple(sorted(name for name in different if not (folder / name).is_file()))
+    return State(
+        listed=tuple(sorted(digests)),
+        changed=tuple(sorted(set(different).difference(missing))),
+        missing=missing,
+        extra=tuple(_strangers(folder, frozenset({*digests, MANIFEST}))),
+    )
 
 
 def changed_files(folder: Path) -> tuple[str, ...]:
     """Name the files of a bundle that are missing or differ from its manifest, and those that it does not list."""
-    manifest = read_manifest(folder)
-    if manifest is None:
-        raise FileError(f"'{folder}' has no {MANIFEST} of metaback")
-    listed = _listed(manifest)
-    del listed[MANIFEST]
-    changed = [name for name, digest in listed.items() if _digest_of(folder / name) != digest]
-    return tuple(sorted({*changed, *_strangers(folder, frozenset({*listed, MANIFEST}))}))
+    state = bundle_state(folder)
+    return tuple(sorted({*state.changed, *state.missing, *state.extra}))
 
 
 def _manifest_text(files: Mapping[str, bytes], provenance: Mapping[str, Any] | None) -> str:
@@ -246,11 +289,37 @@ def _carry(target: Path, fresh: Path) -> None:
 
 
 def _swap(target: Path, fresh: Path, old: Path) -> None:
-    """Put the new folder in the place of the old one."""
-    if target.exists():
-        target.rename(old)
-    fresh.rename(target)
+    """Put the new folder in the place of the old one: in one step where the system can, else in two renames."""
+    if not (target.exists() and _exchanged(fresh, target)):
+        if target.exists():
+            target.rename(old)
+        fresh.rename(target)
     _sync_folder(target.parent)
+
+
+def _exchanged(first: Path, second: Path) -> bool:
+    """Exchange two folders in one step of the system, so that even a kill leaves one of them whole under each name.
+
+    False where the system or the disk cannot do that; nothing has changed then.
+    """
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        names = os.fsencode(first), os.fsencode(second)
+        if sys.platform == "darwin":
+            return library.renamex_np(*names, _EXCHANGE) == 0
+        return library.renameat2(_HERE, names[0], _HERE, names[1], _EXCHANGE) == 0
+    except (OSError, AttributeError, TypeError, ValueError):
+        return False
+
+
+def _recovered(target: Path) -> None:
+    """Put the old folder back where a kill between two renames left it under its waiting name."""
+    if os.path.lexists(target) or not target.parent.is_dir():
+        return
+    waiting = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{12}}\.old")
+    left = [path for path in target.parent.iterdir() if waiting.fullmatch(path.name)]
+    if left:
+        max(left, key=lambda path: path.stat().st_mtime).rename(target)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -102,7 +102,7 @@ def source_date() -> str | None:
 
 def command_line(words: Sequence[str]) -> str:
     """Write a command as it would be typed, with the folders of absolute paths left out."""
-    return " ".join(_quoted(_portable(word)) for word in words)
+    return " ".join(_quoted(portable(word)) for word in words)
 
 
 def file_name(path: str) -> str:
@@ -139,7 +139,8 @@ def provenance_blocks(record: Mapping[str, Any]) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _portable(word: str) -> str:
+def portable(word: str) -> str:
+    """Return a word of a command without the folders of an absolute path."""
     match = _OPTION.fullmatch(word)
     option, value = (match.group(1) or "", match.group(2)) if match else ("", word)
     absolute = PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute() or value.startswith("~")
