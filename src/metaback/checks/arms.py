@@ -106,6 +106,12 @@ class ArmTable:
 
 def arm_table(scene: Scene) -> ArmTable:
     """Return the arms of a table."""
+    if "arm table" not in scene.memo:
+        scene.memo["arm table"] = _arm_table(scene)
+    return scene.memo["arm table"]
+
+
+def _arm_table(scene: Scene) -> ArmTable:
     roles = scene.trials.roles
     found = [role[:-2] for role in roles if role.endswith("_1") and f"{role[:-2]}_2" in roles]
     stems = ("n", *(stem for stem in found if stem not in NO_ARM))
@@ -217,12 +223,21 @@ def shared_arms(arms: ArmTable, rows: Repeated) -> list[Shared]:
 
 
 def _by_numbers(arms: ArmTable, rows: Repeated, side: str) -> Iterator[tuple[str, list[int], bool]]:
-    """Yield rows with the same n and the same other numbers of an arm, to the decimals that are given."""
+    """Yield rows with the same n and the same other numbers of an arm, to the decimals that are given.
+
+    Equal counts say something at one outcome, instrument and time only: the people of a trial may have as many events
+    at two times.
+    """
     classes: dict[Key, list[int]] = {}
+    counts: dict[tuple[object, ...], list[int]] = {}
     for spot, place in zip(rows.spots, rows.places, strict=True):
         key = arms.keys[side][place]
         if key[0] is not None and any(value is not None for value in key[1:]):
-            classes.setdefault(key, []).append(spot)
+            if arms.uncounted(place, side):
+                classes.setdefault(key, []).append(spot)
+            else:
+                counts.setdefault((key, arms.settings[place]), []).append(spot)
+    yield from (("counts", spots, False) for spots in counts.values() if len(spots) > 1)
     blurred: set[Key] = set()
     same_size = len({key[0] for key in classes}) < len(classes) <= MERGEABLE
     for key in list(classes) if same_size else ():
@@ -233,9 +248,7 @@ def _by_numbers(arms: ArmTable, rows: Repeated, side: str) -> Iterator[tuple[str
     where = dict(zip(rows.spots, rows.places, strict=True))
     for key, spots in classes.items():
         if len(spots) > 1:
-            known = arms.uncounted(where[spots[0]], side)
-            sure = key not in blurred and digits(known) >= TELLING
-            yield "numbers" if known else "counts", spots, sure
+            yield "numbers", spots, key not in blurred and digits(arms.uncounted(where[spots[0]], side)) >= TELLING
 
 
 def _by_label(arms: ArmTable, rows: Repeated, side: str) -> Iterator[tuple[str, list[int], bool]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isfinite
 
@@ -86,11 +86,58 @@ def shared_control(scene: Scene) -> Outcome:
     in several comparisons; else a warning: equal counts and equal labels may be two groups.
 
     The covariance of the effects is that of `shared_arm_covariance`; where the measure or the table does not give it,
-    it is taken from the sizes of the arms, and without these from a correlation of 0.5, that of equal arms.
+    it is taken from the sizes of the arms, and without these from a correlation of 0.5, that of equal arms. More than
+    five groups of one pool become one finding.
     """
     arms = arm_table(scene)
-    found = [part for rows in repeated(scene) for part in shared_arms(arms, rows)]
-    return outcome_of(scene, (_shared_finding(scene, arms, part) for part in found))
+    found: dict[tuple[int, bool], list[Shared]] = {}
+    for rows in repeated(scene):
+        for part in shared_arms(arms, rows):
+            found.setdefault((id(rows.pool), part.certain), []).append(part)
+    findings: list[Finding] = []
+    for parts in found.values():
+        each = [_shared_finding(scene, arms, part) for part in parts]
+        findings += each if len(each) <= MANY else [_many_shared(scene, parts, each)]
+    return outcome_of(scene, findings)
+
+
+def _many_shared(scene: Scene, parts: Sequence[Shared], findings: Sequence[Finding]) -> Finding:
+    """Word many groups of one pool that are used in several rows, with what was found about each of them."""
+    groups_, rows = len(parts), sum(len(part.rows.places) for part in parts)
+    studies = list(dict.fromkeys(scene.texts("study")[part.rows.places[0]] for part in parts))
+    listed = ", ".join(studies[:MANY]) + (f" and {len(studies) - MANY} more" if len(studies) > MANY else "")
+    factors = [float(found.evidence["se_factor"]) for found in findings]
+    names = [proposal.name for proposal in findings[0].proposals][:2]
+    same = [[found.proposals[i] for found in findings] for i in range(len(names))]
+    return replace(
+        findings[0],
+        rows=tuple(sorted({place for found in findings for place in found.rows})),
+        says=f"{groups_} groups of people stand in {rows} rows of one pool ({listed}). {findings[0].says} The others "
+        f"are alike: the standard error of the mean of their rows is typically {fixed(float(np.median(factors)))} "
+        "times what the pool takes it for.",
+        evidence={"groups": float(groups_), "rows": float(rows), "se_factor": float(np.median(factors))},
+        cells=tuple(dict.fromkeys(cell for found in findings for cell in found.cells)),
+        proposals=tuple(
+            Proposal(
+                name,
+                without=tuple(sorted({place for one in every for place in one.without})),
+                joint=_apart_only(joint for one in every for joint in one.joint),
+            )
+            for name, every in zip(names, same, strict=True)
+        ),
+        whole=True,
+    )
+
+
+def _apart_only(joints: Iterable[Joint]) -> tuple[Joint, ...]:
+    """Return joint rows, each row in one of them."""
+    kept: list[Joint] = []
+    taken: set[int] = set()
+    for joint in joints:
+        if taken.isdisjoint(joint.places):
+            kept.append(joint)
+            taken.update(joint.places)
+    return tuple(kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +184,7 @@ def _shared_finding(scene: Scene, arms: ArmTable, part: Shared) -> Finding:
         says=f"{scene.labels(places)}: arm {arms.arm(first, side)} {seems} one {group} in {rows} "
         f"({_what(scene, arms, part)}), so that its people are counted {times(m)}. The effects then correlate by "
         f"{fixed(rho)} ({found.source}), and the standard error of their mean is {fixed(factor)} times what the pool "
-        "takes it for.",
+        f"takes it for.{_other_strata(scene, arms, places)}",
         fix=SAID if scene.plan.independent else f"{MEND}; or share the people of the group out among the rows",
         evidence={
             "rows": float(m),
@@ -149,6 +196,14 @@ def _shared_finding(scene: Scene, arms: ArmTable, part: Shared) -> Finding:
         cells=tuple(Cell(place, role) for place, role in roles if scene.has(role)),
         proposals=_shared_proposals(arms, part, found.cov),
     )
+
+
+def _other_strata(scene: Scene, arms: ArmTable, places: Sequence[int]) -> str:
+    """Say that rows with one group are about different strata, in which there should be different people."""
+    strata = list(dict.fromkeys(arms.strata[place] for place in places if arms.strata[place]))
+    if len(strata) < len(places):
+        return ""
+    return f" The rows are about different strata ({_listed(strata)}), so that one of them may also be a copy."
 
 
 def _what(scene: Scene, arms: ArmTable, part: Shared) -> str:
@@ -183,7 +238,7 @@ def _shared_proposals(arms: ArmTable, part: Shared, cov: Floats) -> tuple[Propos
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How the rows of one study differ: "outcomes", "times", "instruments", "people", "arms" or "unclear"."""
+    """How the rows of one study differ: "outcomes", "times", "instruments", "people", "strata", "arms" or "unclear"."""
 
     rows: Repeated
     name: str
@@ -257,6 +312,9 @@ def _kind(scene: Scene, arms: ArmTable, rows: Repeated) -> _Kind | None:
             return _Kind(rows, name, equal_n and not labels, f"{scene.column(role)} {_listed(told)}")
     if _apart(scene, arms, left):
         return _Kind(rows, "people", False, "")
+    strata = [stratum for stratum in dict.fromkeys(arms.strata[place] for place in left) if stratum]
+    if not labels and len(strata) > 1:
+        return _Kind(rows, "strata", False, f"{scene.column('stratum')} {_listed(strata)}")
     return _Kind(rows, "arms" if labels else "unclear", False, "labels of the arms" if labels else "nothing")
 
 
@@ -378,7 +436,7 @@ def _people_finding(scene: Scene, kinds: Sequence[_Kind]) -> Finding:
 
 def _cells(scene: Scene, kinds: Sequence[_Kind]) -> tuple[Cell, ...]:
     """Return the cells that tell the rows apart, or those of the study's name."""
-    roles = {"outcomes": "outcome", "instruments": "instrument", "times": "weeks"}
+    roles = {"outcomes": "outcome", "instruments": "instrument", "times": "weeks", "strata": "stratum"}
     places = [(place, roles.get(kind.name, "study")) for kind in kinds for place in kind.rows.places]
     return tuple(Cell(place, role) for place, role in places if scene.has(role))
 

@@ -13,6 +13,7 @@ import numpy as np
 from metaback.checks.arms import ROW, ArmTable, Repeated, Shared, arm_table, digits, row_digits, rows_at
 from metaback.checks.dependence import MANY, TOGETHER, arm_covariance, nested, outcome_of, times
 from metaback.checks.findings import Cell, Finding, Joint, Outcome, Proposal, Severity
+from metaback.checks.rounding import MOST
 from metaback.checks.rules import rule
 from metaback.checks.scene import Pooled, Scene
 from metaback.checks.words import column_words
@@ -65,7 +66,8 @@ def row_twice(scene: Scene) -> Outcome:
 
     An error where numbers of the arms are given, with six digits or more together (nine if they are counts), and also
     the labels, outcome, instrument, time, stratum and year are the same; else a warning. Rows that have nothing but an
-    effect and its precision, six digits or more, are an information: small samples give equal effects by chance.
+    effect and its precision, six digits or more, are an information: small samples give equal effects by chance. Equal
+    counts at two outcomes, with two instruments or at two times are not told: nobody may have had an event between.
     """
     arms, studies = arm_table(scene), _studies(scene)
     findings: list[Finding] = []
@@ -73,6 +75,8 @@ def row_twice(scene: Scene) -> Outcome:
         bare: list[tuple[int, ...]] = []
         for alike in _equal_rows(arms, pool, one_study=True, studies=studies):
             places = alike.places
+            if _only_counts(arms, places[0]) and len({arms.settings[place] for place in places}) > 1:
+                continue
             if row_digits(arms, places[0]) >= ROW:
                 findings.append(_twice_finding(scene, arms, places))
             elif _no_numbers(arms, places[0]) and _printed_digits(scene, places[0]) >= PRINTED:
@@ -85,6 +89,11 @@ def row_twice(scene: Scene) -> Outcome:
 def _no_numbers(arms: ArmTable, place: int) -> bool:
     """Tell whether the arms of a row have no other number than n."""
     return all(value is None for side in "12" for value in arms.keys[side][place][1:])
+
+
+def _only_counts(arms: ArmTable, place: int) -> bool:
+    """Tell whether the arms of a row have counts and sizes, and no other numbers."""
+    return not _no_numbers(arms, place) and not any(arms.uncounted(place, side) for side in "12")
 
 
 def _given(scene: Scene, arms: ArmTable, places: Sequence[int]) -> tuple[Cell, ...]:
@@ -167,9 +176,12 @@ def _classes(rows: np.ndarray) -> Iterator[list[int]]:
 def _printed_digits(scene: Scene, place: int, cap: int = 12) -> int:
     """Count the digits of the effect and of its precision as they stand in the table, at most `cap` of each.
 
-    Of several columns that tell the precision the one with the fewest digits counts: the others follow from it.
+    Of several columns that tell the precision the one with the fewest digits counts: the others follow from it, as a
+    variance of 0.4096 follows from a standard error of 0.64.
     """
     told = {role: float(scene.numbers(role)[place]) for role in PRINTED_ROLES if scene.has(role)}
+    if told.get("vi", -1.0) >= 0:
+        told.setdefault("sei", round(told["vi"] ** 0.5, MOST))
     known = {role: min(cap, digits((value,))) for role, value in told.items() if not np.isnan(value)}
     effect: int = min((known[role] for role in ("effect", "yi") if role in known), default=0)
     errors: list[int] = [known[role] for role in ("se", "sei", "vi") if role in known]
@@ -200,11 +212,13 @@ def same_numbers(scene: Scene) -> Outcome:
     findings: list[Finding] = []
     for pool in scene.pools:
         told: set[int] = set()
+        copied: dict[tuple[object, ...], list[Repeated]] = {}
         for alike in _equal_rows(arms, pool, one_study=False, studies=studies):
             severity = _weight_of_row(scene, arms, alike)
             if severity is not None:
                 told.update(alike.spots)
-                findings.append(_copied_finding(scene, arms, studies, alike, severity))
+                copied.setdefault((severity, *sorted({studies[i] for i in alike.places})), []).append(alike)
+        findings += [_copied_finding(scene, arms, studies, sets) for sets in copied.values()]
         for side in "21":
             for part in _equal_arms(arms, pool, side, studies, told):
                 told.update(part.rows.spots)
@@ -224,21 +238,26 @@ def _weight_of_row(scene: Scene, arms: ArmTable, alike: Repeated) -> Severity | 
     return "warning" if row_digits(arms, place) >= ROW_OF_COUNTS else None
 
 
-def _copied_finding(
-    scene: Scene, arms: ArmTable, studies: Sequence[str], alike: Repeated, severity: Severity
-) -> Finding:
-    """Word rows of several studies whose numbers are all the same."""
-    places = alike.places
+def _copied_finding(scene: Scene, arms: ArmTable, studies: Sequence[str], sets: Sequence[Repeated]) -> Finding:
+    """Word rows of several studies whose numbers are all the same; one set of rows, or several of the same studies."""
+    places = tuple(place for alike in sets for place in alike.places)
+    severity = _weight_of_row(scene, arms, sets[0]) or "warning"
+    often = "" if len(sets) == 1 else f", in {len(sets)} sets of rows"
     return Finding(
         rule="same-numbers",
         severity=severity,
         rows=places,
-        says=f"{scene.labels(places)}: these studies have exactly the same numbers, which two groups of people hardly "
-        "have. They look like one trial under two names, or a row that was copied.",
+        says=f"{scene.labels(places)}: these studies have exactly the same numbers{often}, which two groups of people "
+        "hardly have. They look like one trial under two names, or a row that was copied.",
         fix=CHECK,
         evidence={"rows": float(len(places))},
         cells=_given(scene, arms, places),
-        proposals=(Proposal("the first of these studies only", without=_later(studies, places)),),
+        proposals=(
+            Proposal(
+                "the first of these studies only",
+                without=tuple(place for alike in sets for place in _later(studies, alike.places)),
+            ),
+        ),
     )
 
 

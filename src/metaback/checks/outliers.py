@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from metaback.checks.findings import Finding, Outcome, Severity
+from metaback.checks.intervals import told_together
 from metaback.checks.quick_pools import name_of, quick_pools, shown, usable
 from metaback.checks.rules import rule
 from metaback.checks.scene import Bools, Floats, Places, Plan, Pooled, Scene
@@ -150,7 +152,8 @@ def implausible_effect(scene: Scene) -> Outcome:
 
     Measures SMD, SMDH, SMD1 and SMD1H; only warnings where more than a tenth of a pool is beyond 3, which then is the
     way of its outcome (plants, cells). Of ratios of means (ROM) a row beyond ln 2 in absolute value is a warning, where
-    at most a tenth of its pool, or one row, is so. Rows that `se-as-sd` names are left to it.
+    at most a tenth of its pool, or one row, is so. Rows that `se-as-sd` names are left to it; more than 12 rows of a
+    pool become one finding.
     """
     told = suspected_rows(scene)
     findings: list[Finding] = []
@@ -165,15 +168,17 @@ def implausible_effect(scene: Scene) -> Outcome:
         usual = many > max(1.0, FEW_OF * int(pool.estimable.sum()))
         if pool.measure == "ROM" and usual:
             continue
-        own = [int(i) for i in beyond if int(pool.places[i]) not in told]
-        findings += [_implausible(scene, pool, i, usual=usual) for i in own]
+        own = {int(pool.places[i]): int(i) for i in beyond if int(pool.places[i]) not in told}
+        word = partial(_implausible, scene, pool, own, usual=usual)
+        huge = [place for place, i in own.items() if size[i] > HUGE]
+        findings += told_together(huge, word) + told_together([place for place in own if place not in huge], word)
     measures = "no pool is of standardised mean differences or ratios of means"
     return Outcome(tuple(findings), examined, () if examined else (measures,))
 
 
-def _implausible(scene: Scene, pool: Pooled, i: int, *, usual: bool) -> Finding:
-    """Word one effect that is too large."""
-    place, y = int(pool.places[i]), float(pool.yi[i])
+def _implausible(scene: Scene, pool: Pooled, spots: Mapping[int, int], place: int, *, usual: bool) -> Finding:
+    """Word one effect that is too large; spots: where the rows of the table stand in the pool."""
+    y = float(pool.yi[spots[place]])
     huge = abs(y) > HUGE
     severity: Severity = "error" if huge and not usual else "warning"
     evidence: dict[str, float | str] = {"effect": y, "pool": name_of(pool)}
@@ -194,7 +199,15 @@ def _implausible(scene: Scene, pool: Pooled, i: int, *, usual: bool) -> Finding:
 
 @rule(
     "outlying-effect",
-    yields_to=("sign-swapped", "se-as-sd", "sd-as-se", "mixed-units", "implausible-effect", "arm-sds-differ"),
+    yields_to=(
+        "sign-swapped",
+        "se-as-sd",
+        "sd-as-se",
+        "mixed-units",
+        "mixed-scales",
+        "implausible-effect",
+        "arm-sds-differ",
+    ),
     severity="warning",
     title="effects far from those of the other trials",
     why="One trial that lies outside what the spread of the others allows often has a reason: a slip in its numbers, "

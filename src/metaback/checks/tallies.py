@@ -13,12 +13,14 @@ from metaback.checks.rounding import Ends, rounded, shared_decimals
 from metaback.checks.rules import rule
 from metaback.checks.scene import Bools, Floats, Places, Scene, groups
 from metaback.numbers import as_given, significant
+from metaback.stats.coincidences import beyond_chance
 
 COUNTS = "events_1 n_1 events_2 n_2"
 LOG2 = float(np.log(2))
 CHANCE = 1e-3  # chance that all counts of an outcome could be whole percentages of their arms, below which it is told
 ROW_CHANCE = 0.05  # the same for one row that is far from the others besides
 FEWEST = 5  # rows with events without which there is nothing to compare a share with
+NEAR_TOTAL = 0.25  # relative: totals that an arm may be as large as by chance
 SAME = 0.1  # relative: of the standard error by which a printed ratio must miss its counts
 TWOS = frozenset({"OR", "RR", "RD", "PETO"})
 
@@ -41,7 +43,9 @@ def total_as_arm(scene: Scene) -> Outcome:
     """Find rows whose arms are as large as the whole trial.
 
     Within the row: n_1 + n_2 > n. Among rows of one study, year and pair of treatments: n_1 = n_2, and both are the
-    n_1 + n_2 of another row. A warning: crossover trials, in which everybody is in both arms, look the same.
+    n_1 + n_2 of another row. A warning: crossover trials, in which everybody is in both arms, look the same. Where the
+    rows of a study have many sizes, that comes by chance: told are the studies with the fewest such chances, see
+    `_totals_by_chance`, up to where chance would give half of what is told.
     """
     one, two, n = (scene.numbers(role) for role in ("n_1", "n_2", "n"))
     total = one + two
@@ -50,10 +54,25 @@ def total_as_arm(scene: Scene) -> Outcome:
     double = (one == two) & np.isfinite(one) & ~over
     if double.any():
         years = tuple(map(str, scene.numbers("year").tolist()))
-        for _, places in groups(scene.texts("study"), years, _arm_labels(scene, "1"), _arm_labels(scene, "2")):
-            if places.size > 1 and double[places].any():
-                findings += _doubled(scene, places, total, double)
+        every = groups(scene.texts("study"), years, _arm_labels(scene, "1"), _arm_labels(scene, "2"))
+        studies = [places for _, places in every if places.size > 1 and double[places].any()]
+        found = [list(_doubled(scene, places, total, double)) for places in studies]
+        chances = np.array([_totals_by_chance(one[places], two[places]) for places in studies])
+        told = beyond_chance(chances, np.array([float(len(own)) for own in found]))
+        findings += [finding for own, ok in zip(found, told, strict=True) if ok for finding in own]
     return Outcome(tuple(findings), int(np.isfinite(total).sum()))
+
+
+def _totals_by_chance(n_1: Floats, n_2: Floats) -> float:
+    """Return how many equal arms of one study would be as large as both arms of another row by chance.
+
+    Each equal n meets the T different sizes of other rows whose total is within a quarter of it, of n/2 that are
+    possible there: T / (n/2), summed over the different n.
+    """
+    sizes = np.unique(np.column_stack([n_1, n_2]), axis=0)
+    total, equal = sizes.sum(axis=1), sizes[sizes[:, 0] == sizes[:, 1], 0]
+    near = np.abs(total[None, :] / np.maximum(equal, 1.0)[:, None] - 1) <= NEAR_TOTAL
+    return float((near.sum(axis=1) / np.maximum(2 * NEAR_TOTAL * equal, 1.0)).sum())
 
 
 def _whole_trial(scene: Scene, place: int) -> Finding:
