@@ -104,7 +104,8 @@ class Checks:
 
     def __repr__(self) -> str:
         """Return the findings as text, the worst ones in full."""
-        return audit_text(self.audit, limit=SHOWN)
+        text = audit_text(self.audit, limit=SHOWN)
+        return f"{text}\nMore: .to_frame(), .coverage() (what no rule could judge), .decisions() (a plan to fill in)"
 
     def _repr_html_(self) -> str:
         """Return a card for notebooks."""

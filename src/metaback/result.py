@@ -22,7 +22,7 @@ from metaback.models.fitted import Estimate, Fitted
 from metaback.models.pool import fit_pool
 from metaback.models.specs import PoolSpec, SpecWords, chosen, resolve_spec
 from metaback.postestimation.analysis import analyse
-from metaback.postestimation.audit import Audit, audit_fit, audit_table
+from metaback.postestimation.audit import Audit, audit_again, audit_fit, audit_table
 from metaback.postestimation.baujat import Baujat, baujat
 from metaback.postestimation.beyond import BeyondThreshold, probability_beyond
 from metaback.postestimation.blup import Blups, blup
@@ -272,8 +272,7 @@ class Result:
         found = Result(analyse(self.effects, resolve_spec(**{**chosen(self.spec), **choices})), self.source)
         if self.audit is None:
             return found
-        standing = tuple(decision for decision in self.audit.decisions if decision.action != "correct")
-        return replace(found, audit=audit_fit(found.fitted, standing))
+        return replace(found, audit=audit_again(self.audit, found.fitted))
 
     def multiverse(self, *, exclude: Exclude = "each study", **choices: Unpack[AroundWords]) -> Multiverse:
         """Pool the same effects under every combination of choices, and say which of them turn the conclusion.
@@ -307,8 +306,8 @@ class Results:
     unpooled: tuple[EffectSizes, ...]
     source: Source
     spec: PoolSpec
-    request: Request | None = None
     audit: Audit | None = None
+    request: Request | None = None
 
     @property
     def checks(self) -> Checks:

@@ -79,7 +79,7 @@ def test_what_decisions_do() -> None:
     assert answered(table, [(finding(), Decision("x", "accept", "checked", "AB"))]).changes == ()
     done = answered(table, [(finding(), Decision("x", "correct", "SEM in Table 2", "AB"))])
     assert done.changes == (Change(0, "sd_1", 20.0),)
-    assert done.corrected == {0: "sd_1 5 corrected to 20 by AB: SEM in Table 2"}
+    assert done.corrected == {0: "corrected by AB: sd_1 5 to 20 (SEM in Table 2)"}
     done = answered(table, [(finding(), Decision("x", "correct", "erratum", "AB", {"sd_2": 7.5}))])
     assert done.changes == (Change(0, "sd_2", 7.5),)
     done = answered(table, [(finding(1), Decision("x", "exclude", "retracted", "AB"))])
@@ -122,7 +122,7 @@ def test_the_people_of_a_shared_group_are_shared_out() -> None:
     (decision,) = read_decisions([{**said, "values": {"A": {"n_2": 5}, "index 1": {"n_2": 6}}}])
     done = answered(trials(), [(both, decision)])
     assert done.changes == (Change(0, "n_2", 5.0), Change(1, "n_2", 6.0))
-    assert done.corrected[1] == "n_2 13 corrected to 6 by AB: shared"
+    assert done.corrected[1] == "corrected by AB: n_2 13 to 6 (shared)"
     with pytest.raises(OptionError, match=r"fit one row.*values = \{'index 0': \{'n_2': ...\}\}"):
         answered(trials(), [(both, Decision("x", "correct", "r", "AB", {"n_2": 5.0}))])
 
@@ -151,7 +151,7 @@ def test_not_a_number_is_refused_and_a_blank_is_called_one() -> None:
             read_decisions([{**said, "values": {"sd_1": value}}])
     emptied = Finding("r", "error", (0,), "s", "f", proposals=(Proposal("p", (Change(0, "sd_1", float("nan")),)),))
     done = answered(trials(), [(emptied, Decision("x", "correct", "r", "AB"))])
-    assert done.corrected == {0: "sd_1 5 corrected to blank by AB: r"}
+    assert done.corrected == {0: "corrected by AB: sd_1 5 to blank (r)"}
 
 
 def test_values_of_a_rule_are_not_taken_for_all_its_findings() -> None:

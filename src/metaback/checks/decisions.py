@@ -16,6 +16,7 @@ from metaback.errors import OptionError, suggestion
 
 Values = Mapping[str, float | Mapping[str, float]]
 Action = Literal["accept", "correct", "exclude"]
+TYPED = 9  # characters up to which a number is taken for one that a person typed
 ACTIONS: tuple[Action, ...] = get_args(Action)
 DONE: Mapping[Action, str] = {"accept": "accepted", "correct": "corrected", "exclude": "left out"}
 
@@ -77,7 +78,8 @@ def _read(number: int, said: Any, faults: list[str]) -> Decision:
         words = {str(word): value for word, value in cast("Mapping[Any, Any]", said).items()}
     else:
         faults.append(
-            f"decision {number}: {said!r} is not a mapping such as {{'finding': ..., 'reason': ..., 'by': ...}}"
+            f"decision {number}: {_shown(said)} is not a mapping such as "
+            "{'finding': ..., 'action': ..., 'reason': ..., 'by': ...}"
         )
         return Decision("", "accept", "", "")
     known = [part.name for part in fields(Decision)]
@@ -99,6 +101,11 @@ def _read(number: int, said: Any, faults: list[str]) -> Decision:
     texts = (str(words.get(word) or "").strip() for word in ("finding", "reason", "by"))
     finding, reason, by = texts
     return Decision(finding, cast("Action", action), reason, by, values, rows)
+
+
+def _shown(said: Any) -> str:
+    """Write a short value as it is, and name the type of anything else."""
+    return repr(said) if isinstance(said, str | int | float) else f"a {type(said).__name__}"
 
 
 def _values(number: int, given: Any, faults: list[str]) -> dict[str, float | Mapping[str, float]]:
@@ -148,9 +155,13 @@ def answered(trials: Trials, decided: Sequence[tuple[Finding, Decision]]) -> Ans
             left = _left_out(trials, finding, decision, faults)
             excluded |= dict.fromkeys(left, f"left out by decision of {decision.by}: {decision.reason}")
         elif decision.action == "correct":
-            for change in _corrections(trials, finding, decision, faults):
-                changes.append(change)
-                corrected.setdefault(change.place, []).append(_told(trials, change, decision))
+            made = _corrections(trials, finding, decision, faults)
+            changes += made
+            for place in dict.fromkeys(change.place for change in made):
+                own = [_told(trials, change) for change in made if change.place == place]
+                corrected.setdefault(place, []).append(
+                    f"corrected by {decision.by}: {', '.join(own)} ({decision.reason})"
+                )
     if faults:
         raise OptionError("; ".join(faults))
     return Answered(tuple(changes), {place: "; ".join(words) for place, words in corrected.items()}, excluded)
@@ -165,12 +176,19 @@ def _too_wide(decisions: Sequence[Decision]) -> list[str]:
     ]
 
 
-def _told(trials: Trials, change: Change, decision: Decision) -> str:
-    """Say what a cell held and what it holds now."""
+def _told(trials: Trials, change: Change) -> str:
+    """Say what a cell held and what it holds now: `sd_1 3.6 to 16.8855`."""
     before = float(trials.numbers(change.role)[change.place])
     column = trials.roles.get(change.role, change.role)
-    old, new = ("blank" if math.isnan(value) else f"{value:.10g}" for value in (before, change.value))
-    return f"{column} {old} corrected to {new} by {decision.by}: {decision.reason}"
+    return f"{column} {_plain(before)} to {_plain(change.value)}"
+
+
+def _plain(value: float) -> str:
+    """Write a number as a person would have typed it; what was computed with six digits."""
+    if math.isnan(value):
+        return "blank"
+    typed = f"{value:.10g}"
+    return typed if len(typed) <= TYPED else f"{value:.6g}"
 
 
 def _left_out(trials: Trials, finding: Finding, decision: Decision, faults: list[str]) -> tuple[int, ...]:

@@ -199,7 +199,7 @@ def make_trials(
     told += _sums(done.values.get("study", []), rows)
     table = frame.assign(**{column: done.values[role] for role, column in known.items()})
     trials = Trials(table, known, rows, replace(source, roles=known, notes=told), told)
-    problems += _consistency(trials)
+    problems += contradictions(trials)
     if problems:
         raise DataError(source.name, problems)
     return trials
@@ -312,8 +312,8 @@ def _routes(known: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
     return (*ROUTE_ROLES, *DERIVED_ROUTES, *other, *(cells if {"nonevents_1", "nonevents_2"} <= known.keys() else ()))
 
 
-def _consistency(trials: Trials) -> list[Problem]:
-    """Check cells against each other within each row."""
+def contradictions(trials: Trials) -> list[Problem]:
+    """Check cells against each other within each row: limits, counts, correlations, order of quartiles."""
     arms = ("_1", "_2", "")
     return [
         *_check_intervals(trials),

@@ -15,7 +15,7 @@ from metaback.checks.rules import RULES, inspect
 from metaback.checks.scene import Plan, Pooled, Scale, Scene
 from metaback.data.comparisons import Comparison, comparisons
 from metaback.data.roles import ROLES
-from metaback.data.trials import Source, Trials
+from metaback.data.trials import Source, Trials, contradictions
 from metaback.effects.choices import EffectChoices
 from metaback.effects.direction import decide
 from metaback.effects.effect_sizes import EffectSizes
@@ -157,6 +157,29 @@ def audit_fit(fitted: Fitted, decisions: Sequence[Decision] = ()) -> Audit:
     return _audited(trials, _Ask(fitted.spec, request, look, True), tuple(decisions))
 
 
+def audit_again(before: Audit, fitted: Fitted) -> Audit:
+    """Run every rule on a pool that was made anew from effects whose table was audited before.
+
+    Decisions that took rows out or left them stand; findings that were corrected stay as they were decided, without
+    what they changed in the pool before.
+    """
+    audit = audit_fit(fitted, [decision for decision in before.decisions if decision.action != "correct"])
+    names = {found.id for found in audit.findings}
+    mended = [
+        replace(found, consequences=())
+        for found in before.findings
+        if found.decision is not None and found.decision.action == "correct" and found.id not in names
+    ]
+    corrected = tuple(decision for decision in before.idle if decision.action == "correct")
+    return replace(
+        audit,
+        findings=tuple(sorted((*audit.findings, *mended), key=_rank)),
+        decisions=before.decisions,
+        idle=(*audit.idle, *corrected),
+        answers=replace(audit.answers, corrected=before.answers.corrected),
+    )
+
+
 def trials_of(effects: EffectSizes) -> Trials:
     """Return the table that effects were computed from: columns with a role under its name, then all columns."""
     roles = {role: role for role in ROLES if role in effects.moderators}
@@ -222,10 +245,15 @@ def _outside(finding: Finding, pools: _Pools, request: Request) -> bool:
 
 
 def decided_table(trials: Trials, answers: Answered) -> Trials:
-    """Return the table with the cells that decisions corrected."""
+    """Return the table with the cells that decisions corrected; raise `OptionError` where they contradict their row."""
     if not answers.changes:
         return trials
-    return replace(changed_trials(trials, range(len(trials)), answers.changes), rows=trials.rows)
+    after = replace(changed_trials(trials, range(len(trials)), answers.changes), rows=trials.rows)
+    touched = {trials.rows[change.place] for change in answers.changes}
+    faults = [problem for problem in contradictions(after) if problem.row in touched]
+    if faults:
+        raise OptionError(f"corrected cells contradict their row: {'; '.join(map(str, faults))}")
+    return after
 
 
 def _again(before: Audit, ask: _Ask, decisions: tuple[Decision, ...]) -> Audit:

@@ -16,6 +16,7 @@ from metaback.report.audit_words import (
     coverage_text,
     decision_text,
     headline,
+    idle_text,
     passed_over,
     said,
     variant_cell,
@@ -82,8 +83,8 @@ def audit_blocks(audit: Audit | None) -> tuple[Block, ...]:
     if audit.idle:
         blocks.append(
             Notes(
-                "Decisions that no finding needs",
-                tuple(f"{decision.finding}: {decision_text(decision)}" for decision in audit.idle),
+                "Decisions that fit no finding",
+                tuple(f"{idle_text(audit, decision)} ({decision_text(decision)})." for decision in audit.idle),
                 "information",
             )
         )
@@ -139,7 +140,7 @@ def _reasons(audit: Audit) -> Sequence[Block]:
     """Explain each kind of finding once, with its source."""
     rules = dict.fromkeys(found.finding.rule for found in audit.findings)
     points = [
-        " ".join((f"{sentence_case(RULES[rule].title)}: {why(rule)}", *map(reference_text, RULES[rule].cite)))
+        f"{sentence_case(RULES[rule].title)}: {why(rule)} {'; '.join(map(reference_text, RULES[rule].cite))}".strip()
         for rule in rules
     ]
     return (Heading(3, "Why these findings matter", "checks-why"), Listing(tuple(points))) if points else ()

@@ -12,6 +12,7 @@ from metaback.report.audit_words import (
     checked_title,
     coverage_text,
     decision_text,
+    idle_text,
     passed_over,
     said,
     where,
@@ -27,9 +28,9 @@ HEADS = {"error": "ERROR", "warning": "WARNING", "information": "INFORMATION"}
 def audit_text(audit: Audit, *, details: bool = True, coverage: bool = False, limit: int | None = None) -> str:
     """Return the findings of a check as text: headline, findings, decisions that are not needed, and coverage.
 
-    details: also what each finding changes and what to do about it. coverage: also why each rule could not look at
-    what it passed over. limit: how many findings are written out; the
-    others are counted.
+    details: also what each finding changes, what to do about it, and which rules could not look at the table.
+    coverage: also why each rule could not look at what it passed over. limit: how many findings are written out; the
+    others, and the rules that could not look, are counted.
     """
     shown = audit.findings if limit is None else audit.findings[:limit]
     lines = [f"{checked_title(audit)}."]
@@ -40,11 +41,10 @@ def audit_text(audit: Audit, *, details: bool = True, coverage: bool = False, li
     if len(shown) < len(audit.findings):
         lines += ["", f"... and {len(audit.findings) - len(shown)} more findings"]
     idle = [
-        f"The decision about {one_line(decision.finding)} is not needed: nothing like it is found."
-        for decision in audit.idle
+        line for decision in audit.idle for line in _wrapped(f"DECISION  {idle_text(audit, decision)}.", "", INDENT)
     ]
     lines += ["", *idle] if idle else []
-    lines += ["", *_coverage(audit, coverage)]
+    lines += ["", *_coverage(audit, names=details and limit is None, reasons=coverage)]
     return "\n".join(clean(line).rstrip() for line in lines)
 
 
@@ -63,16 +63,17 @@ def _finding(audit: Audit, found: Reviewed, details: bool) -> list[str]:
     return lines
 
 
-def _coverage(audit: Audit, coverage: bool) -> list[str]:
-    """Say what could not be looked at."""
+def _coverage(audit: Audit, *, names: bool, reasons: bool) -> list[str]:
+    """Say what could not be looked at: how many rules, names too, or reasons too."""
     lines = _wrapped(f"{coverage_text(audit.coverage)}. {NO_COMFORT}", "", "")
-    gaps = passed_over(audit.coverage) if coverage else brief_gaps(audit.coverage)
-    lines += [line for text in gaps for line in _wrapped(f"- {text}", "  ", INDENT)]
-    return lines
+    gaps = passed_over(audit.coverage) if reasons else brief_gaps(audit.coverage) if names else ()
+    return lines + [line for text in gaps for line in _wrapped(f"- {text}", "  ", INDENT)]
 
 
 def _wrapped(text: str, first: str, rest: str) -> list[str]:
     """Break a text into lines; long words such as addresses stay whole."""
-    return textwrap.wrap(
-        one_line(text), WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False
-    ) or [first]
+    whole = one_line(text).replace(" k = ", " k\u00a0=\u00a0")  # which is read as one word
+    found = textwrap.wrap(
+        whole, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
+    return [line.replace("\u00a0=\u00a0", " = ") for line in found] or [first]

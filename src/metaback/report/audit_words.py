@@ -146,6 +146,14 @@ def decision_text(decision: Decision) -> str:
     return f"{DONE[decision.action]} by {one_line(decision.by)}: {one_line(decision.reason)}"
 
 
+def idle_text(audit: Audit, decision: Decision) -> str:
+    """Say that a decision fits no finding, and which findings of its rule are open."""
+    rule = re.sub(r"-[0-9a-f]{6}$", "", decision.finding)
+    others = [found.id for found in audit.findings if found.open and found.finding.rule == rule]
+    hint = f"; still open of its kind: {', '.join(others[:6])}{' ...' if len(others) > 6 else ''}" if others else ""
+    return f"{one_line(decision.finding)} fits no finding: the numbers it was made for are not in the table{hint}"
+
+
 def why(rule: str) -> str:
     """Return what the error is that a rule looks for, and what it does."""
     return cast("str", RULES[rule].facts["why"])
