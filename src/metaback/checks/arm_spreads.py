@@ -24,6 +24,7 @@ USUAL = 3 * 1.4826  # times the median of absolute values: three standard deviat
 SAME = float(np.log(1.5))  # factors nearer than this explain each other
 TELLING = 5  # significant digits of an SD from which two are not the same multiple of their means by chance
 FACTOR = 3.0  # from which on a ratio that is sqrt(n) is not put down to skew
+ROWS_OF_STUDY = "rows of study"  # name in the memo of the scene
 INSIDE = 0.1  # of the width of a scale that a mean must lie inside for a bound of scores to be one of changes, too
 REPEATS = 3  # studies that share two SDs to the last digit
 # The product of two SDs in units of their last digits (12.4 and 13.1 give 124 x 131) from which a pair is rare: of half
@@ -146,8 +147,10 @@ def _differ(scene: Scene, place: int, p: float) -> Finding:
 
 def _from_means(scene: Scene, place: int) -> str:
     """Say which SD of a row is, to its last digit, the same multiple of its mean as in another row of its study."""
+    if ROWS_OF_STUDY not in scene.memo:
+        scene.memo[ROWS_OF_STUDY] = {values[0]: places.tolist() for values, places in groups(scene.texts("study"))}
     study = scene.texts("study")[place].strip().casefold()
-    mates = [i for i, text in enumerate(scene.texts("study")) if i != place and text.strip().casefold() == study != ""]
+    mates = [i for i in scene.memo[ROWS_OF_STUDY][study] if i != place and study]
     own = np.array([place, *mates], dtype=np.intp)
     for arm in "12":
         mean, sd = scene.numbers(f"mean_{arm}")[own], scene.numbers(f"sd_{arm}")[own]
