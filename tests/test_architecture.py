@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("models",),  # L4
     ("postestimation", "bias"),  # L5
     ("plots", "report"),  # L6
-    ("bundle", "engines", "universes", "audits"),  # L7
+    ("bundle", "engines", "universes", "audits", "prisma"),  # L7
     ("result",),
     ("regression", "digits", "many", "verification", "living"),
     ("cli",),
@@ -57,6 +57,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "bundle": frozenset({"numpy", "pandas"}),
     "universes": frozenset({"numpy", "pandas"}),
     "audits": frozenset({"pandas"}),
+    "prisma": frozenset(),
     "result": frozenset({"numpy", "pandas"}),
     "regression": frozenset({"numpy", "pandas"}),
     "digits": frozenset({"numpy", "pandas"}),
@@ -72,7 +73,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
 EXTRAS = frozenset({"python_calamine", "pyarrow", "xlsxwriter", "docx", "typst", "dask", "distributed"})
 SLOW = frozenset({"matplotlib", "statsmodels", "formulaic"})
 # These return figures, and may name matplotlib for type checkers.
-NAMES_FIGURES = frozenset({"bundle", "regression", "result", "universes"})
+NAMES_FIGURES = frozenset({"bundle", "prisma", "regression", "result", "universes"})
 # Public names and commands are found from strings; everywhere else an import must be visible.
 # A table can be asked to check itself, which only the top of the house can do.
 # The help of a command answers before what it runs is loaded.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from metaback.many import pool_arrays, pool_many
     from metaback.models.fitted import Estimate
     from metaback.models.specs import PoolSpec
+    from metaback.prisma import prisma_flow
     from metaback.regression import Regression, regress
     from metaback.result import Result, Results, pool, pool_table
     from metaback.universes import Multiverse, multiverse
@@ -59,6 +60,7 @@ __all__ = [
     "pool_arrays",
     "pool_many",
     "pool_table",
+    "prisma_flow",
     "read_trials",
     "regress",
     "rules",
@@ -82,6 +84,7 @@ _HOMES = {
     "metaback.many": ("pool_arrays", "pool_many"),
     "metaback.models.fitted": ("Estimate",),
     "metaback.models.specs": ("PoolSpec",),
+    "metaback.prisma": ("prisma_flow",),
     "metaback.regression": ("Regression", "regress"),
     "metaback.result": ("Result", "Results", "pool", "pool_table"),
     "metaback.universes": ("Multiverse", "multiverse"),

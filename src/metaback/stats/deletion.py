@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chdtr
+from scipy.special import chdtr, chdtri
 
 from metaback.stats.wls import Bools, Floats
 
@@ -173,6 +173,30 @@ def _determinant_ratio(cov: Floats, whole: Floats) -> Floats:
     return np.linalg.det(cov / scale) / np.linalg.det(whole / scale)
 
 
+@dataclass(frozen=True, slots=True)
+class FlagLimits:
+    """The values beyond which `flags` tells a study: of |dffits|, Cook's distance, the hat value and |dfbetas|."""
+
+    dffits: float
+    cook: float
+    hat: float
+    dfbetas: float
+
+
+def flag_limits(k: int, p: int) -> FlagLimits:
+    """Return the limits of `flags` for k studies and p coefficients.
+
+    3 sqrt(p / (k - p)), infinite for k = p; the median of chi-square on p df; 3 p / k; 1. Source: Viechtbauer & Cheung
+    2010.
+
+    >>> found = flag_limits(10, 1)
+    >>> [round(value, 4) for value in (found.dffits, found.cook, found.hat, found.dfbetas)]
+    [1.0, 0.4549, 0.3, 1.0]
+    """
+    shift = float(SHIFT * np.sqrt(p / (k - p))) if k > p else np.inf
+    return FlagLimits(shift, float(chdtri(p, 1 - COOK_SHARE)), LEVERAGE * p / k, ONE)
+
+
 def flags(found: Deletion, k: int, p: int) -> Bools:
     """Tell which studies are influential by the usual rules, (k,).
 
@@ -184,7 +208,7 @@ def flags(found: Deletion, k: int, p: int) -> Bools:
     >>> flags(Deletion(zero, zero, moved, zero, zero, zero, np.zeros((3, 1)), zero, zero), 3, 1)
     array([False,  True, False])
     """
-    shift = SHIFT * np.sqrt(p / (k - p)) if k > p else np.inf
+    limits = flag_limits(k, p)
     with np.errstate(invalid="ignore"):
-        moved = (np.abs(found.dffits) > shift) | (chdtr(p, found.cook) > COOK_SHARE)
-        return moved | (found.hat > LEVERAGE * p / k) | (np.abs(found.dfbetas) > ONE).any(axis=1)
+        moved = (np.abs(found.dffits) > limits.dffits) | (chdtr(p, found.cook) > COOK_SHARE)
+        return moved | (found.hat > limits.hat) | (np.abs(found.dfbetas) > limits.dfbetas).any(axis=1)
