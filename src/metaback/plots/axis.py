@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from metaback.errors import OptionError
 from metaback.plots.bent_ticks import bent_ticks
-from metaback.plots.forest_data import ForestData
+from metaback.plots.forest_records import ForestData
+from metaback.plots.number_styles import restyled
 from metaback.plots.text import Ruler
 from metaback.plots.ticks import Ticks, axis_ticks
 from metaback.stats.transforms import back
@@ -20,7 +21,7 @@ _BULK = 3.0
 _REACH = 1.5
 _APART = 1e-4  # of the natural scale: nearer to its ends nothing can be read off
 _PAD, _NULL_PAD = 0.04, 0.14
-_ARROWS = ("\u2190\u00a0{}", "{}\u00a0\u2192")
+ARROWS = ("\u2190\u00a0{}", "{}\u00a0\u2192")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,10 @@ class AxisPlan:
         """Return where a value lies between the limits, 0 to 1."""
         return (value - self.low) / (self.high - self.low)
 
+    def placed(self, *, above: bool) -> AxisPlan:
+        """Return the axis without the favours words where they stand above the panel already."""
+        return replace(self, favours=None) if above else self
+
 
 def axis_limits(data: ForestData) -> tuple[float, float]:
     """Return limits that hold the bulk of the study intervals and always the total, its prediction and no effect.
@@ -53,8 +58,7 @@ def axis_limits(data: ForestData) -> tuple[float, float]:
     uppers = _finite(row.upper for row in data.rows if row.kind == "study")
     pooled = [row for row in data.rows if row.kind in {"total", "prediction"}]
     kept = _told_apart(_finite(v for row in pooled for v in (row.lower, row.upper, row.estimate)), data, lowers, uppers)
-    if data.null is not None:
-        kept.append(data.null)
+    kept += [*([data.null] if data.null is not None else []), *data.mcid]
     if lowers and uppers:
         first, last = float(np.percentile(lowers, 25)), float(np.percentile(uppers, 75))
         reach = _REACH * (last - first)
@@ -133,6 +137,8 @@ def plan_axis(
         ticks = bent_ticks(low, high, data.way, data.size, null=null, inches=width, width=ruler.width)
     else:
         ticks = axis_ticks(low, high, data.scale, null=null, inches=width, width=ruler.width)
+    labels = tuple(restyled(label, data.layout.numbers) for label in ticks.labels)
+    ticks = Ticks(ticks.positions, labels)
     title = ruler.wrap(data.axis_title, width + sum(room) / 2, lines=2).lines
     plan = AxisPlan(low, high, ticks, title, None)
     if data.favours is None or null is None:
@@ -149,7 +155,7 @@ def _favours(
     """Break the words so that each stays on its side; tell whether that worked without breaking a word."""
     sides: list[tuple[str, ...]] = []
     fits = True
-    for text, arrow, room in zip(words, _ARROWS, rooms, strict=True):
+    for text, arrow, room in zip(words, ARROWS, rooms, strict=True):
         glued = arrow.format(ruler.face.printable(text))
         longest = max(ruler.width(word) for word in glued.split(" "))
         fits = fits and longest <= room

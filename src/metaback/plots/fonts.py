@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from matplotlib.font_manager import FontProperties, fontManager
@@ -95,7 +95,13 @@ def _others(installed: Iterable[str]) -> list[str]:
 
 def text_width(text: str, properties: FontProperties) -> float:
     """Return the width of one line of text in inches, with a little to spare for the rounding of painted glyphs."""
-    return _SPARE * float(text_to_path.get_text_width_height_descent(text, properties, ismath=False)[0]) / 72
+    return _SPARE * measured(text, properties)
+
+
+@lru_cache(maxsize=50_000)
+def measured(text: str, properties: FontProperties) -> float:
+    """Return the width of one line of text in inches, as its glyphs have it."""
+    return float(text_to_path.get_text_width_height_descent(text, properties, ismath=False)[0]) / 72
 
 
 @cache

@@ -2,45 +2,90 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import replace
+from typing import Any
+
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.collections import EllipseCollection, LineCollection, PathCollection
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from matplotlib.textpath import TextPath
+from matplotlib.transforms import Affine2D
 
 from metaback.plots.axis import plan_axis
-from metaback.plots.forest_data import ForestData, forest_data
+from metaback.plots.fit import Width, fitted_to
+from metaback.plots.forest_data import ForestChoices, ForestData, forest_data
+from metaback.plots.forest_pages import pages_of
 from metaback.plots.layout import BOLD, Piece, Sheet, axis_depth, lay_out
+from metaback.plots.line import Line
 from metaback.plots.panel import Panel, draw_axis, draw_panel
 from metaback.plots.picture import Picture
 from metaback.plots.style import Style, drawing
 from metaback.plots.text import Ruler, ruler
 
-__all__ = ["draw_forest", "forest_data"]
+__all__ = ["ForestChoices", "draw_forest", "draw_forest_pages", "forest_data"]
 
 
 def draw_forest(
-    data: ForestData, *, style: Style | None = None, ax: Axes | None = None, limits: tuple[float, float] | None = None
+    data: ForestData,
+    *,
+    style: Style | None = None,
+    ax: Axes | None = None,
+    limits: tuple[float, float] | None = None,
+    width: Width = None,
 ) -> Figure:
     """Draw the full table with its panel, as large as its text needs; with `ax`, the panel alone in those axes.
 
-    limits: ends of the axis on the natural scale, instead of those chosen from the intervals.
+    limits: ends of the axis on the natural scale, instead of those chosen from the intervals. width: that of the
+    figure: "single" (85 mm), "double" (175 mm) or inches; the panel, then gaps, then columns that can be missed (with a
+    `LayoutWarning`), then letters give way; text is never cut, so a width that is too small is not kept.
     The figure is registered nowhere and its label is the text alternative.
     """
-    look = style or Style()
-    measure = ruler(look, _all_texts(data))
+    look = _look(data, style)
     with drawing(look):
         if ax is not None:
-            return _panel_alone(data, ax, measure, limits)
-        return _full(data, lay_out(data, measure, limits=limits), measure)
+            return _panel_alone(data, ax, ruler(look, _all_texts(data)), limits)
+        data, measure = fitted_to(data, ruler(look, _all_texts(data)), width, limits)
+        return _full(data, data, lay_out(data, measure, limits=limits), measure)
+
+
+def draw_forest_pages(
+    data: ForestData,
+    *,
+    style: Style | None = None,
+    limits: tuple[float, float] | None = None,
+    width: Width = None,
+    rows: int | None = None,
+) -> tuple[Figure, ...]:
+    """Draw a long forest as pages of at most `rows` rows (45): heads repeated, one axis, and "continued" on each.
+
+    A forest of no more rows is one page. Statistics and notes stand on the last page.
+    """
+    look = _look(data, style)
+    with drawing(look):
+        data, measure = fitted_to(data, ruler(look, _all_texts(data)), width, limits)
+        return tuple(
+            _full(page, data, lay_out(page, measure, limits=limits, whole=data), measure)
+            for page in pages_of(data, rows)
+        )
+
+
+def _look(data: ForestData, style: Style | None) -> Style:
+    """Return the reader's own style, or the house's in the colours of the layout."""
+    given: Any = dict(data.layout.look)
+    return replace(Style(), **given) if style is None else style
 
 
 def _all_texts(data: ForestData) -> list[str]:
     texts = [data.title, data.label_head, data.axis_title, *(data.favours or ()), *data.footnotes]
     texts += [text for column in data.columns for text in (column.head, column.spanner)]
+    texts += [row.cells[i] for i, column in enumerate(data.columns) if column.kind == "text" for row in data.rows
+              if len(row.cells) > i]  # fmt: skip
+    texts += [domain.title for domain in data.rob.domains] if data.rob is not None else []
     return texts + [row.label for row in data.rows]
 
 
-def _full(data: ForestData, sheet: Sheet, measure: Ruler) -> Figure:
+def _full(data: ForestData, whole: ForestData, sheet: Sheet, measure: Ruler) -> Figure:
     """Make the figure of a layout."""
     style = measure.style
     figure = Picture(figsize=(sheet.width, sheet.height), dpi=100)
@@ -51,6 +96,7 @@ def _full(data: ForestData, sheet: Sheet, measure: Ruler) -> Figure:
     figure.add_artist(
         LineCollection(lines, colors=style.ink, linewidths=0.6, transform=figure.dpi_scale_trans, capstyle="butt")
     )
+    _judgements(sheet, measure, figure)
     box = sheet.panel
     foot = sheet.height - box.top - box.height
     place = (box.left / sheet.width, foot / sheet.height, box.width / sheet.width, box.height / sheet.height)
@@ -58,14 +104,15 @@ def _full(data: ForestData, sheet: Sheet, measure: Ruler) -> Figure:
     ax.set_ylim(box.height, 0.0)
     ax.set_yticks([])
     placed = [(row, y) for row, y in zip(data.rows, sheet.centres, strict=True) if y is not None]
-    panel = Panel(ax, sheet.axis, sheet.row, style)
+    largest = max((row.weight or 0.0 for row in whole.rows if row.kind == "study"), default=0.0)
+    panel = Panel(ax, sheet.axis, sheet.row, style, largest)
     draw_panel(panel, data, placed)
     draw_axis(panel, data, measure, sheet.favours_drop)
     return figure
 
 
-def _text(piece: Piece, sheet: Sheet, measure: Ruler, name: str, figure: Figure) -> Text:
-    text = Text(
+def _text(piece: Piece, sheet: Sheet, measure: Ruler, name: str, figure: Figure) -> Line:
+    text = Line(
         piece.x,
         sheet.height - piece.y,
         piece.text,
@@ -80,6 +127,34 @@ def _text(piece: Piece, sheet: Sheet, measure: Ruler, name: str, figure: Figure)
         text.set_gid(name)
         text.set_label(piece.full)
     return text
+
+
+def _judgements(sheet: Sheet, measure: Ruler, figure: Figure) -> None:
+    """Draw the circles of risk of bias as one collection, and their symbols as one per sign."""
+    if not sheet.discs:
+        return
+    places = [(disc.x, sheet.height - disc.y) for disc in sheet.discs]
+    sides = [sheet.disc] * len(places)
+    inches = figure.dpi_scale_trans
+    circles = EllipseCollection(
+        sides, sides, [0.0], units="inches", offsets=places, offset_transform=inches,
+        facecolors=[disc.judgement.colour for disc in sheet.discs], edgecolors=measure.style.ink, linewidths=0.4,
+    )  # fmt: skip
+    circles.set_gid("judgements")
+    figure.add_artist(circles)
+    by_sign: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for disc, place in zip(sheet.discs, places, strict=True):
+        by_sign[disc.judgement.symbol, disc.judgement.ink].append(place)
+    for (sign, ink), at in by_sign.items():
+        points = 0.95 * measure.style.size * (1.0 if len(sign) == 1 else 0.75)
+        glyph = TextPath((0, 0), sign, prop=measure.face.properties(points, bold=True))
+        box = glyph.get_extents()
+        middle = Affine2D().translate(-(box.x0 + box.x1) / 2, -(box.y0 + box.y1) / 2)
+        signs = PathCollection(
+            [middle.transform_path(glyph)], offsets=at, offset_transform=inches, facecolors=ink, linewidths=0
+        )
+        signs.set_transform(Affine2D().scale(1 / 72) + figure.dpi_scale_trans)
+        figure.add_artist(signs)
 
 
 def _panel_alone(data: ForestData, ax: Axes, measure: Ruler, limits: tuple[float, float] | None) -> Figure:

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 
 from metaback import numbers
 from metaback.effects.effect_sizes import EffectSizes, Floats
+from metaback.errors import OptionError
 from metaback.models.fitted import Estimate
 from metaback.plots import forest_words as words
+from metaback.plots.forest_columns import Columns, TableColumn, own_columns, raw_columns, row_order, table_values
+from metaback.plots.forest_layouts import ForestLayout, forest_layout
+from metaback.plots.forest_records import (
+    STRAIGHT,
+    Align,
+    ForestColumn,
+    ForestData,
+    ForestRow,
+    PiStyle,
+    RowKind,
+)
+from metaback.plots.number_styles import restyled
+from metaback.plots.rob_words import RobTable, read_rob, rob_columns
+from metaback.postestimation.predictive import predictive_density
 from metaback.postestimation.summary import Analysis, PoolSummary
 from metaback.postestimation.words import (
     NOT_ESTIMABLE,
@@ -28,102 +43,35 @@ from metaback.postestimation.words import (
 from metaback.stats.measures.family import has_null
 from metaback.stats.transforms import back
 
-RowKind = Literal["header", "study", "not_estimable", "subtotal", "total", "prediction", "text", "blank"]
-Align = Literal["left", "right", "center", "interval"]
+__all__ = [
+    "DRAWN", "NO_EFFECT", "STRAIGHT", "Align", "ForestChoices", "ForestColumn", "ForestData", "ForestRow", "RowKind",
+    "forest_data",
+]  # fmt: skip
 
 NO_EFFECT = 0.0
-STRAIGHT = frozenset({"identity", "share", "exp", "exp_share"})  # ways back whose ticks are those of lines and logs
-_RAW = (("mean", "Mean"), ("sd", "SD"), ("events", "Events"), ("n", "N"), ("time", "Time"))
-_SUMMED = ("events", "n", "time")
 DRAWN = 500  # rows above which a forest shows its pools only
 
 
 @dataclass(frozen=True, slots=True)
-class ForestColumn:
-    """A column of text: its head, the spanner above it (one per arm), its side of the panel and its alignment.
+class ForestChoices:
+    """What a reader can ask of a forest plot.
 
-    align "interval" is for texts such as `-0.41 [-0.72, -0.10]`, whose three numbers are lined up one by one.
+    layout: "standard", "revman", "jama", "bmj", "lancet", "plain" or a `ForestLayout` of one's own.
+    columns: names of columns of the table, or a mapping from them to heads or to (head, "left" or "right").
+    sort: "weight" and "precision" (largest first), "effect", "year", "label" or a column of the table (smallest
+    first), within subgroups; descending turns it round; None is the order of the table.
+    pi_style: "bar", "line" or "density" for the prediction interval.
+    mcid: the smallest effect that matters on the natural scale, or the two ends of a band.
+    risk_of_bias: whether the columns `rob_*` are shown as symbols, or the instrument that they are of.
     """
 
-    head: str
-    side: Literal["left", "right"]
-    align: Align
-    spanner: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ForestRow:
-    """One row: numbers for the panel on the analysis scale (None where nothing is drawn), texts for the columns.
-
-    label is the first column, at full length; cells are the texts of `ForestData.columns` ("" where empty).
-    weight is the percentage that the square's AREA shows; level 1 rows are indented under a subgroup header.
-    """
-
-    kind: RowKind
-    label: str
-    cells: tuple[str, ...] = ()
-    estimate: float | None = None
-    lower: float | None = None
-    upper: float | None = None
-    weight: float | None = None
-    level: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ForestData:
-    """A forest plot before it is drawn.
-
-    scale: "linear" or "log" (then all numbers are logs and ticks show exponentials).
-    null: the no-effect value on the analysis scale (0, the log of 1 too); None draws no line, for one-group measures.
-    reference: the overall estimate for the dashed line, or None.
-    favours: words for the left and right of the no-effect line, or None when the direction is not known.
-    footnotes: methods line and what was not pooled and why; alt: text alternative made from the result.
-    back, size: of the pooled estimate, the way from the analysis scale to the numbers of ticks and texts.
-    """
-
-    title: str
-    label_head: str
-    columns: tuple[ForestColumn, ...]
-    rows: tuple[ForestRow, ...]
-    axis_title: str
-    scale: Literal["linear", "log"]
-    null: float | None
-    reference: float | None
-    favours: tuple[str, str] | None
-    footnotes: tuple[str, ...]
-    alt: str
-    back: str = ""
-    size: float | None = None
-
-    @property
-    def way(self) -> str:
-        """Return the key of the way back to the natural scale."""
-        return self.back or ("exp" if self.scale == "log" else "identity")
-
-    @property
-    def bent(self) -> bool:
-        """Tell whether the axis is neither linear nor logarithmic on the natural scale."""
-        return self.way not in STRAIGHT
-
-
-@dataclass(frozen=True, slots=True)
-class _RawColumn:
-    """A column of the table's own numbers, with the decimals that show them as they were given."""
-
-    column: ForestColumn
-    values: Floats
-    digits: int
-    summed: bool
-
-    def cell(self, row: int) -> str:
-        value = float(self.values[row])
-        return numbers.fixed(value, self.digits) if math.isfinite(value) else ""
-
-    def total(self, rows: Sequence[int]) -> str:
-        values = [float(self.values[row]) for row in rows]
-        if not self.summed or not values or not all(map(math.isfinite, values)):
-            return ""
-        return numbers.fixed(math.fsum(values), self.digits)
+    layout: str | ForestLayout = "standard"
+    columns: Columns | None = None
+    sort: str | None = None
+    descending: bool = False
+    pi_style: PiStyle = "bar"
+    mcid: float | tuple[float, float] | None = None
+    risk_of_bias: bool | str = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +79,17 @@ class _Table:
     """What every row of one forest is written from."""
 
     effects: EffectSizes
+    layout: ForestLayout
     labels: tuple[str, ...]
-    raw: tuple[_RawColumn, ...]
+    columns: tuple[TableColumn, ...]
+    order: tuple[int, ...]
     shown: tuple[float, ...]
     exact: Floats
     studies: tuple[Estimate | None, ...]
     scale: Literal["linear", "log"]
     digits: int
     size: float | None
+    rob: RobTable | None
 
     def drawn(self, estimate: Estimate) -> tuple[float, float, float]:
         """Return where point, lower and upper lie on the axis, which is the analysis scale of the pooled estimate.
@@ -160,93 +111,152 @@ class _Table:
         """Return those of the rows that are pooled."""
         return [row for row in rows if bool(self.effects.estimable[row])]
 
+    def styled(self, text: str) -> str:
+        """Return a text of numbers in the layout's way."""
+        return restyled(text, self.layout.numbers, ratio=self.scale == "log")
+
+    def cells(self, text: Callable[[TableColumn], str], *, weight: str, effect: str) -> tuple[str, ...]:
+        """Return the texts of one row: weight and effect as they are given, every other column by `text`."""
+        made: list[str] = []
+        for column in self.columns:
+            given = {"weight": weight, "effect": effect}.get(column.block)
+            cell = text(column) if given is None else given
+            made.append(cell if column.column.kind == "text" else self.styled(cell))
+        return tuple(made)
+
 
 def forest_data(
-    analysis: Analysis, *, title: str | None = None, label_head: str = "Study", digits: int | None = None
+    analysis: Analysis,
+    choices: ForestChoices | None = None,
+    *,
+    title: str | None = None,
+    label_head: str | None = None,
+    digits: int | None = None,
 ) -> ForestData:
     """Write down the forest plot of an analysis: rows in the order of the table, grouped where there are subgroups.
 
-    title: None makes one from outcome and treatments. digits: decimals of the effects; None for 2, or more where the
-    interval of the pooled effect is narrower than that can show.
+    choices: layout, columns, order and marks; None for the standard ones. title: None makes one from outcome and
+    treatments. digits: decimals of the effects; None for 2, or more where the interval of the pooled effect is narrower
+    than that can show. Raises `OptionError` for choices that do not exist or do not fit the scale.
     """
+    asked = choices or ForestChoices()
+    if asked.pi_style not in get_args(PiStyle):
+        raise OptionError.unknown("pi_style", asked.pi_style, get_args(PiStyle))
     effects, mean = analysis.fitted.effects, analysis.overall.mean
-    table = _table(analysis, effect_digits(mean) if digits is None else digits)
-    head = f"{measure_short(effects)} [{percent(mean.level)} CI]"
-    interval = ForestColumn(head, "right", "interval")
-    columns = (*(raw.column for raw in table.raw), ForestColumn("Weight (%)", "right", "right"), interval)
-    return ForestData(
+    table = _table(analysis, asked, effect_digits(mean) if digits is None else digits)
+    layout, mcid = table.layout, _mcid(asked.mcid, mean)
+    data = ForestData(
         title=comparison(effects).known if title is None else title,
-        label_head=label_head,
-        columns=columns,
+        label_head=layout.label_head if label_head is None else label_head,
+        columns=tuple(column.column for column in table.columns),
         rows=(*_body(analysis, table), *_bottom(analysis, table)),
         axis_title=words.axis_title(effects, mean.way),
         scale=table.scale,
         null=NO_EFFECT if has_null(effects.measure) else None,
         reference=table.drawn(mean)[0],
-        favours=words.favours_words(effects),
-        footnotes=words.footnotes(analysis, table.labels),
+        favours=words.favours_words(effects, layout.favours),
+        footnotes=(),
         alt=words.alt_text(analysis, table.digits),
         back=mean.back,
         size=mean.size,
+        layout=layout,
+        pi_style=asked.pi_style,
+        density=_density(analysis, asked.pi_style),
+        mcid=mcid,
+        rob=table.rob,
     )
+    return _with_notes(data, analysis, table, asked)
 
 
-def _table(analysis: Analysis, digits: int) -> _Table:
+def _with_notes(data: ForestData, analysis: Analysis, table: _Table, asked: ForestChoices) -> ForestData:
+    """Add the footnotes, and what the marks say to those who do not see them."""
+    more = [words.order_note(asked.sort, descending=asked.descending), words.mcid_note(asked.mcid)]
+    notes = [*words.footnotes(analysis, table.labels), *(table.styled(note) for note in more if note)]
+    told = [data.alt, words.mcid_note(asked.mcid), words.rob_alt(table.rob)]
+    return replace(data, footnotes=tuple(notes), alt=" ".join(text for text in told if text))
+
+
+def _table(analysis: Analysis, asked: ForestChoices, digits: int) -> _Table:
     effects, overall = analysis.fitted.effects, analysis.overall
+    layout = forest_layout(asked.layout)
     return _Table(
         effects=effects,
+        layout=layout,
         labels=words.distinct_labels(effects.labels),
-        raw=_raw_columns(effects),
+        columns=_columns(analysis, layout, asked.columns),
+        order=tuple(row_order(effects, overall.weights, asked.sort, descending=asked.descending)),
         shown=tuple(numbers.percent_weights([float(w) for w in overall.weights])),
         exact=overall.weights,
         studies=study_estimates(analysis),
         scale="log" if overall.mean.scale == "log" else "linear",
         digits=digits,
         size=overall.mean.size,
+        rob=_rob(effects, asked.risk_of_bias),
     )
 
 
-def _raw_columns(effects: EffectSizes) -> tuple[_RawColumn, ...]:
-    """Return the columns of raw data that any pooled row has, arm by arm.
+def _columns(analysis: Analysis, layout: ForestLayout, asked: Columns | None) -> tuple[TableColumn, ...]:
+    """Return the columns from left to right: the reader's own first on the left and last on the right."""
+    effects, mean = analysis.fitted.effects, analysis.overall.mean
+    own = own_columns(effects, asked)
+    effect = layout.numbers.brackets
+    head = f"{measure_short(effects)} {effect[0]}{percent(mean.level)} CI{effect[1]}"
+    blocks = {
+        "raw": raw_columns(effects, layout),
+        "weight": (TableColumn(ForestColumn(layout.weight_head, "right", "right", kind="weight"), (), "weight"),),
+        "effect": (TableColumn(ForestColumn(head, "right", "interval", kind="effect"), (), "effect"),),
+    }
+    left = [c for c in own if c.column.side == "left"] + [c for block in layout.left for c in blocks[block]]
+    right = [c for block in layout.right for c in blocks[block]] + [c for c in own if c.column.side == "right"]
+    sided = [replace(c, column=replace(c.column, side="left")) for c in left]
+    return (*sided, *(replace(c, column=replace(c.column, side="right")) for c in right))
 
-    Participants alone, without means or events, are a column only where at least half of the rows state them.
+
+def _rob(effects: EffectSizes, asked: bool | str) -> RobTable | None:
+    """Read the judgements of risk of bias, where they are asked for."""
+    if asked is False:
+        return None
+    columns = table_values(effects)
+    chosen = {name: columns[name] for name in rob_columns(list(columns))}
+    return read_rob(chosen, tool=asked if isinstance(asked, str) else None, rows=effects.rows)
+
+
+def _mcid(mcid: float | tuple[float, float] | None, mean: Estimate) -> tuple[float, ...]:
+    """Carry thresholds from the natural to the analysis scale.
+
+    Raises `OptionError` where that scale does not have them.
     """
-    pooled = effects.estimable if effects.estimable.any() else ~effects.estimable
-    share = {role: float(np.isfinite(values[pooled]).mean()) for role, values in effects.inputs.items()}
-    some = any(share.get(f"{stem}{arm}", 0) > 0 for stem in ("mean", "sd", "events") for arm in ("", "_1", "_2"))
-    present = {role: values for role, values in effects.inputs.items() if share[role] > (0 if some else 0.499)}
-    columns: list[_RawColumn] = []
-    for suffix, spanner in (("", ""), *zip(("_1", "_2"), comparison(effects).arms, strict=True)):
-        for stem, head in _RAW:
-            if stem + suffix in present:
-                column = ForestColumn(head, "left", "right", spanner)
-                digits = _column_digits(stem, present)
-                columns.append(_RawColumn(column, present[stem + suffix], digits, stem in _SUMMED))
-    return tuple(columns)
+    if mcid is None:
+        return ()
+    values = np.atleast_1d(np.asarray(mcid, dtype=float))
+    if values.shape not in {(1,), (2,)}:
+        raise OptionError(f"mcid={mcid!r}: one number, or the two ends of a band")
+    with np.errstate(all="ignore"):
+        found = back(mean.way).forward(values, mean.size)
+    if not np.isfinite(found).all() or (mean.scale == "log" and not (values > 0).all()):
+        raise OptionError(f"mcid={mcid!r} has no place on this axis; give it on the natural scale of the measure")
+    return tuple(sorted(float(value) for value in found))
 
 
-def _column_digits(stem: str, present: Mapping[str, Floats]) -> int:
-    """Return the decimals of a kind of number: as many as it was given with, at most 2 (counts 1; more below 0.1)."""
-    stems = ("mean", "sd") if stem in {"mean", "sd"} else (stem,)
-    roles = [s + suffix for s in stems for suffix in ("", "_1", "_2")]
-    values = [float(v) for role in roles if role in present for v in present[role] if math.isfinite(float(v))]
-    largest = max((abs(v) for v in values), default=0.0)
-    most = 1 if stem in _SUMMED else 2
-    if stem not in _SUMMED and 0 < largest < 0.1:
-        most = min(6, 1 - math.floor(math.log10(largest)))
-    return next((d for d in range(most) if all(math.isclose(round(v, d), v, rel_tol=1e-9) for v in values)), most)
+def _density(analysis: Analysis, pi_style: PiStyle) -> tuple[tuple[float, float], ...]:
+    prediction = analysis.overall.prediction
+    if pi_style != "density" or prediction is None:
+        return ()
+    points, heights = predictive_density(prediction, analysis.fitted.spec)
+    low, high = back(prediction.way).domain if prediction.back else (-math.inf, math.inf)
+    return tuple((x, h) for x, h in zip(points.tolist(), heights.tolist(), strict=True) if low <= x <= high)
 
 
 def _body(analysis: Analysis, table: _Table) -> list[ForestRow]:
     """Return the study rows, grouped under headers where the analysis has subgroups, with subtotals for two or more."""
     effects, groups = table.effects, analysis.subgroups
     if groups is None or effects.by is None:
-        return _study_rows(table, list(range(len(effects.labels))), 0)
+        return _study_rows(table, table.order, 0)
     pools = dict(zip(groups.levels, groups.pools, strict=True))
     rows: list[ForestRow] = []
     levels = tuple(dict.fromkeys(effects.by))
     for level in levels:
-        members = [row for row, label in enumerate(effects.by) if label == level]
+        members = [row for row in table.order if effects.by[row] == level]
         rows += [ForestRow("blank", "")] if rows else []
         rows.append(ForestRow("header", sentence_case(numbers.humanise(level)) or "No subgroup given"))
         rows += _study_rows(table, members, 1)
@@ -255,7 +265,7 @@ def _body(analysis: Analysis, table: _Table) -> list[ForestRow]:
     return [*rows, ForestRow("blank", "")]
 
 
-def _study_rows(table: _Table, members: list[int], level: int) -> list[ForestRow]:
+def _study_rows(table: _Table, members: Sequence[int], level: int) -> list[ForestRow]:
     """Return one row per study; a table of more than can be read on a page is summarised."""
     if len(table.labels) > DRAWN:
         return [ForestRow("text", f"{len(members):,} rows, not drawn one by one", level=level)]
@@ -263,14 +273,14 @@ def _study_rows(table: _Table, members: list[int], level: int) -> list[ForestRow
 
 
 def _study_row(table: _Table, row: int, level: int) -> ForestRow:
-    study = table.studies[row]
-    raw = tuple(column.cell(row) for column in table.raw)
+    study, label = table.studies[row], table.labels[row]
+    judged = table.rob.cells[row] if table.rob is not None else ()
     if study is None:
-        cells = (*raw, numbers.ABSENT, NOT_ESTIMABLE)
-        return ForestRow("not_estimable", table.labels[row], cells, level=level)
-    cells = (*raw, numbers.fixed(table.shown[row], 1), estimate_cell(study, table.digits))
-    weight = float(table.exact[row])
-    return ForestRow("study", table.labels[row], cells, *table.drawn(study), weight, level)
+        cells = table.cells(lambda column: column.texts[row], weight=numbers.ABSENT, effect=NOT_ESTIMABLE)
+        return ForestRow("not_estimable", label, cells, level=level, judgements=judged)
+    weight, effect = numbers.fixed(table.shown[row], 1), estimate_cell(study, table.digits)
+    cells = table.cells(lambda column: column.texts[row], weight=weight, effect=effect)
+    return ForestRow("study", label, cells, *table.drawn(study), float(table.exact[row]), level, judged)
 
 
 def _subtotal_rows(analysis: Analysis, table: _Table, rows: Sequence[int], pool: PoolSummary) -> list[ForestRow]:
@@ -278,30 +288,35 @@ def _subtotal_rows(analysis: Analysis, table: _Table, rows: Sequence[int], pool:
     weight = math.fsum(float(table.exact[row]) for row in members)
     adds_up = math.isclose(math.fsum(w for w in table.shown if math.isfinite(w)), 100.0)  # not so where weights tie
     share = math.fsum(table.shown[row] for row in members) if adds_up else weight
-    cells = (*_sums(table, rows), numbers.fixed(share, 1), estimate_cell(pool.mean, table.digits))
+    cells = table.cells(
+        lambda column: column.total(members),
+        weight=numbers.fixed(share, 1),
+        effect=estimate_cell(pool.mean, table.digits),
+    )
     label = f"Subtotal ({counts(pool, words.JOINT)})"
-    return [
-        ForestRow("subtotal", label, cells, *table.drawn(pool.mean), weight, 1),
-        ForestRow("text", words.heterogeneity_text(pool.heterogeneity, spec), level=1),
-    ]
-
-
-def _sums(table: _Table, rows: Sequence[int]) -> tuple[str, ...]:
-    members = table.members(rows)
-    return tuple(column.total(members) for column in table.raw)
+    found = [ForestRow("subtotal", label, cells, *table.drawn(pool.mean), weight, 1)]
+    if table.layout.subgroup_lines:
+        line = words.heterogeneity_text(pool.heterogeneity, spec, layout=table.layout)
+        found.append(ForestRow("text", table.styled(line), level=1))
+    return found
 
 
 def _bottom(analysis: Analysis, table: _Table) -> list[ForestRow]:
     """Return the total, the prediction interval and the lines of statistics."""
-    overall, spec, groups = analysis.overall, analysis.fitted.spec, analysis.subgroups
+    overall, spec, groups, layout = analysis.overall, analysis.fitted.spec, analysis.subgroups, table.layout
     mean, prediction = overall.mean, overall.prediction
-    cells = (*_sums(table, range(len(table.labels))), "100.0", estimate_cell(mean, table.digits))
+    pooled = table.members(range(len(table.labels)))
+    effect = estimate_cell(mean, table.digits)
+    cells = table.cells(lambda column: column.total(pooled), weight=table.styled("100.0"), effect=effect)
     rows = [ForestRow("total", words.total_label(spec, mean, analysis.overall.k), cells, *table.drawn(mean), 100.0)]
     if prediction is not None:
         label = f"{percent(prediction.level)} prediction interval"
-        cells = (*("" for _ in table.raw), "", words.bracketed(prediction, table.digits))
+        cells = table.cells(lambda _: "", weight="", effect=words.bracketed(prediction, table.digits))
         rows.append(ForestRow("prediction", label, cells, None, *table.drawn(prediction)[1:]))
-    lines = [words.heterogeneity_text(overall.heterogeneity, spec, define=True), words.overall_test_text(mean)]
-    if groups is not None and groups.test is not None:
-        lines.append(words.subgroup_test_text(groups.test))
-    return [*rows, *(ForestRow("text", line) for line in lines if line)]
+    test = groups.test if groups is not None else None
+    said = {
+        "heterogeneity": words.heterogeneity_text(overall.heterogeneity, spec, define=True, layout=layout),
+        "overall": words.overall_test_text(mean, layout),
+        "subgroups": words.subgroup_test_text(test, layout) if test is not None else "",
+    }
+    return [*rows, *(ForestRow("text", table.styled(said[line])) for line in layout.lines if said[line])]

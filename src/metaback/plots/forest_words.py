@@ -10,6 +10,9 @@ from metaback import numbers
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.models.specs import PoolSpec, estimates_tau2, tau2_label
+from metaback.plots.forest_layouts import LAYOUTS, ForestLayout
+from metaback.plots.number_styles import p_styled
+from metaback.plots.rob_words import RobTable
 from metaback.postestimation.summary import Analysis, Heterogeneity, SubgroupTest
 from metaback.postestimation.words import (
     MODELS,
@@ -38,6 +41,7 @@ from metaback.stats.measures import choices_of
 
 JOINT = ", "  # between the counts of effects and of studies
 _SHOWN = 4
+STANDARD = LAYOUTS["standard"]
 
 
 def bracketed(estimate: Estimate, digits: int) -> str:
@@ -77,10 +81,10 @@ def axis_title(effects: EffectSizes, way: str) -> str:
     return sentence_case(measure_name(effects)) + (f" ({scale})" if scale else "")
 
 
-def favours_words(effects: EffectSizes) -> tuple[str, str] | None:
+def favours_words(effects: EffectSizes, favours: str = "Favours") -> tuple[str, str] | None:
     """Return the words left and right of no effect, or None when direction or names are not known."""
     sides = comparison(effects).sides
-    return None if sides is None else (f"Favours {sides[0]}", f"Favours {sides[1]}")
+    return None if sides is None else (f"{favours} {sides[0]}", f"{favours} {sides[1]}")
 
 
 def total_label(spec: PoolSpec, mean: Estimate, k: int) -> str:
@@ -96,22 +100,25 @@ def total_label(spec: PoolSpec, mean: Estimate, k: int) -> str:
     return f"Total ({', '.join(parts)})"
 
 
-def heterogeneity_text(heterogeneity: Heterogeneity, spec: PoolSpec, *, define: bool = False) -> str:
-    """Write the heterogeneity line; `define` names the definition of I2."""
+def heterogeneity_text(
+    heterogeneity: Heterogeneity, spec: PoolSpec, *, define: bool = False, layout: ForestLayout = STANDARD
+) -> str:
+    """Write the heterogeneity line with the parts of a layout; `define` names the definition of I2."""
     if heterogeneity.q_df < 1:
         return "Heterogeneity: not applicable"
-    parts: list[str] = []
-    if heterogeneity.tau2 is not None:
-        parts.append(f"τ² = {_tau2(heterogeneity.tau2)}")
     name = f"I² (from {i2_source(spec)})" if define else "I²"
-    parts.append(f"{name} = {percent_cell(i2_shown(heterogeneity, spec))}")
-    parts.append(_q_test(heterogeneity.q, heterogeneity.q_df, heterogeneity.q_p))
-    return f"Heterogeneity: {', '.join(parts)}"
+    said = {
+        "tau2": "" if heterogeneity.tau2 is None else f"{layout.tau2} = {_tau2(heterogeneity.tau2)}",
+        "i2": f"{name} = {percent_cell(i2_shown(heterogeneity, spec))}",
+        "q": _q_test(heterogeneity, layout),
+    }
+    return f"Heterogeneity: {', '.join(said[part] for part in layout.heterogeneity if said[part])}"
 
 
-def _q_test(q: float, df: int, p: float | None) -> str:
+def _q_test(heterogeneity: Heterogeneity, layout: ForestLayout) -> str:
     """Write `Q = 16.14, df = 8, P = 0.04`."""
-    return f"Q = {numbers.fixed(q)}, df = {df}, {numbers.p_phrase(p)}"
+    p = p_styled(heterogeneity.q_p, layout.numbers)
+    return f"{layout.q} = {numbers.fixed(heterogeneity.q)}, df = {heterogeneity.q_df}, {p}"
 
 
 def _tau2(value: float) -> str:
@@ -121,16 +128,56 @@ def _tau2(value: float) -> str:
     return numbers.significant(value, 2)
 
 
-def overall_test_text(mean: Estimate) -> str:
+def overall_test_text(mean: Estimate, layout: ForestLayout = STANDARD) -> str:
     """Write the test of no effect, or nothing when none was made."""
     test = mean_test(mean)
+    said = numbers.p_phrase(mean.p_value)
+    test = test.removesuffix(said) + p_styled(mean.p_value, layout.numbers) if test.endswith(said) else test
     return f"Test for overall effect: {test}" if test else ""
 
 
-def subgroup_test_text(test: SubgroupTest) -> str:
+def subgroup_test_text(test: SubgroupTest, layout: ForestLayout = STANDARD) -> str:
     """Write the test for subgroup differences."""
     letter, value, df = difference_statistic(test)
-    return f"Test for subgroup differences: {letter} = {value}, df = {', '.join(df)}, {numbers.p_phrase(test.p_value)}"
+    name = layout.q if letter == "Q" else letter
+    p = p_styled(test.p_value, layout.numbers)
+    return f"Test for subgroup differences: {name} = {value}, df = {', '.join(df)}, {p}"
+
+
+def order_note(sort: str | None, *, descending: bool) -> str:
+    """Say in which order the rows stand where it is not that of the table."""
+    if sort is None:
+        return ""
+    ends = {
+        "weight": ("largest", "smallest"),
+        "precision": ("most precise", "least precise"),
+        "year": ("earliest", "latest"),
+        "label": ("A", "Z"),
+    }
+    first = ends.get(sort, ("lowest", "highest"))[int(descending)]
+    return f"Rows sorted by {numbers.humanise(sort)}, {first} first."
+
+
+def mcid_note(mcid: float | tuple[float, float] | None) -> str:
+    """Say what the dotted lines of a threshold are."""
+    if mcid is None:
+        return ""
+    if isinstance(mcid, tuple | list):
+        low, high = (numbers.as_given(float(value)) for value in sorted(mcid))
+        return f"Shaded band: effects from {low} to {high}, too small to matter."
+    return f"Dotted line: smallest effect that matters, {numbers.as_given(float(mcid))}."
+
+
+def rob_alt(rob: RobTable | None) -> str:
+    """Count the judgements of risk of bias for those who do not see their symbols."""
+    if rob is None:
+        return ""
+    column = next((i for i, domain in enumerate(rob.domains) if domain.overall), None)
+    if column is None:
+        return f"{rob.tool.title}: {plural(len(rob.domains), 'domain')}."
+    judged = Counter(cell.word for row in rob.cells if (cell := row[column]) is not None)
+    listed = ", ".join(f"{n} {word[:1].lower() + word[1:]}" for word, n in sorted(judged.items()))
+    return f"{rob.tool.title}, overall: {listed}." if listed else ""
 
 
 def footnotes(analysis: Analysis, labels: tuple[str, ...]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
 from metaback.plots.axis import TICK, TICK_PAD, AxisPlan
-from metaback.plots.forest_data import ForestData, ForestRow
+from metaback.plots.forest_records import ForestData, ForestRow
 from metaback.plots.style import Style
 from metaback.plots.text import Ruler
 
@@ -25,16 +25,22 @@ _ARROW_RIGHT = Path([(0.0, 0.0), (-1.0, 0.55), (-1.0, -0.55), (0.0, 0.0)])
 _ARROW_LENGTH = 4.5
 _DIAMOND = 0.34
 _BAR = 0.13
+_CURVE = 1.7  # rows that a predictive density is high
+_BAND = "#EDEDED"
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """The axes to draw in: their plan, the height of a row in units of y, and the look."""
+    """The axes to draw in: their plan, the height of a row in units of y, and the look.
+
+    largest: weight of the largest square, where it is on another page; None for that of the rows.
+    """
 
     ax: Axes
     axis: AxisPlan
     unit: float
     style: Style
+    largest: float | None = None
 
     def shown(self, value: float | None) -> bool:
         """Tell whether a value lies within the axis."""
@@ -57,10 +63,11 @@ class Panel:
 
 def draw_panel(panel: Panel, data: ForestData, placed: Placed) -> None:
     """Draw all marks; `placed` holds the rows with their y."""
+    _thresholds(panel, data)
     _reference_lines(panel, data, placed)
     _studies(panel, [(row, y) for row, y in placed if row.kind == "study"])
     _diamonds(panel, [(row, y) for row, y in placed if row.kind in {"subtotal", "total"}])
-    _predictions(panel, [(row, y) for row, y in placed if row.kind == "prediction"])
+    _predictions(panel, data, [(row, y) for row, y in placed if row.kind == "prediction"])
     panel.ax.set_xlim(panel.axis.low, panel.axis.high)
 
 
@@ -80,6 +87,24 @@ def diamond(lower: float, point: float, upper: float, low: float, high: float) -
     return [*top, *((x, -h) for x, h in reversed(top))]
 
 
+def _thresholds(panel: Panel, data: ForestData) -> None:
+    """Draw one threshold as a dotted line, two as a band with dotted edges."""
+    if not data.mcid:
+        return
+    bottom, top = panel.ax.get_ylim()
+    shown = [value for value in data.mcid if panel.shown(value)]
+    lines = [[(value, top), (value, bottom)] for value in shown]
+    dots = LineCollection(lines, colors=panel.style.ink, linewidths=0.8, linestyles=[(0, (1.0, 2.0))], zorder=0.9)
+    dots.set_gid("thresholds")
+    panel.ax.add_collection(dots, autolim=False)
+    if len(data.mcid) > 1:
+        low, high = max(data.mcid[0], panel.axis.low), min(data.mcid[-1], panel.axis.high)
+        corners = [(low, top), (high, top), (high, bottom), (low, bottom)]
+        band = PolyCollection([corners], facecolors=_BAND, linewidths=0, zorder=0.5)
+        band.set_gid("band")
+        panel.ax.add_collection(band, autolim=False)
+
+
 def _reference_lines(panel: Panel, data: ForestData, placed: Placed) -> None:
     """Draw the line of no effect, and the dashed one through the total from the first study to its diamond."""
     bottom, top = panel.ax.get_ylim()
@@ -89,8 +114,9 @@ def _reference_lines(panel: Panel, data: ForestData, placed: Placed) -> None:
         panel.ax.add_collection(LineCollection([line], colors=style.ink, linewidths=0.6, zorder=1), autolim=False)
     studies = [y for row, y in placed if row.kind in {"study", "not_estimable"}]
     totals = [y for row, y in placed if row.kind == "total"]
-    if data.reference is not None and studies and totals and panel.shown(data.reference):
-        line = [(data.reference, studies[0] - panel.unit / 2), (data.reference, totals[0])]
+    if data.reference is not None and (studies or totals) and panel.shown(data.reference):
+        start = studies[0] - panel.unit / 2 if studies else top
+        line = [(data.reference, start), (data.reference, totals[0] if totals else bottom)]
         dashes = LineCollection(
             [line], colors=style.diamond_colour, linewidths=0.7, linestyles=[(0, (3.0, 2.5))], zorder=1.1
         )
@@ -100,7 +126,7 @@ def _reference_lines(panel: Panel, data: ForestData, placed: Placed) -> None:
 def _studies(panel: Panel, studies: Placed) -> None:
     """Draw squares with an area proportional to weight, and over them the interval lines."""
     style = panel.style
-    largest = max((row.weight or 0.0 for row, _ in studies), default=0.0)
+    largest = panel.largest or max((row.weight or 0.0 for row, _ in studies), default=0.0)
     drawn = [(row, y) for row, y in studies if panel.shown(row.estimate)]
     shares = [(row.weight or 0.0) / largest if largest > 0 else 1.0 for row, _ in drawn]
     squares = panel.ax.scatter(
@@ -154,17 +180,47 @@ def _diamonds(panel: Panel, rows: Placed) -> None:
     _arrows(panel, rows, style.diamond_colour)
 
 
-def _predictions(panel: Panel, rows: Placed) -> None:
-    """Draw prediction intervals as bars."""
-    half, colour = _BAR * panel.unit, panel.style.prediction_colour
-    spans = [(panel.clipped(row), y) for row, y in rows]
-    bars = [
-        [(span[0], y - half), (span[1], y - half), (span[1], y + half), (span[0], y + half)]
-        for span, y in spans
-        if span is not None
-    ]
-    panel.ax.add_collection(PolyCollection(bars, facecolors=colour, linewidths=0, zorder=3), autolim=False)
+def _predictions(panel: Panel, data: ForestData, rows: Placed) -> None:
+    """Draw prediction intervals as bars, as lines with whiskers or as the density that they are cut from."""
+    colour = panel.style.prediction_colour
+    spans = [(row, panel.clipped(row), y) for row, y in rows]
+    drawn = [(row, span, y) for row, span, y in spans if span is not None]
+    if data.pi_style == "density" and data.density:
+        for row, _, y in drawn:
+            _density(panel, data, row, y)
+    elif data.pi_style == "line":
+        _whiskers(panel, drawn)
+    else:
+        half = _BAR * panel.unit
+        bars = [
+            [(left, y - half), (right, y - half), (right, y + half), (left, y + half)] for _, (left, right), y in drawn
+        ]
+        panel.ax.add_collection(PolyCollection(bars, facecolors=colour, linewidths=0, zorder=3), autolim=False)
     _arrows(panel, rows, colour)
+
+
+def _whiskers(panel: Panel, drawn: Sequence[tuple[ForestRow, Point, float]]) -> None:
+    """Draw lines with a stroke at each end that the axis shows."""
+    half, lines = 1.6 * _BAR * panel.unit, list[list[Point]]()
+    for row, (left, right), y in drawn:
+        ends = [end for end in (row.lower, row.upper) if panel.shown(end) and end is not None]
+        lines += [[(left, y), (right, y)], *([(end, y - half), (end, y + half)] for end in ends)]
+    made = LineCollection(lines, colors=panel.style.prediction_colour, linewidths=1.2, zorder=3, capstyle="butt")
+    panel.ax.add_collection(made, autolim=False)
+
+
+def _density(panel: Panel, data: ForestData, row: ForestRow, y: float) -> None:
+    """Draw the predictive density over a base line, darker within the interval."""
+    colour, height = panel.style.prediction_colour, _CURVE * panel.unit
+    base = y + height / 2
+    shown = [(x, h) for x, h in data.density if panel.shown(x)]
+    inside = [(x, h) for x, h in shown if (row.lower or 0.0) <= x <= (row.upper or 0.0)]
+    for part, opacity in ((shown, 0.25), (inside, 0.75)):
+        if len(part) > 1:
+            outline = [(part[0][0], base), *((x, base - h * height) for x, h in part), (part[-1][0], base)]
+            shape = PolyCollection([outline], facecolors=colour, alpha=opacity, linewidths=0, zorder=3)
+            shape.set_gid("density")
+            panel.ax.add_collection(shape, autolim=False)
 
 
 def draw_axis(panel: Panel, data: ForestData, ruler: Ruler, favours_drop: float) -> None:

@@ -26,14 +26,14 @@ class Ruler:
 
     face: Typeface
     style: Style
-    _widths: dict[tuple[str, float, bool], float] = field(default_factory=dict[tuple[str, float, bool], float])
+    widths: dict[tuple[str, float, bool], float] = field(default_factory=dict[tuple[str, float, bool], float])
 
     def width(self, text: str, *, size: float | None = None, bold: bool = False) -> float:
         """Return the width of a line of text in inches; size in points, that of the table by default."""
         key = (text, size or self.style.size, bold)
-        if key not in self._widths:
-            self._widths[key] = text_width(text, self.face.properties(key[1], bold=bold)) if text else 0.0
-        return self._widths[key]
+        if key not in self.widths:
+            self.widths[key] = text_width(text, self.face.properties(key[1], bold=bold)) if text else 0.0
+        return self.widths[key]
 
     def widest(self, texts: Iterable[str], *, size: float | None = None, bold: bool = False) -> float:
         """Return the width of the widest of many lines, measuring only those that can be it."""
