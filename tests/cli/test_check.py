@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import shutil
 import tomllib
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from metaback.checks.rules import RULES
-from metaback.cli import main
+from metaback.cli import check, main, pool
 
 ROOT = Path(__file__).parents[2]
 TABLE, PLAN = ROOT / "data" / "trials.csv", ROOT / "data" / "plan.toml"
@@ -109,6 +110,29 @@ def test_open_errors_stop_a_pool_and_leave_the_old_report(run: Run, tmp_path: Pa
     assert "Jackson 2011 (rows 8 and 9)" in err
     assert "--accept-findings" in err
     assert (tmp_path / "report" / "report.html").read_bytes() == before
+
+
+def test_the_cure_names_the_same_request(run: Run, tmp_path: Path) -> None:
+    """What stops a pool is found by the check of the same options, which the message spells out; old decisions too."""
+    words = ("--compare", "posterior_chain:general_exercise", "--ci", "Wald", "--option", "vtype=LS", "--r", "0.6")
+    (tmp_path / "old.toml").write_text(PLAN.read_text().replace("df69c4", "000000"))
+    code, _, err = run("pool", "trials.csv", *words, "--lower-is-better", "--plan", "old.toml")
+    assert code == 3
+    assert "The decision about shared-control-000000 fits no finding" in err
+    (line,) = [line for line in err.splitlines() if line.startswith("To decide: ")]
+    same = shlex.split(line.removeprefix("To decide: metaback ").split(" > ")[0])
+    assert set(words) < set(same)
+    assert "--lower-is-better" in same
+    code, out, _ = run(*same)
+    assert code == 1
+    assert 'finding = "shared-control-df69c4"' in out
+
+
+def test_check_and_pool_take_the_same_request() -> None:
+    """An option that says how the table is pooled is one of both commands."""
+    of_check, of_pool = ({option.name for option in module.command.params} for module in (check, pool))
+    assert of_check - of_pool == {"strict", "coverage", "list_rules"}
+    assert {"weights", "pi", "level", "mixed_scores", "higher_is_better", "subgroup_tau2"} <= of_check
 
 
 def test_another_outcome_is_not_stopped(run: Run) -> None:

@@ -9,18 +9,14 @@ from typing import Any
 import click
 
 from metaback.audits import rules
-from metaback.cli.options import Convention, Pair, WordOrNumber, choice_of, instruments_of, planned, words_of
+from metaback.cli.options import asked, planned, pooling
 from metaback.data.read import read_trials
-from metaback.effects.choices import effect_choices
 from metaback.errors import OptionError
-from metaback.models.specs import PRESETS, MeanInterval, Model, Tau2, resolve_spec
 from metaback.postestimation.audit import Audit, audit_table
-from metaback.postestimation.table import Request
 from metaback.report.audit_plan import decisions_template
 from metaback.report.audit_records import audit_record
 from metaback.report.audit_text import audit_text
 from metaback.report.records import json_text
-from metaback.stats.measures import MEASURES
 
 FOUND = 1  # exit code where errors, or under --strict warnings, are open
 
@@ -28,23 +24,7 @@ FOUND = 1  # exit code where errors, or under --strict warnings, are open
 @click.command("check", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("table", required=False, type=click.Path(path_type=Path))
 @click.option("--plan", type=click.Path(path_type=Path), help="Plan file with decisions about findings ([checks]).")
-@click.option("--outcome", help="Only this outcome is pooled; every row is checked.")
-@click.option("--compare", type=Pair(), help="Only this pair is pooled; every row is checked.")
-@click.option("--by", help="Column of subgroups.  [default: stratum, where there is more than one]")
-@click.option("--measure", type=click.Choice(list(MEASURES), case_sensitive=False), help="Effect measure.")
-@click.option(
-    "--preset", type=click.Choice(list(PRESETS)), default="cochrane", show_default=True, help="Methods to start from."
-)
-@click.option("--model", type=choice_of(Model), help="Random, equal or fixed effects, or IVhet.")
-@click.option(
-    "--tau2", type=WordOrNumber(words_of(Tau2)), help="Estimator of the between-study variance, or its value."
-)
-@click.option("--ci", type=choice_of(MeanInterval), help="Interval of the mean.")
-@click.option("--r", type=float, help="Pre-post correlation to assume where it is not known.")
-@click.option(
-    "--option", "conventions", type=Convention(), multiple=True, help="Convention of the measure. Repeatable."
-)
-@click.option("--instruments", type=click.Path(path_type=Path), help="JSON file of facts by instrument; see pool.")
+@pooling
 @click.option(
     "--format",
     "output",
@@ -60,8 +40,9 @@ def command(table: Path | None, **options: Any) -> None:
     """Check TABLE before it is pooled: swapped SEs and SDs, shared controls, doubled studies, impossible numbers.
 
     Every finding says what was found, where, what the pool would be if the suspicion is right, and what to do. The
-    options say how the table would be pooled, because what is a fault depends on that: scales must not be mixed in a
-    mean difference, and may be in a standardised one.
+    options say how the table would be pooled, as those of `metaback pool`, because what is a fault depends on that:
+    scales must not be mixed in a mean difference, and may be in a standardised one. --outcome and --compare narrow
+    what is pooled; every row is checked.
 
     \b
     Examples:
@@ -79,11 +60,7 @@ def command(table: Path | None, **options: Any) -> None:
     if table is None:
         raise OptionError("name the table to check, e.g. metaback check data/trials.csv")
     trials = read_trials(table)
-    spec = resolve_spec(options["preset"], **{name: options[name] for name in ("model", "tau2", "ci")})
-    choices = effect_choices(
-        options=dict(options["conventions"]), r=options["r"], instruments=instruments_of(options["instruments"])
-    )
-    request = Request(options["outcome"], options["compare"], options["by"], options["measure"], choices)
+    spec, request = asked(options)
     audit = audit_table(trials, spec, request, planned(options["plan"]))
     click.echo(_written(audit, options["output"], coverage=options["coverage"]))
     open_ = bool(audit.unanswered or audit.refused) or (options["strict"] and audit.count("warning") > 0)

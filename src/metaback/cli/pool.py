@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -17,42 +18,21 @@ from rich.table import Table
 
 from metaback.bundle import Checked, Origin, write_report
 from metaback.cli.many import is_many, refuse_without_many, run_many
-from metaback.cli.options import (
-    Convention,
-    Numbers,
-    Pair,
-    WordOrNumber,
-    choice_of,
-    instruments_of,
-    planned,
-    words_of,
-)
+from metaback.cli.options import asked, given, planned, pooling
 from metaback.data.plan_file import plan_digest
 from metaback.data.read import read_trials
-from metaback.effects.choices import EffectChoices, effect_choices
 from metaback.engines import ENGINES
 from metaback.errors import FileError, OpenFindingsError, Problem
-from metaback.models.specs import (
-    PRESETS,
-    MeanInterval,
-    Model,
-    PoolSpec,
-    PredictionInterval,
-    SubgroupTau2,
-    Tau2,
-    Tau2Interval,
-    resolve_spec,
-)
+from metaback.models.specs import PoolSpec
 from metaback.postestimation.audit import Audit, audit_table
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
-from metaback.report.audit_words import said, where
+from metaback.report.audit_words import idle_text, said, where
 from metaback.report.frames import listed_record
 from metaback.report.provenance import PlanFile
 from metaback.report.records import json_text, results_record
 from metaback.report.tables import overview_table
 from metaback.report.text import summary_text
-from metaback.stats.measures import MEASURES
 
 SHORT = ("Comparison", "Studies", "Measure", "P", "I\u00b2")  # columns of the overview that fit a terminal
 PATIENCE = 1.0  # seconds after which progress is shown
@@ -78,47 +58,7 @@ PATIENCE = 1.0  # seconds after which progress is shown
     show_default=True,
     help="Write a report, or print to standard output.",
 )
-@click.option("--outcome", help="Only this outcome.")
-@click.option("--compare", type=Pair(), help="Only this pair; effects are A minus B (or A over B).")
-@click.option("--by", help="Column of subgroups.  [default: stratum, where there is more than one]")
-@click.option("--subgroup-tau2", type=choice_of(SubgroupTau2), help="One between-study variance for each, or for all.")
-@click.option(
-    "--measure",
-    type=click.Choice(list(MEASURES), case_sensitive=False),
-    help="Effect measure.  [default: what the rows name, else SMD or RR]",
-)
-@click.option(
-    "--preset", type=click.Choice(list(PRESETS)), default="cochrane", show_default=True, help="Methods to start from."
-)
-@click.option("--model", type=choice_of(Model), help="Random, equal or fixed effects, or IVhet.")
-@click.option(
-    "--tau2", type=WordOrNumber(words_of(Tau2)), help="Estimator of the between-study variance, or its value."
-)
-@click.option("--weights", metavar="COLUMN", help="Column of weights of your own for the mean.")
-@click.option("--tau2-ci", type=choice_of(Tau2Interval), help="Interval of the between-study variance.")
-@click.option("--ci", type=choice_of(MeanInterval), help="Interval of the mean.")
-@click.option("--pi", type=choice_of(PredictionInterval), help="Prediction interval.")
-@click.option("--level", type=float, help="Confidence level, e.g. 0.95.")
-@click.option("--rng", type=int, help="Seed of intervals that resample.  [default: 1]")
-@click.option("--draws", type=int, help="Samples of intervals that resample.  [default: 4999]")
-@click.option(
-    "--option",
-    "conventions",
-    type=Convention(),
-    multiple=True,
-    help="Convention of the measure, e.g. vtype=LS. Repeatable.",
-)
-@click.option("--r", type=float, help="Pre-post correlation to assume where it is not known.")
-@click.option("--r-grid", type=Numbers(), help="Pool again under these correlations, e.g. 0.3,0.5,0.7,0.9.")
-@click.option("--mixed-scores", help="Why SMDs of change and of final scores may be pooled; goes into the report.")
-@click.option(
-    "--instruments",
-    type=click.Path(path_type=Path),
-    help='JSON file of facts by instrument: {"VAS": {"higher_is_better": false, "low": 0, "high": 100}}.',
-)
-@click.option(
-    "--higher-is-better/--lower-is-better", default=None, help="Direction of effects.  [default: that of most rows]"
-)
+@pooling
 @click.option("--plan", type=click.Path(path_type=Path), help="Plan file with decisions about findings ([checks]).")
 @click.option("--accept-findings", is_flag=True, help="Pool in spite of errors that nobody decided about, and say so.")
 @click.option("--effect", metavar="COLUMN", help="Long tables: column of effects.  [default: yi]")
@@ -151,10 +91,8 @@ def command(table: Path, **options: Any) -> None:
         run_many(table, options)
         return
     refuse_without_many(options)
-    words = ("model", "tau2", "weights", "tau2_ci", "ci", "pi", "level", "rng", "draws", "subgroup_tau2")
-    spec = resolve_spec(options["preset"], **{name: options[name] for name in words})
+    spec, request = asked(options)
     trials = read_trials(table)
-    request = Request(options["outcome"], options["compare"], options["by"], options["measure"], _choices(options))
     with _progress(options["quiet"]) as tell:
         tell("checking the table")
         audit = audit_table(trials, spec, request, planned(options["plan"]))
@@ -182,21 +120,13 @@ def _stop_at_errors(audit: Audit, table: Path, *, accepted: bool) -> None:
         )
         for found in audit.unanswered
     ]
-    cure = (
-        f"To decide: metaback check {table} --format plan > plan.toml, fill it in, and pool with --plan plan.toml.\n"
+    same = shlex.join(["metaback", "check", str(table), *given(click.get_current_context())])
+    stale = [f"The decision about {idle_text(audit, decision)}.\n" for decision in audit.idle]
+    cure = "".join(stale) + (
+        f"To decide: {same} --format plan > plan.toml, fill it in, and pool with --plan plan.toml.\n"
         "Or pool with --accept-findings, which the first lines of the report will say."
     )
     raise OpenFindingsError(audit.trials.source.name, problems, cure)
-
-
-def _choices(options: dict[str, Any]) -> EffectChoices:
-    """Return what was said about how effects are computed."""
-    names = ("r", "r_grid", "mixed_scores", "higher_is_better")
-    return effect_choices(
-        options=dict(options["conventions"]),
-        instruments=instruments_of(options["instruments"]),
-        **{name: options[name] for name in names},
-    )
 
 
 def _write(
