@@ -15,6 +15,7 @@ import pytest
 from metaback.cli import main
 
 TABLE = Path(__file__).parents[2] / "data" / "trials.csv"
+DECIDED = (str(TABLE), "--plan", str(TABLE.with_name("plan.toml")))  # what the check finds in it is answered
 HEADER = "study,n_1,mean_1,sd_1,n_2,mean_2,sd_2\n"
 GOOD = HEADER + "A 2001,20,5.1,2.0,21,4.0,2.2\nB 2002,30,5.5,1.9,28,4.9,2.1\nC 2003,15,6.0,2.5,16,4.1,2.3\n"
 Run = Callable[..., tuple[int, str, str]]
@@ -158,7 +159,7 @@ def test_wrong_words_are_refused_with_the_right_ones(run: Run, words: tuple[str,
 
 def test_json_has_what_was_asked_for(run: Run, tmp_path: Path) -> None:
     narrow = ("--outcome", "pain", "--compare", "posterior_chain:general_exercise", "--by", "stratum")
-    code, out, err = run(str(TABLE), *narrow, "--measure", "SMD", "--preset", "revman5", "--format", "json")
+    code, out, err = run(*DECIDED, *narrow, "--measure", "SMD", "--preset", "revman5", "--format", "json")
     assert (code, err) == (0, "")
     record = json.loads(out)
     (comparison,) = record["comparisons"]
@@ -170,14 +171,14 @@ def test_json_has_what_was_asked_for(run: Run, tmp_path: Path) -> None:
 def test_the_other_order_of_a_pair_turns_the_effects(run: Run) -> None:
     found = []
     for pair in ("posterior_chain:general_exercise", "general_exercise:posterior_chain"):
-        record = json.loads(run(str(TABLE), "--outcome", "pain", "--compare", pair, "--format", "json")[1])
+        record = json.loads(run(*DECIDED, "--outcome", "pain", "--compare", pair, "--format", "json")[1])
         found.append(record["comparisons"][0]["overall"]["mean"])
     assert found[0]["estimate"] == -found[1]["estimate"]
     assert found[0]["ci_low"] == -found[1]["ci_high"]
 
 
 def test_text_is_for_readers(run: Run) -> None:
-    code, out, _ = run(str(TABLE), "--outcome", "pain", "--preset", "revman5", "--format", "text")
+    code, out, _ = run(*DECIDED, "--outcome", "pain", "--preset", "revman5", "--format", "text")
     assert code == 0
     assert "\u22120.41" in out
     assert "Jackson 2011" in out
@@ -185,7 +186,7 @@ def test_text_is_for_readers(run: Run) -> None:
 
 
 def test_single_studies_are_listed_and_not_pooled(run: Run, tmp_path: Path) -> None:
-    code, out, _ = run(str(TABLE))
+    code, out, _ = run(*DECIDED)
     assert code == 0
     assert "Listed, not pooled: 2 rows" in out
     record = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
@@ -196,7 +197,7 @@ def test_single_studies_are_listed_and_not_pooled(run: Run, tmp_path: Path) -> N
 
 
 def test_a_measure_that_some_rows_lack_lists_them_with_the_reason(run: Run) -> None:
-    record = json.loads(run(str(TABLE), "--measure", "SMD", "--format", "json")[1])
+    record = json.loads(run(*DECIDED, "--measure", "SMD", "--format", "json")[1])
     assert {row["reason"] for row in record["listed"]} == {"it brings MD, and the pool is of SMD"}
 
 
