@@ -133,7 +133,7 @@ def test_outcomes_instruments_and_changes_are_not_compared(run: Any, means_table
 def test_few_rows_are_passed_over_with_words(run: Any, means_table: Any) -> None:
     outcome = run("se-as-sd", means_table(3))
     assert outcome.examined == 0
-    assert outcome.passed_over == ("fewer than 4 rows to compare in pain, VAS 0-100 (3)",)
+    assert outcome.passed_over == ("fewer than 4 studies to compare in pain, VAS 0-100 (3)",)
 
 
 def test_one_row_blank_and_zero_sds_are_no_trouble(run: Any, means_table: Any) -> None:

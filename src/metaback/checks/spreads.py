@@ -15,7 +15,7 @@ from metaback.stats.spreads import Readings, read_spreads
 
 ARMS = ("n_1 sd_1 n_2 sd_2", "n_1 se_1 n_2 se_2", "n sd")
 LOG2 = float(np.log(2))
-FEWEST = 4  # rows of one outcome and instrument without which there is nothing to compare a spread with
+FEWEST = 4  # studies of one outcome and instrument without which there is nothing to compare a spread with
 SUSPECT = 1 / 3  # probability of an SE from which a row is told: a look costs less than the error, by two to one
 LIKELY = 0.5  # the same for what makes a trial too light rather than too heavy, and for a spread that fits nothing
 HUGE = 3.0  # standardised difference that makes a suspected SE an error; 60% of those beyond it were SEs (Kadlec 2023)
@@ -113,10 +113,10 @@ def _judge(scene: Scene) -> Judged:
     known = np.isfinite(spread.x) & np.isfinite(spread.h)
     kept: list[Places] = []
     few: list[str] = []
-    names = units(scene)
+    names, studies = units(scene), scene.texts("study")
     for _, places in groups(names, kinds):
         own = places[known[places]]
-        if own.size >= FEWEST:
+        if len({studies[int(i)].strip().casefold() for i in own}) >= FEWEST:
             kept.append(own)
         elif own.size:
             few.append(f"{_unit_words(names[int(own[0])])} ({own.size})")
@@ -138,7 +138,7 @@ def _passed(few: list[str], wide: list[str], known: Bools) -> tuple[str, ...]:
     """Say which rows could not be compared, in a sentence for each reason."""
     told: list[str] = []
     if few:
-        told.append(f"fewer than {FEWEST} rows to compare in {_first(few)}")
+        told.append(f"fewer than {FEWEST} studies to compare in {_first(few)}")
     if wide:
         told.append(f"SDs too far apart to be of one outcome and instrument in {_first(wide)}")
     blank = int((~known).sum())
@@ -188,11 +188,10 @@ def se_as_sd(scene: Scene) -> Outcome:
     """Find rows whose SDs are too small by about the square root of n, against the other rows of their outcome.
 
     The probability that they are SEs, `read_spreads`, is at least 1/3, and 1/2 in tables of one group: it weighs ln SD
-    and the standardised difference
-    of the row against those of the other rows of one outcome, instrument and kind of scores (4 at least), whatever
-    share of them is wrong. An error where also |d| > 3, or where a printed t, P value or interval of the difference
-    implies an SD within 15% of SD sqrt(n); else a warning. Rows whose means are off by the same factor are left to the
-    rules of units.
+    and the standardised difference of the row against those of the other rows of one outcome, instrument and kind of
+    scores (of 4 studies at least), whatever share of them is wrong. An error where also |d| > 3, or where a printed t,
+    P value or interval of the difference implies an SD within 15% of SD sqrt(n); else a warning. Rows whose means are
+    off by the same factor are left to the rules of units.
     """
     judged = judge(scene)
     wanted = implied_sd(scene, judged.spread)

@@ -19,7 +19,8 @@ def beyond_chance(expected: Floats, found: Floats) -> Bools:
 
     expected: (m,) expected number of chance coincidences of each place; found: (m,) their number. With the places in
     order of expected, all those are told up to the last at which the running sum of found is positive and the running
-    sum of expected is at most half of it; so at most about half of what is told is chance.
+    sum of expected is at most half of it; so at most about half of what is told is chance. A place where
+    chance alone gives half a coincidence or more is never told.
 
     Edges: where chance explains all, nothing is told; a place without a coincidence is never told; places with equal
     expectations are told together or not at all.
@@ -36,7 +37,7 @@ def beyond_chance(expected: Floats, found: Floats) -> Bools:
     out = np.zeros(expected.shape, dtype=bool)
     if good.size:
         out[order[: good[-1] + 1]] = True
-    return out & (found > 0)
+    return out & (found > 0) & (expected < FALSE)
 
 
 def expected_shared_pairs(sd_1: Floats, sd_2: Floats, unit: Floats, several: Floats) -> Floats:
