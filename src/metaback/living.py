@@ -110,11 +110,11 @@ class Difference:
             "old": self.old,
             "new": self.new,
             "same": self.same,
-            "studies": [asdict(study) for study in self.studies],
+            "studies": [asdict(move) | {"cells": [cell.to_dict() for cell in move.cells]} for move in self.studies],
             "pools": [asdict(pool) | {"moved": pool.moved, "turned": pool.turned} for pool in self.pools],
             "decisions": [{"kind": kind, "decision": words} for kind, words in self.decisions],
             "findings": [{"kind": kind, "finding": words} for kind, words in self.findings],
-            "choices": [asdict(choice) for choice in self.choices],
+            "choices": [choice.to_dict() for choice in self.choices],
         }
 
     def to_markdown(self) -> str:

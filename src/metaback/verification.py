@@ -81,8 +81,8 @@ class Verification:
             "grade": self.grade,
             "reason": self.reason or None,
             **{name: list(getattr(self, name)) for name in ("changed", "missing", "extra", "files", "causes")},
-            "numbers": [_change(one) for one in self.numbers],
-            "words": [_change(one) for one in self.words],
+            "numbers": [one.to_dict() for one in self.numbers],
+            "words": [one.to_dict() for one in self.words],
         }
 
     def __repr__(self) -> str:
@@ -191,13 +191,15 @@ def _copied(path: Path, word: str, folder: Path) -> Path:
 def _dated(record: Mapping[str, Any]) -> Generator[None]:
     """Give the re-run the date of the source that the report has, and take it away again."""
     name, date = "SOURCE_DATE_EPOCH", record.get("date")
-    before = os.environ.pop(name, None)
     try:
-        if isinstance(date, str):
-            os.environ[name] = str(int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp()))
-        yield
+        day = datetime.fromisoformat(date).replace(tzinfo=UTC) if isinstance(date, str) else None
     except ValueError as error:
         raise FileError(f"The date {date!r} of the record cannot be read.") from error
+    before = os.environ.pop(name, None)
+    try:
+        if day is not None:
+            os.environ[name] = str(int(day.timestamp()))
+        yield
     finally:
         os.environ.pop(name, None)
         if before is not None:
@@ -289,16 +291,6 @@ def _causes(
             f"report whose files and {MANIFEST} were changed together"
         )
     return tuple(causes)
-
-
-def _change(change: Change) -> dict[str, Any]:
-    return {
-        "file": change.file,
-        "where": change.where,
-        "old": change.old,
-        "new": change.new,
-        "relative_difference": change.relative,
-    }
 
 
 def _listing(head: str, entries: tuple[str, ...], most: int = 20) -> list[str]:

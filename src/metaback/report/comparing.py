@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 from html.parser import HTMLParser
 from typing import Any, cast
 
-from metaback.numbers import as_given
+from metaback.numbers import as_given, limit
 from metaback.report.records import restored
 
 RELATIVE = 1e-8  # promised for every number of a bundle, on any platform and with any version of the libraries
@@ -39,7 +39,7 @@ _LABELS = {
     "decisions": "decision",
 }
 _ROW_KEYS = ("comparison", "term", "study", "id")  # columns that tell the rows of a table apart
-_UNREAD = frozenset({"svg", "style", "script", "head"})  # parts of a page that are no text for its readers
+_UNREAD = frozenset({"svg", "style", "script"})  # parts of a page that are no text for its readers
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,19 @@ class Change:
         if not isinstance(self.old, int | float) or not isinstance(self.new, int | float):
             return None
         largest = max(abs(self.old), abs(self.new))
+        if not math.isfinite(largest):
+            return 0.0 if self.old == self.new else math.inf
         return abs(self.new - self.old) / largest if largest else 0.0
+
+    def to_dict(self) -> dict[str, Value]:
+        """Return the change as plain JSON values; a number without an end is the word "Inf" or "-Inf"."""
+        return {
+            "file": self.file,
+            "where": self.where,
+            "old": _finite(self.old),
+            "new": _finite(self.new),
+            "relative_difference": None if self.relative is None else _finite(self.relative),
+        }
 
     @property
     def said(self) -> str:
@@ -78,21 +90,34 @@ class Change:
         return f"{self.file}: {self.said}{by}"
 
 
+def _finite(value: Value) -> Value:
+    if isinstance(value, int | float) and not math.isfinite(value):
+        return None if math.isnan(value) else "Inf" if value > 0 else "-Inf"
+    return value
+
+
 def _shown(value: Value) -> str:
     if value is None:
         return "nothing"
-    return as_given(value) if isinstance(value, int | float) else repr(value)
+    if isinstance(value, int | float):
+        return as_given(value) if math.isfinite(value) else limit(value)
+    return repr(value)
 
 
 def same_number(first: float, second: float) -> bool:
-    """Tell whether two numbers are the same to 1e-8 relative (1e-14 absolute around zero); nan is nan.
+    """Tell whether two numbers are the same to 1e-8 relative; nan is nan.
+
+    Where one is 0 or the signs differ, both must be within 1e-14 of 0: sums that cancel leave that much.
 
     >>> same_number(1.0, 1.0 + 1e-9), same_number(1.0, 1.0 + 1e-7), same_number(0.0, 1e-16)
     (True, False, True)
     """
     if first == second or (math.isnan(first) and math.isnan(second)):
         return True
-    return abs(first - second) <= max(RELATIVE * max(abs(first), abs(second)), ABSOLUTE)
+    if not (math.isfinite(first) and math.isfinite(second)):
+        return False
+    largest = max(abs(first), abs(second))
+    return abs(first - second) <= RELATIVE * largest if first * second > 0 else largest <= ABSOLUTE
 
 
 def changes(file: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, ...]:

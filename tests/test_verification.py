@@ -1,0 +1,306 @@
+"""A report is verified by its hashes and by making it again: each grade is reached by a real change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pytest
+
+import metaback as mb
+from metaback.cli import main
+from metaback.cli.rerun import recipe
+from metaback.errors import FileError
+from metaback.report import provenance
+
+TABLE = (
+    "study,n_1,mean_1,sd_1,n_2,mean_2,sd_2\n"
+    "A 2001,20,5.1,2.0,21,4.0,2.2\nB 2002,30,5.5,1.9,28,4.9,2.1\nC 2003,15,6.0,2.5,16,4.1,2.3\n"
+)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pool a small table once, and return the folder that holds it and its report."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "table.csv").write_text(TABLE, encoding="utf-8")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        with pytest.raises(SystemExit) as left:
+            main(["pool", "table.csv", "--tau2", "PM", "--out", "report", "-q"])
+    finally:
+        os.chdir(before)
+    assert not left.value.code
+    return folder
+
+
+@pytest.fixture
+def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of one's own with the table and its report, and work in it."""
+    folder = tmp_path / "here"
+    shutil.copytree(made, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def edit(path: Path, change: tuple[str, str], *, manifest: bool = False) -> None:
+    """Change a text of a report, and its hash with it where the manifest is to be forged as well."""
+    text = path.read_text(encoding="utf-8")
+    assert change[0] in text
+    path.write_text(text.replace(change[0], change[1], 1), encoding="utf-8", newline="")
+    if manifest:
+        listing = path.parent / "manifest.json"
+        record = json.loads(listing.read_text(encoding="utf-8"))
+        (entry,) = [one for one in record["files"] if one["name"] == path.name]
+        entry["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        listing.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def pooled(folder: Path) -> dict[str, Any]:
+    record = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    mean: dict[str, Any] = record["comparisons"][0]["overall"]["mean"]
+    return mean
+
+
+def set_command(folder: Path, command: str | None) -> None:
+    path = folder / "manifest.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["provenance"]["command"] = command
+    path.write_text(json.dumps(record), encoding="utf-8")
+
+
+# ---------------------------------------------------------------- the three grades
+
+
+def test_the_same_machine_gives_the_same_bytes_and_nothing_is_written(here: Path) -> None:
+    before = contents(here)
+    stamps = {p: p.stat().st_mtime_ns for p in (here / "report").rglob("*")}
+    found = mb.verify("report")
+    assert (found.grade, found.ok, found.files, found.numbers, found.causes) == ("bytes same", True, (), (), ())
+    assert contents(here) == before
+    assert {p: p.stat().st_mtime_ns for p in (here / "report").rglob("*")} == stamps
+    assert repr(found).splitlines()[0] == "report: bytes same"
+
+
+def test_other_settings_of_matplotlib_change_bytes_and_no_number(here: Path) -> None:
+    with mpl.rc_context({"text.hinting": "no_hinting", "text.antialiased": False}):
+        found = mb.verify("report")
+    assert (found.grade, found.ok, found.numbers, found.words) == ("numbers same", True, (), ())
+    assert found.files
+    assert all(name.startswith("figures/") and name.endswith(".png") for name in found.files)
+    assert "settings of matplotlib" in found.causes[0]
+
+
+def test_another_version_is_the_likely_cause_of_other_bytes(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = provenance.version
+    monkeypatch.setattr(provenance, "version", lambda name: "99.1" if name == "matplotlib" else real(name))
+    found = mb.verify("report")
+    assert (found.grade, found.ok) == ("numbers same", True)
+    assert set(found.files) == {"report.html", "results.json"}  # both tell the versions
+    assert re.fullmatch(r"other versions: matplotlib [\d.]+ then, 99\.1 now", found.causes[0])
+
+
+def test_an_edited_number_is_found_to_1e_8(here: Path) -> None:
+    old = pooled(here / "report")["estimate"]
+    edit(here / "report" / "results.json", (f'"estimate": {old!r}', f'"estimate": {old * (1 + 1e-6)!r}'))
+    found = mb.verify("report")
+    assert (found.grade, found.ok, found.changed) == ("numbers differ", False, ("results.json",))
+    (number,) = found.numbers
+    assert number.where.endswith("overall, mean, estimate")
+    assert number.new == old
+    assert number.relative == pytest.approx(1e-6, rel=1e-4)
+    assert found.causes[0].startswith("results.json was changed after it was written")
+
+
+@pytest.mark.parametrize(("factor", "grade"), [(1 + 1e-10, "numbers same"), (1 + 1e-7, "numbers differ")])
+def test_the_border_between_numbers(here: Path, factor: float, grade: str) -> None:
+    old = pooled(here / "report")["estimate"]
+    change = (f'"estimate": {old!r}', f'"estimate": {old * factor!r}')
+    edit(here / "report" / "results.json", change, manifest=True)
+    assert mb.verify("report").grade == grade
+
+
+def test_a_forged_manifest_does_not_hide_a_forged_number(here: Path) -> None:
+    old = pooled(here / "report")["p_value"]
+    edit(here / "report" / "results.json", (f'"p_value": {old!r}', '"p_value": 0.04'), manifest=True)
+    found = mb.verify("report")
+    assert found.changed == ()
+    assert (found.grade, found.ok) == ("numbers differ", False)
+    assert (found.numbers[0].old, found.numbers[0].new) == (0.04, old)
+    assert "changed together" in found.causes[0]
+
+
+def test_a_forged_page_is_told_in_words(here: Path) -> None:
+    edit(here / "report" / "report.html", ("Meta-analysis of", "Final analysis of"), manifest=True)
+    found = mb.verify("report")
+    assert (found.grade, found.ok, found.changed, found.files) == ("numbers same", False, (), ("report.html",))
+    assert all(word.file == "report.html" for word in found.words)
+    assert "Final analysis" in str(found.words[-1].old)
+
+
+def test_a_changed_cell_is_named_as_the_cause(here: Path) -> None:
+    edit(here / "table.csv", ("5.5,1.9", "5.5,1.8"))
+    found = mb.verify("report")
+    assert (found.grade, found.ok, found.changed) == ("numbers differ", False, ())
+    assert "not the one that the report was made from: SHA-256" in found.causes[0]
+    assert found.causes[1:] == ("in the table: Pooled effect SMD, B 2002, inputs, sd 1: 1.9 became 1.8",)
+    assert {number.file for number in found.numbers} >= {"results.json", "tables/pooled.csv", "tables/studies.csv"}
+
+
+def test_a_table_with_other_bytes_and_the_same_numbers(here: Path) -> None:
+    edit(here / "table.csv", ("5.5,1.9", "5.50,1.90"))
+    found = mb.verify("report")
+    assert (found.grade, found.ok) == ("numbers same", True)
+    assert "not the one that the report was made from" in found.causes[0]
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_files_that_are_changed_missing_and_added(here: Path) -> None:
+    edit(here / "report" / "references.bib", ("@", "% mine\n@"))
+    (here / "report" / "tables" / "routes.csv").unlink()
+    (here / "report" / "notes.txt").write_text("mine")
+    found = mb.verify("report")
+    assert (found.changed, found.missing, found.extra) == (
+        ("references.bib",),
+        ("tables/routes.csv",),
+        ("notes.txt",),
+    )
+    assert not found.ok
+    text = repr(found)
+    for line in ("Changed since it was written (1):", "Missing (1):", "Not of this report (1):", "  notes.txt"):
+        assert line in text.splitlines()
+
+
+def test_an_added_file_alone_does_no_harm(here: Path) -> None:
+    (here / "report" / "notes.txt").write_text("mine")
+    assert mb.verify("report").ok
+
+
+def test_a_broken_record_is_a_difference(here: Path) -> None:
+    (here / "report" / "results.json").write_text("{")
+    assert mb.verify("report").grade == "numbers differ"
+
+
+@pytest.mark.parametrize("name", ["../table.csv", "/etc/hosts", "a\\..\\b"])
+def test_a_manifest_that_names_files_elsewhere_is_refused(here: Path, name: str) -> None:
+    path = here / "report" / "manifest.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["files"].append({"name": name, "bytes": 1, "sha256": "0"})
+    path.write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(FileError, match="cannot be the name"):
+        mb.verify("report")
+
+
+@pytest.mark.parametrize("entries", [[1], [None], ["report.html"]])
+def test_a_broken_manifest_is_no_report(here: Path, entries: list[object]) -> None:
+    path = here / "report" / "manifest.json"
+    path.write_text(json.dumps({"schema": "metaback/bundle", "files": entries}), encoding="utf-8")
+    with pytest.raises(FileError, match=r"has no manifest\.json of metaback"):
+        mb.verify("report")
+
+
+# ---------------------------------------------------------------- inputs and commands
+
+
+def test_the_table_is_found_beside_the_report_from_anywhere(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert mb.verify(here / "report").grade == "bytes same"
+
+
+def test_of_two_tables_the_one_with_the_recorded_hash_is_taken(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "work").mkdir()
+    (here / "work" / "table.csv").write_text(TABLE.replace("1.9", "1.8"), encoding="utf-8")
+    monkeypatch.chdir(here / "work")
+    assert mb.verify(here / "report").grade == "bytes same"
+
+
+def test_a_table_of_another_name_is_read_under_the_recorded_one(here: Path, tmp_path: Path) -> None:
+    (here / "table.csv").rename(tmp_path / "moved.csv")
+    found = mb.verify("report")
+    assert (found.grade, found.ok) == ("not run again", False)
+    assert "'table.csv' was not found" in found.reason
+    assert "--table" in found.reason
+    assert mb.verify("report", table=tmp_path / "moved.csv").grade == "bytes same"
+    with pytest.raises(FileError, match="no such file"):
+        mb.verify("report", table="nowhere.csv")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("rm -rf table.csv", "not `metaback pool`"),
+        ("metaback verify report", "not `metaback pool`"),
+        ("metaback pool 'table.csv", "cannot be read"),
+        ("metaback pool table.csv --evil x", "No such option"),
+        ("metaback pool --help", "not understood"),
+        ("metaback pool - --tau2 PM", "standard input"),
+        ("metaback pool ../../nowhere/table2.csv", "was not found"),
+    ],
+)
+def test_other_commands_are_refused(here: Path, command: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    set_command(here / "report", command)
+    before = contents(here)
+    found = mb.verify("report")
+    assert (found.grade, found.ok) == ("not run again", False)
+    assert told in found.reason
+    assert contents(here) == before
+
+
+def test_the_folder_of_the_command_is_not_written_to(here: Path) -> None:
+    set_command(here / "report", "metaback pool table.csv --tau2 PM --force --out elsewhere")
+    assert not mb.verify("report").numbers
+    assert not (here / "elsewhere").exists()
+
+
+def test_a_report_made_in_python_has_no_command(here: Path) -> None:
+    mb.pool(here / "table.csv").report("of_python")
+    found = mb.verify("of_python")
+    assert (found.grade, found.ok, found.changed) == ("not run again", False, ())
+    assert "made in Python" in found.reason
+    edit(here / "of_python" / "references.bib", ("@", "% mine\n@"))
+    assert mb.verify("of_python").changed == ("references.bib",)
+
+
+def test_a_table_that_is_refused_now_is_told(here: Path) -> None:
+    edit(here / "table.csv", ("5.5,1.9", "5.5,-1.9"))
+    found = mb.verify("report")
+    assert found.grade == "not run again"
+    assert "negative" in found.reason
+
+
+def test_the_date_of_the_source_comes_back(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    with pytest.raises(SystemExit):
+        main(["pool", "table.csv", "--out", "dated", "-q"])
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1600000000")
+    assert mb.verify("dated").grade == "bytes same"
+    assert mb.verify("report").grade == "bytes same"
+    assert os.environ["SOURCE_DATE_EPOCH"] == "1600000000"
+
+
+def test_a_recipe_names_all_its_inputs() -> None:
+    found = recipe("metaback pool 'data/my table.csv' --plan plan.toml --instruments facts.json --out a/b")
+    assert found.inputs == {"table": "data/my table.csv", "plan": "plan.toml", "instruments": "facts.json"}
+    assert found.depth == 2
+
+
+def test_the_record_of_a_verification_is_json(here: Path) -> None:
+    edit(here / "table.csv", ("5.5,1.9", "5.5,1.8"))
+    record = json.loads(json.dumps(mb.verify("report").to_dict(), allow_nan=False))
+    assert (record["schema"], record["ok"], record["grade"]) == ("metaback/verification", False, "numbers differ")
+    assert {"file", "where", "old", "new", "relative_difference"} == set(record["numbers"][0])
