@@ -104,11 +104,14 @@ DEFENDED: dict[str, dict[tuple[str, str], str]] = {
         ("shared-control", "s_09"): "control groups used several times, as the column multi_use_con of the data says",
         ("shared-control", "s_30"): "control groups used several times, as the column multi_use_con of the data says",
         ("shared-control", "s_74"): "control groups used several times, as the column multi_use_con of the data says",
-        ("se-as-sd", "s_15"): "times on the open arm with SDs of 1.6 beside 6 to 50 in the five other studies: another "
+        (
+            "se-as-sd",
+            "s_15",
+        ): "times on the open arm with SDs of 1.6 beside 14 to 98 in the five other studies: another "
         "unit or another statistic, and d = 3.9",
         ("implausible-effect", "s_33"): "d = -4.1 of rats: nobody should pool it before having looked",
         ("implausible-effect", "s_57"): "d = 3.0 of 8 rats per group: nobody should pool it before having looked",
-        ("implausible-effect", "s_61"): "d = -4.2 with 32 rats in the control group: SEs that are too small",
+        ("implausible-effect", "s_61"): "d = -4.2 of 36 and 32 rats: nobody should pool it before having looked",
     },
     "curtis1998": {
         ("shared-control", "paper 2223"): "two tree species have the same control mean, SD and n to four digits: a row "
