@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from metaback.plots import forest
+from metaback.plots import (
+    baujat,
+    bubble,
+    drapery,
+    forest,
+    funnel,
+    gosh,
+    influence,
+    labbe,
+    orchard,
+    profile,
+    radial,
+    rob,
+    subset_forest,
+)
 from metaback.plots.registry import figure, find_figure
 from metaback.postestimation.regression import RegressionAnalysis
 from metaback.postestimation.summary import Analysis
@@ -15,6 +29,23 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from metaback.plots.style import Style
+
+# the modules are imported for the figures that they register
+MODULES = (
+    forest,
+    funnel,
+    baujat,
+    radial,
+    labbe,
+    drapery,
+    bubble,
+    influence,
+    gosh,
+    profile,
+    orchard,
+    rob,
+    subset_forest,
+)
 
 
 @figure("forest", title="Forest plot", cite="lewis2001")

@@ -15,12 +15,13 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.text import Text
 
+from metaback.plots.page import shortened, size_of
 from metaback.plots.text import Ruler
 from metaback.stats.wls import Bools, Floats
 
 NEAR = 0.03  # inches between a mark and its name
 APART = 0.025  # inches that two names keep from each other
-RINGS = (0.0, 0.1, 0.2, 0.32, 0.46, 0.62, 0.8)  # inches further out, tried in this order
+RINGS = (0.0, 0.1, 0.2, 0.32, 0.46, 0.62, 0.8, 1.0)  # inches further out, tried in this order
 LEADER = 0.07  # inches from a mark to its name above which a line connects them
 _NEAREST = (0, 180, 90, 270, 45, 315, 135, 225)
 _BETWEEN = (22, 338, 158, 202, 67, 113, 247, 293)
@@ -38,12 +39,13 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A text for one mark: its lines' size in inches and the place of the mark (index into the marks)."""
+    """A text for one mark: its size in inches, the place of the mark (index into the marks), and the text in full."""
 
     text: str
     mark: int
     width: float
     height: float
+    full: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,11 @@ class Placement:
 
 
 def named(texts: Sequence[str], marks: Sequence[int], measure: Ruler, *, size: float, widest: float) -> list[Name]:
-    """Measure texts as names of marks; those wider than `widest` inches end in an ellipsis."""
+    """Measure texts as names of marks; those wider than `widest` inches lose their middle, since years stand last."""
     found: list[Name] = []
     for text, mark in zip(texts, marks, strict=True):
-        short = measure.wrap(text, widest, lines=1, size=size).lines[0]
-        found.append(Name(short, mark, measure.width(short, size=size), 1.05 * size / 72))
+        short = shortened(measure, text, widest * measure.style.size / size)
+        found.append(Name(short, mark, measure.width(short, size=size), 1.05 * size / 72, text))
     return found
 
 
@@ -240,38 +242,21 @@ def _meet(
     return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
 
 
-def inches_of(ax: Axes, x: Floats, y: Floats) -> Floats:
-    """Return where values of the axes lie, (n, 2) in inches from the lower left corner of the panel."""
-    box = ax.get_window_extent()
-    points = ax.transData.transform(np.column_stack([x, y]))
-    figure = ax.get_figure(root=True)
-    dpi = 100.0 if figure is None else figure.dpi
-    return np.asarray((points - [box.x0, box.y0]) / dpi, dtype=float)
-
-
-def panel_box(ax: Axes) -> Box:
-    """Return the panel of axes as a box in inches."""
-    box = ax.get_window_extent()
-    figure = ax.get_figure(root=True)
-    dpi = 100.0 if figure is None else figure.dpi
-    return Box(0.0, 0.0, float(box.width) / dpi, float(box.height) / dpi)
-
-
 def draw_names(ax: Axes, placement: Placement, measure: Ruler, *, size: float) -> None:
     """Write placed names and their lines into axes whose limits and place are final."""
-    style, panel = measure.style, panel_box(ax)
-    lines = [
-        [(x / panel.right, y / panel.top) for x, y in one.leader] for one in placement.placed if one.leader is not None
-    ]
+    style, (width, height) = measure.style, size_of(ax)
+    lines = [[(x / width, y / height) for x, y in one.leader] for one in placement.placed if one.leader is not None]
     ax.add_collection(
         LineCollection(lines, colors=style.muted, linewidths=0.4, transform=ax.transAxes, zorder=5, clip_on=False),
         autolim=False,
     )
     for one in placement.placed:
         text = Text(
-            one.box.left / panel.right, (one.box.bottom + 0.22 * one.name.height) / panel.top, one.name.text,
+            one.box.left / width, (one.box.bottom + 0.22 * one.name.height) / height, one.name.text,
             color=style.ink, fontproperties=measure.face.properties(size), horizontalalignment="left",
             verticalalignment="baseline", transform=ax.transAxes, parse_math=False, zorder=6,
         )  # fmt: skip
-        text.set_in_layout(False)
+        if one.name.full not in ("", one.name.text):
+            text.set_gid(f"full-name-{one.name.mark}")
+            text.set_label(one.name.full)
         ax.add_artist(text)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from metaback.errors import OptionError
+from metaback.plots.dots import Dots
 from metaback.plots.style import Style, drawing
 
 XML_DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
@@ -20,12 +21,17 @@ _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _PROLOGUE = re.compile(r"\A.*?(?=<svg\b)", re.DOTALL)
 _GLOBAL_STYLE = re.compile(r"\s*<defs>\s*<style\b.*?</style>\s*</defs>", re.DOTALL)
 _ID = re.compile(r'(\bid="|\bxlink:href="#|\bhref="#|url\(#)')
+_PATH = re.compile(r"<path\b[^>]*/>")
+_USE = re.compile(r"<use\b[^>]*/>")
+_GROUP = re.compile(r"<g(?=[\s>])|</g>")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_PS_DATE = re.compile(rb"^%%(?:CreationDate|Creator):.*\n", re.MULTILINE)
 _PIXELS = 60_000
 _AREA = 120_000_000
 _METADATA: dict[str, dict[str, None]] = {
     "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
     "png": {"Software": None},
+    "eps": {"Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
 
@@ -34,7 +40,8 @@ def svg_text(fig: Figure, name: str = "figure", *, title: str = "", alt: str | N
     """Return the figure as one <svg> element that can stand in a page beside others.
 
     name: prefix of every id, to be unique in the page. title and alt (the figure's own text alternative by default)
-    become <title> and <desc>; shortened labels carry their full text in a <title> of their own.
+    become <title> and <desc>; shortened labels carry their full text in a <title> of their own, as dots do
+    their tips.
     """
     prefix = re.sub(r"[^A-Za-z0-9_-]", "-", name) or "figure"
     head, body = _GLOBAL_STYLE.sub("", _COMMENT.sub("", _PROLOGUE.sub("", _svg(fig)))).split(">", 1)
@@ -45,11 +52,40 @@ def svg_text(fig: Figure, name: str = "figure", *, title: str = "", alt: str | N
         if gid and label:
             group = f'<g id="{prefix}-{gid}">'
             body = body.replace(group, f"{group}<title>{_escaped(label)}</title>", 1)
+    for dots in fig.findobj(Dots):
+        body = _with_tips(body, f'<g id="{prefix}-{dots.get_gid()}">', dots.tips)
     described = str(fig.get_label()) if alt is None else alt
     named = [(kind, words) for kind, words in (("title", title), ("desc", described)) if words]
     inner = "".join(f'<{kind} id="{prefix}-{kind}">{_escaped(words)}</{kind}>' for kind, words in named)
     labelled = f' aria-labelledby="{" ".join(f"{prefix}-{kind}" for kind, _ in named)}"' if named else ""
     return f'{head} id="{prefix}" role="img"{labelled}>{inner}{body.rstrip()}\n'
+
+
+def _with_tips(body: str, start: str, tips: tuple[str, ...]) -> str:
+    """Give each mark of one group its tip, if the group has as many marks as there are tips."""
+    first = body.find(start)
+    last = _group_end(body, first) if first >= 0 else -1
+    marks = list(_USE.finditer(body, first, last)) if last > first else []
+    marks = marks or (list(_PATH.finditer(body, first, last)) if last > first else [])
+    if len(marks) != len(tips):
+        return body
+    parts: list[str] = []
+    at = 0
+    for mark, tip in zip(marks, tips, strict=True):
+        name = "use" if mark[0].startswith("<use") else "path"
+        parts += [body[at : mark.end() - 2], f"><title>{_escaped(tip)}</title></{name}>"]
+        at = mark.end()
+    return "".join([*parts, body[at:]])
+
+
+def _group_end(body: str, first: int) -> int:
+    """Return where the group that starts at a place ends."""
+    depth = 0
+    for tag in _GROUP.finditer(body, first):
+        depth += 1 if tag[0] == "<g" else -1
+        if depth == 0:
+            return tag.end()
+    return -1
 
 
 def figure_bytes(fig: Figure, kind: str, *, title: str = "", dpi: int | None = None) -> bytes:
@@ -64,9 +100,11 @@ def figure_bytes(fig: Figure, kind: str, *, title: str = "", dpi: int | None = N
         raise OptionError.unknown("kind", kind, sorted(kinds))
     look, buffer = Style(), io.BytesIO()
     extra: dict[str, Any] = {"metadata": _METADATA[kind]} if kind in _METADATA else {}
+    if kind in {"tif", "tiff"}:
+        extra["pil_kwargs"] = {"compression": "tiff_deflate"}
     with drawing(look):
         fig.savefig(buffer, format=kind, dpi=_resolution(fig, dpi or look.dpi), **extra)
-    return buffer.getvalue()
+    return _PS_DATE.sub(b"", buffer.getvalue()) if kind in {"eps", "ps"} else buffer.getvalue()
 
 
 def save_figure(fig: Figure, path: str | Path, *, title: str = "", dpi: int | None = None) -> Path:
