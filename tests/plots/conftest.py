@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from statistics import NormalDist
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from metaback.design.design import Design
 from metaback.effects.effect_sizes import Context, EffectSizes
@@ -128,3 +132,25 @@ def make_tataryn() -> Make:
 @pytest.fixture(scope="session")
 def make_many() -> Make:
     return many
+
+
+SLACK = 3.0  # pixels at 100 dots per inch that boxes of neighbouring texts may share: room for letters not there
+
+
+def clear(figure: Figure) -> None:
+    """Fail where two texts of a figure touch, or one leaves the page."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    texts = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
+    boxes = [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in texts]
+    width, height = canvas.get_width_height()
+    for words, box in boxes:
+        assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= -1, words
+    for (one, a), (two, b) in combinations(boxes, 2):
+        wide, deep = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert wide <= 1 or deep <= SLACK, (one, two)
+
+
+@pytest.fixture(scope="session")
+def all_clear() -> Callable[[Figure], None]:
+    return clear

@@ -8,7 +8,7 @@ import numpy as np
 
 from metaback.numbers import fixed, significant
 from metaback.plots.forest_words import axis_title
-from metaback.postestimation.crossings import crossings
+from metaback.postestimation.crossings import crossings, fine_values
 from metaback.postestimation.curves import Profile, profile
 from metaback.postestimation.scales import way_back
 from metaback.postestimation.summary import Analysis
@@ -55,7 +55,7 @@ def profile_data(analysis: Analysis, *, of: str = "tau2", title: str | None = No
     found = profile(analysis, of=of)
     effects = analysis.fitted.effects
     cuts = crossings(analysis, found)
-    curve = profile(analysis, of=of, values=_grid(found, cuts))
+    curve = profile(analysis, of=of, values=np.union1d(fine_values(analysis, found), cuts))
     whole = analysis.overall.mean
     tau = of == "tau2"
     word = LIKELIHOODS[found.likelihood]
@@ -78,12 +78,6 @@ def profile_data(analysis: Analysis, *, of: str = "tau2", title: str | None = No
         footnotes=_footnotes(analysis, found, cuts),
         alt=_alt(analysis, found, cuts),
     )
-
-
-def _grid(found: Profile, cuts: Floats) -> Floats:
-    """Return the values of the curve, closer together around a peak near 0, with peak and crossings among them."""
-    near = np.linspace(0.0, 2 * found.peak, 41) if found.of == "tau2" else np.array([found.peak])
-    return np.unique(np.concatenate([found.values, near, cuts, [found.peak]]))
 
 
 def _said(found: Profile, value: float) -> str:
