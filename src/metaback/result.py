@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from metaback.plots.forest import FigureWords
     from metaback.plots.style import Style
 
 
@@ -243,11 +244,42 @@ class Result:
         """Return the methods paragraph of this analysis."""
         return methods_text(self.spec, self.effects)[0]
 
-    def forest(self, ax: Axes | None = None, *, title: str | None = None, style: Style | None = None) -> Figure:
-        """Draw the forest plot: the full table as a new figure, or the panel alone in `ax`."""
-        from metaback.plots.forest import draw_forest, forest_data
+    def forest(
+        self,
+        ax: Axes | None = None,
+        *,
+        title: str | None = None,
+        style: Style | None = None,
+        **choices: Unpack[FigureWords],
+    ) -> Figure:
+        """Draw the forest plot: the full table as a new figure, or the panel alone in `ax`.
 
-        return draw_forest(forest_data(self.analysis, title=title), style=style, ax=ax)
+        choices: layout ("standard", "revman", "jama", "bmj", "lancet", "plain"); columns of the table, a list or a
+        mapping to heads or (head, "left" or "right"); sort ("weight", "precision", "effect", "year", "label" or a
+        column) and descending; pi_style ("bar", "line", "density"); mcid, one value or the ends of a band, and limits
+        of the axis, both on the natural scale; width ("single", "double" or inches); risk_of_bias (True, or the
+        instrument) for the columns `rob_*`.
+        """
+        from metaback.plots.forest import forest_figure
+
+        return forest_figure(self.analysis, ax, title=title, style=style, **choices)
+
+    def save_forest(
+        self,
+        path: str | Path,
+        *,
+        title: str | None = None,
+        style: Style | None = None,
+        rows: int | None = None,
+        **choices: Unpack[FigureWords],
+    ) -> Path:
+        """Write the forest plot by the suffix of the path: svg, png, tiff, eps, or pdf in pages of 45 (`rows`) rows.
+
+        choices: as in `forest`.
+        """
+        from metaback.plots.forest import write_forest
+
+        return write_forest(self.analysis, path, title=title, style=style, rows=rows, **choices)
 
     def figure(self, kind: str, ax: Axes | None = None, *, style: Style | None = None, **options: Any) -> Figure:
         """Draw a figure of this pool by its name, e.g. "funnel", "baujat", "labbe"; an unknown name lists them all.

@@ -20,6 +20,7 @@ SIZES = (8.0, 7.5, 7.0, 6.5)  # points that are tried before a column is left ou
 SMALLEST = 6.0
 _LABELS = ((1.5, 3), (1.3, 4), (1.0, 6), (0.8, 8))  # widest label in inches, and the lines that it may take
 _FEWER = ("text", "number", "raw", "weight")  # kinds of columns that can be missed, in the order in which they go
+_CALLER = 4  # calls between this file and the one who asked for a figure
 _STEPS, _NEAR = 8, 5e-4  # rounds in which a width is approached, and inches that are no difference
 
 
@@ -54,7 +55,7 @@ def fitted_to(
     """
     if width is None:
         return data, ruler
-    target = inches_of(width)
+    target, told = inches_of(width), list[str]()
     best = (data, ruler)
     for tried, style in _attempts(data, ruler.style):
         found = _with_panel(tried, Ruler(ruler.face, style), target, limits)
@@ -62,9 +63,10 @@ def fitted_to(
         if found is not None:
             break
     else:
-        needed = _natural(*best, limits)
-        warnings.warn(f"the forest plot needs {needed:.1f} inches, not {target:.1f}", LayoutWarning, stacklevel=4)
-    _tell(data, best[0])
+        told.append(f"the forest plot needs {_natural(*best, limits):.1f} inches, not {target:.1f}")
+    told = [*_left_out(data, best[0]), *told]
+    if told:
+        warnings.warn("; ".join(told), LayoutWarning, stacklevel=_CALLER)
     return best
 
 
@@ -128,11 +130,9 @@ def _without_one(data: ForestData) -> ForestData | None:
     return None
 
 
-def _tell(data: ForestData, drawn: ForestData) -> None:
-    """Warn of the columns that were left out."""
+def _left_out(data: ForestData, drawn: ForestData) -> list[str]:
+    """Name the columns that were left out."""
     kept = list(drawn.columns)
     out = [f"{column.spanner}: {column.head}".removeprefix(": ") for column in data.columns if column not in kept]
-    if out:
-        listed = ", ".join(f"'{head}'" for head in out)
-        warnings.warn(f"left out for lack of width: {listed}; the table is whole without width=", LayoutWarning,
-                      stacklevel=5)  # fmt: skip
+    listed = ", ".join(f"'{head}'" for head in out)
+    return [f"left out for lack of width: {listed}"] if out else []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
-from typing import Any
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Unpack
 
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection, LineCollection, PathCollection
@@ -12,18 +13,24 @@ from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 
+from metaback.errors import OptionError
 from metaback.plots.axis import plan_axis
 from metaback.plots.fit import Width, fitted_to
-from metaback.plots.forest_data import ForestChoices, ForestData, forest_data
+from metaback.plots.forest_data import ForestChoices, ForestData, ForestWords, forest_data
 from metaback.plots.forest_pages import pages_of
 from metaback.plots.layout import BOLD, Piece, Sheet, axis_depth, lay_out
 from metaback.plots.line import Line
 from metaback.plots.panel import Panel, draw_axis, draw_panel
 from metaback.plots.picture import Picture
+from metaback.plots.save import save_figure
+from metaback.plots.save_pages import pages_bytes
 from metaback.plots.style import Style, drawing
 from metaback.plots.text import Ruler, ruler
+from metaback.postestimation.summary import Analysis
 
-__all__ = ["ForestChoices", "draw_forest", "draw_forest_pages", "forest_data"]
+__all__ = [
+    "FigureWords", "ForestChoices", "draw_forest", "draw_forest_pages", "forest_data", "forest_figure", "write_forest",
+]  # fmt: skip
 
 
 def draw_forest(
@@ -68,6 +75,57 @@ def draw_forest_pages(
             _full(page, data, lay_out(page, measure, limits=limits, whole=data), measure)
             for page in pages_of(data, rows)
         )
+
+
+class FigureWords(ForestWords, total=False):
+    """The keywords of a drawn forest: its choices, and width and limits of `draw_forest`."""
+
+    width: Width
+    limits: tuple[float, float] | None
+
+
+def forest_figure(
+    analysis: Analysis,
+    ax: Axes | None = None,
+    *,
+    title: str | None = None,
+    style: Style | None = None,
+    **words: Unpack[FigureWords],
+) -> Figure:
+    """Draw the forest plot of an analysis with the choices of `ForestChoices`."""
+    width, limits, choices = _sorted_words(words)
+    data = forest_data(analysis, choices, title=title)
+    return draw_forest(data, style=style, ax=ax, limits=limits, width=width)
+
+
+def write_forest(
+    analysis: Analysis,
+    path: str | Path,
+    *,
+    title: str | None = None,
+    style: Style | None = None,
+    rows: int | None = None,
+    **words: Unpack[FigureWords],
+) -> Path:
+    """Write the forest plot in the format of the path's suffix: a PDF in pages of `rows` rows (45), others in one."""
+    width, limits, choices = _sorted_words(words)
+    data, target = forest_data(analysis, choices, title=title), Path(path)
+    if target.suffix.lower() == ".pdf":
+        pages = draw_forest_pages(data, style=style, limits=limits, width=width, rows=rows)
+        target.write_bytes(pages_bytes(pages))
+        return target
+    return save_figure(draw_forest(data, style=style, limits=limits, width=width), target, title=data.title)
+
+
+def _sorted_words(words: FigureWords) -> tuple[Width, tuple[float, float] | None, ForestChoices]:
+    """Tell the keywords of the drawing from those of the contents."""
+    rest: dict[str, Any] = dict(words)
+    width, limits = rest.pop("width", None), rest.pop("limits", None)
+    known = [field.name for field in fields(ForestChoices)]
+    unknown = [name for name in rest if name not in known]
+    if unknown:
+        raise OptionError.unknown("forest option", unknown[0], [*known, "width", "limits", "title", "style"])
+    return width, limits, ForestChoices(**rest)
 
 
 def _look(data: ForestData, style: Style | None) -> Style:

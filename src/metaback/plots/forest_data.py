@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, TypedDict, get_args
 
 import numpy as np
 
@@ -44,12 +44,24 @@ from metaback.stats.measures.family import has_null
 from metaback.stats.transforms import back
 
 __all__ = [
-    "DRAWN", "NO_EFFECT", "STRAIGHT", "Align", "ForestChoices", "ForestColumn", "ForestData", "ForestRow", "RowKind",
-    "forest_data",
+    "DRAWN", "NO_EFFECT", "STRAIGHT", "Align", "ForestChoices", "ForestColumn", "ForestData", "ForestRow",
+    "ForestWords", "RowKind", "forest_data",
 ]  # fmt: skip
 
 NO_EFFECT = 0.0
 DRAWN = 500  # rows above which a forest shows its pools only
+
+
+class ForestWords(TypedDict, total=False):
+    """The choices of a forest plot as keywords; see `ForestChoices`."""
+
+    layout: str | ForestLayout
+    columns: Columns | None
+    sort: str | None
+    descending: bool
+    pi_style: PiStyle
+    mcid: float | tuple[float, float] | None
+    risk_of_bias: bool | str
 
 
 @dataclass(frozen=True, slots=True)

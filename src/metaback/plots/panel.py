@@ -9,6 +9,7 @@ from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_rgb
 from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
@@ -215,12 +216,18 @@ def _density(panel: Panel, data: ForestData, row: ForestRow, y: float) -> None:
     base = y + height / 2
     shown = [(x, h) for x, h in data.density if panel.shown(x)]
     inside = [(x, h) for x, h in shown if (row.lower or 0.0) <= x <= (row.upper or 0.0)]
-    for part, opacity in ((shown, 0.25), (inside, 0.75)):
+    for part, share in ((shown, 0.25), (inside, 0.75)):
         if len(part) > 1:
             outline = [(part[0][0], base), *((x, base - h * height) for x, h in part), (part[-1][0], base)]
-            shape = PolyCollection([outline], facecolors=colour, alpha=opacity, linewidths=0, zorder=3)
+            shape = PolyCollection([outline], facecolors=_paler(colour, share), linewidths=0, zorder=0.8)
             shape.set_gid("density")
             panel.ax.add_collection(shape, autolim=False)
+
+
+def _paler(colour: str, share: float) -> tuple[float, float, float]:
+    """Mix a colour with white: formats without transparency then look the same."""
+    red, green, blue = to_rgb(colour)
+    return 1 - share * (1 - red), 1 - share * (1 - green), 1 - share * (1 - blue)
 
 
 def draw_axis(panel: Panel, data: ForestData, ruler: Ruler, favours_drop: float) -> None:

@@ -78,6 +78,9 @@ def drawing(style: Style) -> Generator[None]:
         "svg.id": None,
         "pdf.fonttype": 42,
         "pdf.compression": 6,
+        "ps.fonttype": 42,
+        "ps.useafm": False,
+        "ps.usedistiller": None,
     }
     known: Any = {key: value for key, value in settings.items() if key in mpl.rcParams}
     with mpl.rc_context(known):
