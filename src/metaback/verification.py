@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,11 +131,11 @@ def verify_bundle(
         return _ungraded(target, state, reason)
     try:
         recipe = recipe_of(command)
-        found = {
-            name: given.get(name) or _find(word, name, target, recipe, record) for name, word in recipe.inputs.items()
-        }
+        found = _inputs(recipe, given, target, record)
         with tempfile.TemporaryDirectory(prefix="metaback-") as made, _dated(record):
-            inputs = {name: _copied(path, recipe.inputs[name], Path(made) / name) for name, path in found.items()}
+            inputs = {
+                name: _copied(path, recipe.inputs.get(name, "-"), Path(made) / name) for name, path in found.items()
+            }
             recipe.run(inputs, Path(made) / "report")
             return _graded(target, Path(made) / "report", state, record, _moved(inputs, record))
     except (DataError, EstimationError) as error:
@@ -161,6 +162,27 @@ def _hash(path: Path) -> str:
 def _recorded(name: str, record: Mapping[str, Any]) -> str:
     """Return the SHA-256 that the record has of an input, "" where it has none."""
     return str(part_of(record, "input" if name == "table" else name).get("sha256") or "")
+
+
+def _inputs(recipe: Recipe, given: Mapping[str, Path], folder: Path, record: Mapping[str, Any]) -> dict[str, Path]:
+    """Return the files that a recipe needs; a table that no word names stands in the plan."""
+    found = {name: given.get(name) or _find(word, name, folder, recipe, record) for name, word in recipe.inputs.items()}
+    if "table" in found:
+        return found
+    named = _planned_table(found["plan"]) if "plan" in found else ""
+    if not named and "table" not in given:
+        raise FileError("The recorded command names no table; name it with --table.")
+    found["table"] = given.get("table") or found["plan"].parent / named
+    return found
+
+
+def _planned_table(plan: Path) -> str:
+    """Return the table that a plan names, relative to the plan; "" where it names none."""
+    try:
+        content = tomllib.loads(plan.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise FileError(f"cannot read '{plan}': {error}") from error
+    return str(part_of(content, "data").get("file") or "")
 
 
 def _find(word: str, name: str, folder: Path, recipe: Recipe, record: Mapping[str, Any]) -> Path:

@@ -16,9 +16,11 @@ from metaback.errors import DataError, EstimationError, FileError, MetabackError
 
 COMMANDS = {
     "pool": "Pool a table of trials and write a report that anyone can check.",
+    "init": "Write a commented plan for a table, to be filled in before the results are seen.",
     "check": "Find the errors in a table of trials before they are pooled.",
     "verify": "Make a report again and say whether its files and numbers came back.",
     "diff": "Say what moved between two reports: studies, cells, decisions, answers.",
+    "schema": "Print the JSON Schema of a plan, for editors that complete it.",
     "measures": "List the effect measures with what they are computed from and their sources.",
     "selfcheck": "Count the right digits of this machine's answers and write a dated protocol.",
 }
@@ -91,16 +93,17 @@ def group() -> None:
     \b
     Examples:
       metaback check data/trials.csv
-      metaback pool data/trials.csv
-      metaback pool data/trials.csv --outcome pain --compare posterior_chain:general_exercise
+      metaback pool data/trials.csv --plan data/plan.toml
+      metaback verify report/
       metaback pool --help
 
     \b
     --debug anywhere on the line prints the trace of an error.
 
     \b
-    Exit codes: 0 done; 1 a check has open findings; 2 usage, option or file error; 3 data rejected, or errors of
-    the check open; 4 nothing could be estimated; 70 internal error; 130 interrupted.
+    Exit codes: 0 done; 1 a check has open findings, a report does not hold, or two reports differ; 2 usage, option or
+    file error; 3 data rejected, or errors of the check open; 4 nothing could be estimated; 70 internal error; 130
+    interrupted.
     """
 
 

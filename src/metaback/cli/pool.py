@@ -18,18 +18,19 @@ from rich.table import Table
 
 from metaback.bundle import Checked, Origin, write_report
 from metaback.cli.many import is_many, refuse_without_many, run_many
-from metaback.cli.options import asked, given, planned, pooling
-from metaback.data.plan_file import plan_digest
-from metaback.data.read import read_trials
+from metaback.cli.options import Asked, asked, given, pooling
+from metaback.effects.effect_sizes import EffectSizes
 from metaback.engines import ENGINES
 from metaback.errors import FileError, OpenFindingsError, Problem
-from metaback.models.specs import PoolSpec
+from metaback.models.plans import Plan
 from metaback.postestimation.audit import Audit, audit_table
 from metaback.postestimation.summary import Analysis
-from metaback.postestimation.table import Request, TableAnalysis, analyse_table
+from metaback.postestimation.table import TableAnalysis, analyse_table, effects_of_table
 from metaback.report.audit_words import idle_text, said, where
 from metaback.report.frames import listed_record
-from metaback.report.provenance import PlanFile
+from metaback.report.methods import methods_text
+from metaback.report.plan_sections import status_line
+from metaback.report.plan_toml import resolved_toml
 from metaback.report.records import json_text, results_record
 from metaback.report.tables import overview_table
 from metaback.report.text import summary_text
@@ -39,7 +40,7 @@ PATIENCE = 1.0  # seconds after which progress is shown
 
 
 @click.command("pool", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("table", type=click.Path(path_type=Path))
+@click.argument("table", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -59,7 +60,8 @@ PATIENCE = 1.0  # seconds after which progress is shown
     help="Write a report, or print to standard output.",
 )
 @pooling
-@click.option("--plan", type=click.Path(path_type=Path), help="Plan file with decisions about findings ([checks]).")
+@click.option("--plan", type=click.Path(path_type=Path), help="Plan file (TOML): see `metaback init`.")
+@click.option("--dry-run", is_flag=True, help="Print the resolved plan and the methods paragraph, and pool nothing.")
 @click.option("--accept-findings", is_flag=True, help="Pool in spite of errors that nobody decided about, and say so.")
 @click.option("--effect", metavar="COLUMN", help="Long tables: column of effects.  [default: yi]")
 @click.option("--variance", metavar="COLUMN", help="Long tables: column of variances.  [default: vi]")
@@ -71,35 +73,41 @@ PATIENCE = 1.0  # seconds after which progress is shown
 @click.option("--workers", type=int, help="Long tables: number of processes.")
 @click.option("--scheduler", metavar="ADDRESS", help="Long tables: Dask cluster, e.g. tcp://10.0.0.1:8786.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-def command(table: Path, **options: Any) -> None:
-    """Pool every outcome and comparison of TABLE (CSV) and write a report that anyone can check.
+def command(table: Path | None, **options: Any) -> None:
+    """Pool every outcome and comparison of TABLE and write a report that anyone can check.
+
+    TABLE may be left out where the plan names it. What is said here counts before the plan, and the report tells it.
 
     The rows of TABLE bring means and SDs, counts, or an effect with its interval or standard error, mixed freely.
     Each outcome x pair of treatments is one section; its strata are subgroups.
 
     \b
     Examples:
-      metaback pool data/trials.csv
-      metaback pool data/trials.csv --out review/
-      metaback pool data/trials.csv --preset revman5 --format text
-      metaback pool data/trials.csv --outcome pain --compare posterior_chain:general_exercise --by stratum
-      metaback pool data/trials.csv --outcome pain --measure SMD --tau2 PM --ci HKSJ --format json
+      metaback pool data/trials.csv --plan data/plan.toml
+      metaback pool --plan data/plan.toml --dry-run
+      metaback pool data/trials.csv --plan data/plan.toml --out review/
+      metaback pool data/trials.csv --plan data/plan.toml --preset revman5 --format text
+      metaback pool data/trials.csv --outcome pain --compare core_stabilisation:general_exercise --by stratum
+      metaback pool data/trials.csv --outcome disability --measure SMD --tau2 PM --ci HKSJ --format json
       metaback pool big.parquet --by outcome_id --out results.parquet
       metaback pool big.parquet --by gene,tissue --out results.parquet --engine dask --scheduler tcp://10.0.0.1:8786
     """
-    if is_many(options):
-        run_many(table, options)
+    if table is not None and is_many(options):
+        run_many(table, {**options, "preset": options["preset"] or "cochrane"})
         return
     refuse_without_many(options)
-    spec, request = asked(options)
-    trials = read_trials(table)
+    found = asked(table, options)
+    spec, request = found.planned.spec, found.planned.request
+    if options["dry_run"]:
+        click.echo(dry_run(found, effects_of_table(found.trials, spec, request)))
+        return
     with _progress(options["quiet"]) as tell:
         tell("checking the table")
-        audit = audit_table(trials, spec, request, planned(options["plan"]))
-        _stop_at_errors(audit, table, accepted=options["accept_findings"])
+        audit = audit_table(found.trials, spec, request, found.planned.decisions)
+        _stop_at_errors(audit, found.table, accepted=options["accept_findings"])
         done = analyse_table(audit.trials, spec, replace(request, answers=audit.answers), tell)
         report = options["output"] == "report"
-        names = _write(table, done, audit, (spec, request), options, tell) if report else ()
+        names = _write(found, done, audit, options, tell) if report else ()
     if options["output"] == "json":
         click.echo(_json(done).encode(), nl=False)
     elif options["output"] == "text":
@@ -130,23 +138,34 @@ def _stop_at_errors(audit: Audit, table: Path, *, accepted: bool) -> None:
 
 
 def _write(
-    table: Path,
+    found: Asked,
     done: TableAnalysis,
     audit: Audit,
-    asked: tuple[PoolSpec, Request],
     options: dict[str, Any],
     tell: Callable[[str], None],
 ) -> tuple[str, ...]:
     """Write the report with the command that makes it again."""
     words: tuple[str, ...] = click.get_current_context().obj
     out = options["out"]
-    if out.resolve() == table.resolve():
+    if out.resolve() == found.table.resolve():
         raise FileError(f"--out {out} is the table itself")
     checked = Checked(audit, accepted=options["accept_findings"])
-    keep = (table,) if options["plan"] is None else (table, options["plan"])
-    plan = None if options["plan"] is None else PlanFile(options["plan"].name, plan_digest(options["plan"]))
-    origin = Origin(audit.trials.source, asked[0], checked, words, plan, asked[1])
+    keep = (found.table,) if options["plan"] is None else (found.table, options["plan"])
+    planned = found.planned
+    origin = Origin(
+        audit.trials.source, planned.spec, checked, words, found.plan, planned.request, planned, found.roles
+    )
     return write_report(out, done, origin, force=options["force"], keep=keep, progress=tell)
+
+
+def dry_run(found: Asked, effects: EffectSizes) -> str:
+    """Write the resolved plan, the hash of the plan that is registered, and the methods paragraph."""
+    plan = found.planned.plan or Plan()
+    parts = [resolved_toml(plan, found.planned.spec), f"# Table: {found.table} ({len(found.trials)} rows)"]
+    if found.plan is not None:
+        parts.append(f"# {status_line(plan, found.plan.sha256, found.planned.overridden)}")
+    parts += [f"# {words}" for words in found.planned.overridden]
+    return "\n".join([*parts, "", methods_text(found.planned.spec, effects)[0]])
 
 
 def _json(done: TableAnalysis) -> str:

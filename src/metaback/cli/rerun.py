@@ -41,8 +41,6 @@ def recipe(line: str) -> Recipe:
     except (click.ClickException, click.exceptions.Exit, OptionError) as error:
         raise FileError(f"The recorded command is not understood by this version: {_said(error)}") from error
     paths = {param.name: parsed[param.name] for param in pool.params if param.name and _is_input(param, parsed)}
-    if paths.keys() < {"table"}:
-        raise FileError("The recorded command names no table.")
 
     def run(inputs: Mapping[str, Path], folder: Path) -> None:
         _pooled(words, {**inputs, "out": folder, "output": "report", "force": False, "quiet": True})
