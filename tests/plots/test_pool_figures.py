@@ -311,3 +311,18 @@ def test_a_ratio_has_round_ticks_of_its_own_scale() -> None:
         values = [float(label) for label in labels]
         assert all(value > 0 for value in values)
         assert values == sorted(values)
+
+
+@pytest.mark.parametrize("key", [*DRAWERS, "risk-of-bias"])
+def test_a_result_draws_them_by_name(key: str) -> None:
+    table = pd.DataFrame(
+        {"study": list("ABC"), "yi": [0.1, 0.4, 0.2], "sei": 0.2, "rob_overall": ["low", "high", "low"]}
+    )
+    assert mb.pool(table).figure(key).get_label()
+
+
+def test_the_words_of_a_profile_are_on_the_scale_of_its_axis() -> None:
+    data = profile_data(bcg().analysis, of="mean")
+    low, high = np.exp([data.low, data.high])
+    assert f"interval {low:.2f} to {high:.2f}" in data.footnotes[0]
+    assert f"{low:.2f} to {high:.2f}" in data.alt

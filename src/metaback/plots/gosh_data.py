@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metaback.errors import EstimationError
+from metaback.models.fitted import to_natural
 from metaback.models.specs import estimates_tau2
 from metaback.numbers import fixed
 from metaback.plots.forest_words import axis_title
@@ -14,7 +15,7 @@ from metaback.postestimation.flips import one_line
 from metaback.postestimation.gosh import Gosh
 from metaback.postestimation.scales import way_back
 from metaback.postestimation.summary import Analysis
-from metaback.postestimation.words import comparison, i2_source, measure_short, plural
+from metaback.postestimation.words import comparison, effect_digits, i2_source, measure_short, plural
 from metaback.stats.measures.family import has_null
 from metaback.stats.scatter import blurred, cell_counts, holding
 from metaback.stats.wls import Bools, Floats
@@ -185,9 +186,11 @@ def _alt(analysis: Analysis, found: Gosh, split: str) -> str:
     name = comparison(analysis).known
     short = measure_short(analysis.fitted.effects)
     known = found.estimate[np.isfinite(found.estimate)]
-    low, high = (fixed(float(value)) for value in np.percentile(known, [2.5, 97.5]))
+    mean, way = analysis.overall.mean, way_back(analysis.fitted.effects)
+    ends = sorted(to_natural(float(value), way, mean.size) for value in np.percentile(known, [2.5, 97.5]))
+    low, high = (fixed(value, effect_digits(mean)) for value in ends)
     words = (
         f"GOSH plot{f' of {name}' if name else ''}. {_subsets(found)}: 95% of the estimates lie from {low} to {high}"
     )
     said = " ".join(found.sentences) or "No single study splits the cloud of results."
-    return f"{words} ({short}, analysis scale). {said}"
+    return f"{words} ({short}). {said}"

@@ -136,7 +136,8 @@ def _footnotes(found: Influence, analysis: Analysis, drawn: int) -> tuple[str, .
     ]
     notes += found.sentences[:6]
     if len(found.sentences) > 6:
-        notes.append(f"{len(found.sentences) - 6} more are outlying or influential.")
+        more = plural(len(found.sentences) - 6, "more is", "more are")
+        notes.append(f"{more} outlying or influential.")
     if not found.sentences:
         notes.append("No study is outlying or influential by these rules.")
     missing = [i for i in range(len(found.labels)) if not np.isfinite(found.hat[i])]

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metaback.numbers import fixed, significant
+from metaback.models.fitted import to_natural
+from metaback.numbers import fixed, limit, significant
 from metaback.plots.forest_words import axis_title
 from metaback.postestimation.crossings import crossings, fine_values
 from metaback.postestimation.curves import Profile, profile
 from metaback.postestimation.scales import way_back
 from metaback.postestimation.summary import Analysis
-from metaback.postestimation.words import comparison, percent, plural
+from metaback.postestimation.words import comparison, effect_digits, percent, plural
 from metaback.stats.measures.family import has_null
 from metaback.stats.wls import Floats
 
@@ -80,9 +81,14 @@ def profile_data(analysis: Analysis, *, of: str = "tau2", title: str | None = No
     )
 
 
-def _said(found: Profile, value: float) -> str:
-    """Write a value of the parameter on the analysis scale."""
-    return significant(value) if found.of == "tau2" else fixed(value, 3)
+def _said(analysis: Analysis, found: Profile, *values: float) -> list[str]:
+    """Write values of the parameter: means on the natural scale, in increasing order where there are two or more."""
+    if found.of == "tau2":
+        return [significant(value) for value in values]
+    mean = analysis.overall.mean
+    shown = [to_natural(value, way_back(analysis.fitted.effects), mean.size) for value in values]
+    digits = effect_digits(mean)
+    return [limit(value, digits) for value in (sorted(shown) if len(shown) > 1 else shown)]
 
 
 def _gaps(found: Profile, cuts: Floats) -> int:
@@ -94,16 +100,15 @@ def _gaps(found: Profile, cuts: Floats) -> int:
 def _footnotes(analysis: Analysis, found: Profile, cuts: Floats) -> tuple[str, ...]:
     """Tell the interval, every crossing, and how this estimate relates to that of the pool."""
     name = "τ²" if found.of == "tau2" else "The mean"
-    scale = "" if found.of == "tau2" else " (analysis scale)"
+    (peak,), (low, high) = _said(analysis, found, found.peak), _said(analysis, found, found.low, found.high)
     notes = [
         (
-            f"{name}: {_said(found, found.peak)}, {percent(found.level)} profile likelihood interval "
-            f"{_said(found, found.low)} to {_said(found, found.high)}{scale}, where the curve is above the dashed "
-            f"line, {fixed(found.top - found.cut)} below its maximum of {fixed(found.top)}."
+            f"{name}: {peak}, {percent(found.level)} profile likelihood interval {low} to {high}, where the curve is "
+            f"above the dashed line, {fixed(found.top - found.cut)} below its maximum of {fixed(found.top)}."
         )
     ]
     if cuts.size:
-        listed = ", ".join(_said(found, float(value)) for value in cuts)
+        listed = ", ".join(_said(analysis, found, *cuts.tolist()))
         notes.append(f"The curve crosses the line at {listed}.")
     if found.of == "tau2" and found.low == 0:
         notes.append("The interval begins at 0, where the curve is above the line.")
@@ -116,7 +121,7 @@ def _footnotes(analysis: Analysis, found: Profile, cuts: Floats) -> tuple[str, .
     if found.of == "tau2" and analysis.fitted.spec.tau2 not in ("REML", "ML") and pooled is not None:
         notes.append(f"The pool itself has τ² = {significant(pooled)} ({analysis.fitted.spec.tau2}).")
     if found.of == "mean" and not np.isclose(mean.point, found.peak, rtol=1e-6):
-        notes.append(f"The pool itself has {fixed(mean.point, 3)} (τ² as its own estimator has it).")
+        notes.append(f"The pool itself has {_said(analysis, found, mean.point)[0]} (τ² as its own estimator has it).")
     return tuple(notes)
 
 
@@ -124,9 +129,8 @@ def _alt(analysis: Analysis, found: Profile, cuts: Floats) -> str:
     """Describe the figure in words."""
     name = comparison(analysis).known
     what = "the between-study variance τ²" if found.of == "tau2" else "the mean"
-    scale = "" if found.of == "tau2" else " on the analysis scale"
+    (peak,), (low, high) = _said(analysis, found, found.peak), _said(analysis, found, found.low, found.high)
     return (
-        f"Profile log-likelihood of {what}{f', {name}' if name else ''}. Highest at {_said(found, found.peak)}, "
-        f"{percent(found.level)} interval {_said(found, found.low)} to {_said(found, found.high)}{scale}; "
-        f"{plural(int(cuts.size), 'crossing')} of its cut."
+        f"Profile log-likelihood of {what}{f', {name}' if name else ''}. Highest at {peak}, {percent(found.level)} "
+        f"interval {low} to {high}; {plural(int(cuts.size), 'crossing')} of its cut."
     )

@@ -46,7 +46,7 @@ def leave_one_out_forest_data(analysis: Analysis, found: LeaveOneOut, *, title: 
     names = [label + (f" {TURNS}" if flip else "") for label, flip in zip(found.labels, found.flips, strict=True)]
     notes = list(found.sentences[:6])
     if len(found.sentences) > 6:
-        notes.append(f"{len(found.sentences) - 6} more lead to another conclusion.")
+        notes.append(f"{plural(len(found.sentences) - 6, 'more leads', 'more lead')} to another conclusion.")
     if notes:
         notes.insert(0, f"{TURNS} The interval leads to another conclusion than that of all studies.")
     elif np.isfinite(found.pools.estimate).any():
