@@ -326,3 +326,11 @@ def test_the_words_of_a_profile_are_on_the_scale_of_its_axis() -> None:
     low, high = np.exp([data.low, data.high])
     assert f"interval {low:.2f} to {high:.2f}" in data.footnotes[0]
     assert f"{low:.2f} to {high:.2f}" in data.alt
+
+
+@pytest.mark.parametrize("key", [*DRAWERS, "risk-of-bias"])
+def test_names_with_controls_are_drawn_on_one_line(key: str) -> None:
+    table = pd.DataFrame({"study": ["A\nB\t2001", "<script>", "$x^2$"], "yi": [0.1, 0.4, 0.2], "sei": 0.2})
+    table["rob_overall"] = ["low", "high", "low"]
+    words = svg_text(mb.pool(table).figure(key))  # a warning of a missing glyph would be an error here
+    assert "<script" not in words

@@ -81,7 +81,13 @@ def _plan(data: InfluenceData, measure: Ruler) -> _Plan:
     style = measure.style
     n = max(len(data.labels), 1)
     row = style.row_height(n)
-    labels = min(style.label_width, max(measure.widest(data.labels, bold=True) if data.labels else 0.0, 0.4)) + 0.02
+    labels = (
+        min(
+            style.label_width,
+            max(measure.widest(map(measure.face.printable, data.labels), bold=True) if data.labels else 0.0, 0.4),
+        )
+        + 0.02
+    )
     left = style.margin + labels + 0.14
     width = left + 8 * PANEL + 7 * GAP + style.margin + 0.06
     marks = _marks(style)

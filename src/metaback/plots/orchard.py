@@ -93,7 +93,7 @@ def _sheet(data: OrchardData, rows: list[tuple[float, float]], measure: Ruler) -
     """Return the page with title, key and notes; the left edge and top of the panel, and the left of the numbers."""
     look = measure.style
     margin = look.margin
-    names = max(measure.widest([group.name for group in data.groups], bold=True), 0.3)
+    names = max(measure.widest([measure.face.printable(group.name) for group in data.groups], bold=True), 0.3)
     label = max(min(names + 0.02, look.label_width), measure.widest([group.counts for group in data.groups]))
     numbers = measure.widest([line for group in data.groups for line in _lines(group)], bold=True)
     left = margin + label + 0.15

@@ -94,6 +94,7 @@ def _plan(data: RobData, measure: Ruler) -> _Plan:
     lights, bars = data.view != "summary", data.view != "traffic-light"
     names = list(data.labels) if lights else []
     names += [_name(bar) for bar in data.bars] if bars else []
+    names = [measure.face.printable(name) for name in names]
     labels = min(measure.widest(names, bold=True) + 0.02 if names else 0.0, 1.2 * style.label_width)
     row = max(style.row_height(len(data.labels)), CIRCLE / 72 + 0.05)
     wide = _at(data, len(data.domains)) if lights else 0.0
