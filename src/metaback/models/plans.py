@@ -28,6 +28,9 @@ Text = Annotated[str, Field(min_length=1)]
 Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 Correlation = Annotated[float, Field(gt=-1, lt=1)]
 Action = Literal["accept", "correct", "exclude"]
+Certainty = Literal["high", "moderate", "low", "very low"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Section(BaseModel):
@@ -133,7 +136,8 @@ class PlannedDecision(_Section):
     action: Action
     reason: Text
     by: Text
-    values: dict[str, float] = Field(default_factory=dict)
+    values: dict[str, float | dict[str, float]] = Field(default_factory=dict)
+    rows: tuple[Text, ...] = ()
 
 
 class PlannedChecks(_Section):
@@ -148,6 +152,36 @@ class Deviation(_Section):
     date: Date
     what: Text
     why: Text
+
+
+class GradeReasons(_Section):
+    """Why people rated the certainty down or up, per domain, in their words."""
+
+    risk_of_bias: Text | None = None
+    inconsistency: Text | None = None
+    indirectness: Text | None = None
+    imprecision: Text | None = None
+    publication_bias: Text | None = None
+    other: Text | None = None
+
+
+class Grade(_Section):
+    """How certain people rate the evidence on one comparison, and what its clinical reading rests on.
+
+    outcome, compare: which comparisons it is about, None for every one; certainty: None where nobody has rated yet.
+    baseline_risk: of the event without the intervention, as a share; baseline_source: where it comes from.
+    mid: smallest difference that matters, in the units of the measure (a ratio such as 0.75 for ratios); mid_source:
+    where it comes from.
+    """
+
+    outcome: Text | None = None
+    compare: tuple[Text, Text] | None = None
+    certainty: Certainty | None = None
+    reasons: GradeReasons = GradeReasons()
+    baseline_risk: Share | None = None
+    baseline_source: Text | None = None
+    mid: Positive | None = None
+    mid_source: Text | None = None
 
 
 class ReportWords(_Section):
@@ -173,6 +207,7 @@ class Plan(_Section):
     subgroup: tuple[Subgroup, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     checks: PlannedChecks = PlannedChecks()
+    grade: tuple[Grade, ...] = ()
     report: ReportWords = ReportWords()
     run: Run = Run()
     deviation: tuple[Deviation, ...] = ()
@@ -206,6 +241,7 @@ def _twice(plan: Plan) -> list[str]:
         "subgroup.column": [part.column for part in plan.subgroup],
         "sensitivity.name": [part.name for part in plan.sensitivity],
         "checks.decision.finding": [part.finding for part in plan.checks.decision],
+        "grade": [" ".join((part.outcome or "every outcome", *(part.compare or ()))) for part in plan.grade],
     }
     return [
         f"  - {where} = {name!r} stands there twice"
@@ -234,6 +270,10 @@ def _words(problem: ErrorDetails) -> str:
     if problem["type"] == "string_pattern_mismatch":
         form = "a date such as 2026-03-01" if steps[-1] == "date" else "64 hexadecimal digits"
         return f"  - {where} = {value!r} is not {form}"
+    if problem["type"] == "tuple_type" and _section(_field(steps)) is not None:
+        return f"  - {where} = {value!r}: write each one under a line [[{where}]]"
+    if problem["type"] == "model_type":
+        return f"  - {where} = {value!r}: write it as a section, [{where}]"
     if problem["type"] == "string_too_short":
         return f"  - {where} is blank"
     message = problem["msg"]
@@ -269,13 +309,18 @@ def _known(steps: list[int | str]) -> list[str]:
     return [str(name) for name in section.model_fields]
 
 
-def _allowed(steps: list[int | str]) -> tuple[Any, ...]:
-    """Return the words that a field may hold."""
+def _field(steps: list[int | str]) -> Any:
+    """Return what a field may hold."""
     section: Any = Plan
     for step in steps[:-1]:
         if isinstance(step, str) and step in section.model_fields:
             section = _section(section.model_fields[step].annotation)
-    return _literals(section.model_fields[str(steps[-1])].annotation)
+    return section.model_fields[str(steps[-1])].annotation
+
+
+def _allowed(steps: list[int | str]) -> tuple[Any, ...]:
+    """Return the words that a field may hold."""
+    return _literals(_field(steps))
 
 
 def _section(annotation: Any) -> Any:
