@@ -107,7 +107,7 @@ def test_another_version_is_the_likely_cause_of_other_bytes(here: Path, monkeypa
     monkeypatch.setattr(provenance, "version", lambda name: "99.1" if name == "matplotlib" else real(name))
     found = mb.verify("report")
     assert (found.grade, found.ok) == ("numbers same", True)
-    assert set(found.files) == {"report.html", "results.json"}  # both tell the versions
+    assert set(found.files) == {"report.html", "report.md", "results.json"}  # all tell the versions
     assert re.fullmatch(r"other versions: matplotlib [\d.]+ then, 99\.1 now", found.causes[0])
 
 
@@ -248,6 +248,7 @@ def test_a_table_of_another_name_is_read_under_the_recorded_one(here: Path, tmp_
         ("metaback pool 'table.csv", "cannot be read"),
         ("metaback pool table.csv --evil x", "No such option"),
         ("metaback pool --help", "not understood"),
+        ("metaback pool --tau2 PM", "names no table"),
         ("metaback pool - --tau2 PM", "standard input"),
         ("metaback pool ../../nowhere/table2.csv", "was not found"),
     ],

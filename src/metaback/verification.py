@@ -136,8 +136,11 @@ def verify_bundle(
             inputs = {
                 name: _copied(path, recipe.inputs.get(name, "-"), Path(made) / name) for name, path in found.items()
             }
-            recipe.run(inputs, Path(made) / "report")
-            return _graded(target, Path(made) / "report", state, record, _moved(inputs, record))
+            again = Path(made) / "report"
+            recipe.run(inputs, again)
+            if read_manifest(again) is None:
+                raise FileError("The recorded command makes no report.")
+            return _graded(target, again, state, record, _moved(inputs, record))
     except (DataError, EstimationError) as error:
         return _ungraded(target, state, f"Making it again was refused: {error}")
     except MetabackError as error:

@@ -94,3 +94,15 @@ def test_a_plan_is_found_hashed_and_used(run: Run, tmp_path: Path) -> None:
     assert code == 1
     assert "the plan 'plan.toml' is not the one that the report was made from" in out
     assert run("verify", "planned", "--plan", str(table / "plan.toml"))[0] == 0
+
+
+def test_a_table_that_only_the_plan_names_is_found(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "protocol").mkdir()
+    (tmp_path / "protocol" / "plan.toml").write_text('[data]\nfile = "../table.csv"\n', encoding="utf-8")
+    code, _, err = run("pool", "--plan", "protocol/plan.toml", "--out", "planned", "-q")
+    assert code == 0, err
+    assert run("verify", "planned")[1].splitlines()[0] == "planned: bytes same"
+    (tmp_path / "table.csv").write_text(TABLE.replace("1.9", "1.8"), encoding="utf-8")
+    code, out, _ = run("verify", "planned")
+    assert code == 1
+    assert "inputs, sd 1: 1.9 became 1.8" in out

@@ -43,7 +43,7 @@ def recipe(line: str) -> Recipe:
     paths = {param.name: parsed[param.name] for param in pool.params if param.name and _is_input(param, parsed)}
 
     def run(inputs: Mapping[str, Path], folder: Path) -> None:
-        _pooled(words, {**inputs, "out": folder, "output": "report", "force": False, "quiet": True})
+        _pooled(words, {**inputs, "out": folder, "output": "report", "force": False, "quiet": True, "dry_run": False})
 
     out = PurePath(str(parsed.get("out", "report")))
     return Recipe({name: str(path) for name, path in paths.items()}, len(out.parts), run)
