@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,20 @@ from metaback.models.specs import PoolSpec, chosen, estimates_tau2
 from metaback.plots.forest import draw_forest, forest_data
 from metaback.plots.save import XML_DECLARATION, figure_bytes, svg_text
 from metaback.postestimation.audit import Audit
+from metaback.postestimation.planned import Planned
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import Request, TableAnalysis
 from metaback.report.audit_records import audit_record, findings_csv
 from metaback.report.audit_sections import audit_blocks, audit_keys, flags_of, lead_blocks
 from metaback.report.bibliography import selected_bibtex
 from metaback.report.bundle_io import write_bundle
-from metaback.report.document import Figure
+from metaback.report.document import Block, Figure
+from metaback.report.formats import document_files, known_formats
 from metaback.report.frames import listed_record
 from metaback.report.html import render_html
 from metaback.report.listing import listing_blocks
+from metaback.report.plan_sections import beside_blocks, plan_blocks, sensitivity_record
+from metaback.report.plan_toml import resolved_toml
 from metaback.report.provenance import (
     InputFile,
     PlanFile,
@@ -55,6 +59,7 @@ class Origin:
 
     plan: the file that the decisions of the check came from, None where they came from elsewhere. request: what was
     asked of the whole table, None where a part of it was pooled; with it goes a script that makes the numbers again.
+    planned: what a plan and the run asked for together; roles: columns that were named by hand.
     """
 
     source: Source
@@ -63,6 +68,8 @@ class Origin:
     command: tuple[str, ...] | None = None
     plan: PlanFile | None = None
     request: Request | None = None
+    planned: Planned | None = None
+    roles: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def write_report(
@@ -72,31 +79,36 @@ def write_report(
     *,
     force: bool = False,
     keep: Sequence[Path] = (),
+    formats: tuple[str, ...] = (),
     progress: Progress = lambda _: None,
 ) -> tuple[str, ...]:
     """Write the report of one or more comparisons as one folder, whole or not at all, and return its file names.
 
     origin: what the report was made from. force: write into a folder that metaback did not make, other files in it
-    kept; keep: files that must survive. Raises `FileError` when the folder cannot be written; it is then as it was.
+    kept; keep: files that must survive. formats: "docx" and "pdf" beside the page and Markdown. Raises `OptionError`,
+    before any work, for a format that is not known or whose extra is missing, and `FileError` when the folder cannot
+    be written; it is then as it was.
     """
+    wanted = known_formats(formats)
     record = _provenance(origin)
-    files = report_files(table, origin.source.name, record, checked=origin.checked, progress=progress)
+    files = report_files(table, origin, record, formats=wanted, progress=progress)
     files |= _script(origin)
     return write_bundle(Path(folder), files, provenance=record, force=force, keep=keep)
 
 
 def report_files(
     table: TableAnalysis,
-    name: str,
+    origin: Origin,
     record: Mapping[str, object],
     *,
-    checked: Checked | None = None,
+    formats: tuple[str, ...] = (),
     progress: Progress = lambda _: None,
 ) -> dict[str, bytes | str]:
-    """Make every file of a report; `record` is its provenance."""
+    """Make every file of a report; `record` is its provenance, `formats` what is written beside page and Markdown."""
     pooled = tuple(analysis for analysis in table.analyses if analysis.overall.k > 1)
     single = tuple(analysis for analysis in table.analyses if analysis.overall.k == 1)
-    title = f"Meta-analysis of {name}"
+    title = _title(origin)
+    checked = origin.checked
     audit = None if checked is None else checked.audit
     files: dict[str, bytes | str] = {}
     figures: dict[int, Figure] = {}
@@ -107,17 +119,27 @@ def report_files(
         pooled,
         title=title,
         figures=figures,
-        lead=(*lead_blocks(audit, accepted=checked is not None and checked.accepted), *reading_blocks(record)),
+        lead=(
+            *lead_blocks(audit, accepted=checked is not None and checked.accepted),
+            *_plan_blocks(origin),
+            *reading_blocks(record),
+        ),
         tail=(*listing_blocks(single, table.unpooled), *provenance_blocks(record)),
         flags=flags_of(audit),
         checks=audit_blocks(audit),
+        beside={i: beside_blocks(analysis, origin.planned) for i, analysis in enumerate(pooled)},
     )
     results = results_record(pooled, title=title, provenance=record)
     results["listed"] = listed_record(single, table.unpooled)
     results["checks"] = None if audit is None else audit_record(audit)
+    planned = origin.planned
+    if planned is not None and planned.plan is not None:
+        results["sensitivity"] = [sensitivity_record(analysis, planned) for analysis in pooled]
+        files["plan.resolved.toml"] = resolved_toml(planned.plan, origin.spec)
     everything = (*pooled, *single)
     if audit is not None:
         files["tables/checks.csv"] = findings_csv(audit)
+    files |= document_files(document, formats, files)
     return files | {
         "report.html": render_html(document),
         "results.json": json_text(results),
@@ -126,6 +148,21 @@ def report_files(
         "tables/routes.csv": routes_csv(everything),
         "references.bib": selected_bibtex((*document_keys(pooled), *audit_keys(audit))),
     }
+
+
+def _title(origin: Origin) -> str:
+    """Return the title of the plan, else one that names the table."""
+    plan = None if origin.planned is None else origin.planned.plan
+    named = None if plan is None else plan.report.title or plan.question.title
+    return named or f"Meta-analysis of {origin.source.name}"
+
+
+def _plan_blocks(origin: Origin) -> tuple[Block, ...]:
+    """Return the question and how the analysis stands to its plan; nothing where the plan holds decisions alone."""
+    planned = origin.planned
+    if planned is None or planned.plan is None or not planned.plan.model_fields_set - {"checks", "data"}:
+        return ()
+    return plan_blocks(planned.plan, "" if origin.plan is None else origin.plan.sha256, planned.overridden)
 
 
 def _forest(analysis: Analysis, number: int, files: dict[str, bytes | str]) -> Figure:
@@ -150,7 +187,8 @@ def _script(origin: Origin) -> dict[str, bytes | str]:
     words["instruments"] = {name: asdict(facts) for name, facts in request.choices.instruments.items()}
     words["accept"] = decision_words(() if origin.checked is None else origin.checked.audit.decisions)
     named = (word for word in map(portable, origin.command or ()) if file_name(word) == source.name)
-    return {SCRIPT: reproduce_script(Call(next(named, source.name), source.sha256, words))}
+    roles = dict(origin.roles)
+    return {SCRIPT: reproduce_script(Call(next(named, source.name), source.sha256, words, roles))}
 
 
 def _provenance(origin: Origin) -> dict[str, object]:

@@ -92,8 +92,8 @@ def test_the_plan_that_is_written_can_be_filled_in(run: Run, tmp_path: Path) -> 
     (tmp_path / "mine.toml").write_text(out)
     code, _, err = run("pool", "trials.csv", "--plan", "mine.toml")
     assert code == 2
-    assert "reason is missing" in err
-    assert "by is missing" in err
+    assert "checks.decision[1].reason is blank" in err
+    assert "checks.decision[1].by is blank" in err
     (tmp_path / "mine.toml").write_text(
         out.replace('reason = ""', 'reason = "as published"', 1).replace('by = ""', 'by = "AB"', 1)
     )
@@ -169,7 +169,7 @@ def test_rows_are_left_out_and_cells_corrected_by_decision(run: Run, tmp_path: P
 @pytest.mark.parametrize(
     ("plan", "words"),
     [
-        ("[chekcs]\n", "section 'chekcs' is not known (did you mean 'checks'?)"),
+        ("[chekcs]\n", "chekcs is not known (did you mean 'checks'?)"),
         ("[checks]\ndecisions = []\n", "checks.decisions is not known (did you mean 'decision'?)"),
         ("[checks]\ndecision = 3\n", "[[checks.decision]]"),
         ("not toml", "is not TOML"),

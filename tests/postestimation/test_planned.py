@@ -40,10 +40,15 @@ def test_a_plan_alone() -> None:
 
 def test_what_is_said_counts_and_is_told_where_it_differs() -> None:
     """The same word again is no deviation, and neither is one that the plan is silent about."""
-    found = planned_requests(make_plan(PLAN), {"tau2": "DL", "outcome": "pain", "ci": "HKSJ", "compare": ("a", "c")})
+    said = {"tau2": "DL", "outcome": "pain", "ci": "HKSJ", "compare": ("a", "c"), "pi": "z", "higher_is_better": True}
+    found = planned_requests(make_plan(PLAN), said)
     assert found.spec.tau2 == "DL"
     assert found.spec.ci == "HKSJ"
-    assert found.overridden == ("tau2 is DL; the plan has PM", "compare is a, c; the plan has a, b")
+    assert found.overridden == (
+        "tau2 is DL; the plan has PM",
+        "ci is HKSJ; the plan has Wald",  # as its preset has it
+        "compare is a, c; the plan has a, b",
+    )
 
 
 def test_choices_that_cannot_be_had_together_are_refused() -> None:

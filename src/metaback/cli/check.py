@@ -9,9 +9,7 @@ from typing import Any
 import click
 
 from metaback.audits import rules
-from metaback.cli.options import asked, planned, pooling
-from metaback.data.read import read_trials
-from metaback.errors import OptionError
+from metaback.cli.options import asked, pooling
 from metaback.postestimation.audit import Audit, audit_table
 from metaback.report.audit_plan import decisions_template
 from metaback.report.audit_records import audit_record
@@ -57,11 +55,8 @@ def command(table: Path | None, **options: Any) -> None:
     """
     if list_rules(options):
         return
-    if table is None:
-        raise OptionError("name the table to check, e.g. metaback check data/trials.csv")
-    trials = read_trials(table)
-    spec, request = asked(options)
-    audit = audit_table(trials, spec, request, planned(options["plan"]))
+    found = asked(table, options)
+    audit = audit_table(found.trials, found.planned.spec, found.planned.request, found.planned.decisions)
     click.echo(_written(audit, options["output"], coverage=options["coverage"]))
     open_ = bool(audit.unanswered or audit.refused) or (options["strict"] and audit.count("warning") > 0)
     if open_:

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 from click.core import ParameterSource
 
-from metaback.checks.decisions import Decision, read_decisions
-from metaback.data.plan_file import decisions_of, read_plan
-from metaback.effects.choices import effect_choices
+from metaback.data.plan_file import read_plan
+from metaback.data.read import read_trials
+from metaback.data.trials import Trials
 from metaback.effects.instruments import read_instrument_file
+from metaback.errors import FileError, OptionError
+from metaback.models.plans import make_plan
 from metaback.models.specs import (
     PRESETS,
     MeanInterval,
     Model,
-    PoolSpec,
     PredictionInterval,
     SubgroupTau2,
     Tau2,
     Tau2Interval,
-    resolve_spec,
 )
-from metaback.postestimation.table import Request
+from metaback.postestimation.planned import Planned, planned_requests
+from metaback.report.provenance import PlanFile
 from metaback.stats.measures import MEASURES
 
 _Command = Callable[..., Any]
+SAID = (
+    "outcome", "compare", "by", "measure", "preset", "model", "tau2", "weights", "tau2_ci", "ci", "pi", "level", "rng",
+    "draws", "subgroup_tau2", "r", "r_grid", "mixed_scores", "higher_is_better",
+)  # fmt: skip
 
 
 class Pair(click.ParamType[tuple[str, str]]):
@@ -95,9 +101,62 @@ def instruments_of(path: Path | None) -> Mapping[str, Any] | None:
     return None if path is None else read_instrument_file(path)
 
 
-def planned(path: Path | None) -> tuple[Decision, ...]:
-    """Return the decisions of a plan file, none where there is no plan."""
-    return () if path is None else read_decisions(decisions_of(read_plan(path), path))
+class Role(click.ParamType[tuple[str, str]]):
+    """A role and the column that plays it, with an equals sign between them."""
+
+    name = "ROLE=COLUMN"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Split at the first equals sign."""
+        role, sign, column = str(value).partition("=")
+        if not sign or not role.strip() or not column.strip():
+            self.fail(f"{value!r} is not a role with its column; write it as 'sd_1=SD Gruppe 1'", param, ctx)
+        return role.strip(), column.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a command is asked for: the table, the plan file, and the requests that both make together."""
+
+    table: Path
+    trials: Trials
+    planned: Planned
+    plan: PlanFile | None
+    roles: Mapping[str, str]
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Return the files that must survive."""
+        return (self.table,)
+
+
+def asked(table: Path | None, options: Mapping[str, Any]) -> Asked:
+    """Read the plan and the table, and return what is asked for.
+
+    Without a table that of the plan is read, from where the plan stands. Raises `FileError` for a table whose bytes
+    are not those that the plan fixes.
+    """
+    path: Path | None = options["plan"]
+    text = None if path is None else read_plan(path)
+    plan = None if text is None else make_plan(text.content, str(path))
+    said = {name: options[name] for name in SAID}
+    found = planned_requests(plan, {**said, "options": dict(options["conventions"]), **_instruments(options)})
+    file = table or (None if path is None or plan is None or plan.data.file is None else path.parent / plan.data.file)
+    if file is None:
+        raise OptionError("name the table, e.g. data/trials.csv, or a plan that names one ([data] file = ...)")
+    roles = {**({} if plan is None else plan.data.columns), **dict(options["roles"])}
+    trials = read_trials(file, roles=roles)
+    fixed = None if plan is None else plan.data.sha256
+    if fixed is not None and trials.source.sha256 != fixed:
+        raise FileError(f"{file} is not the table of the plan: its SHA-256 is {trials.source.sha256}, not {fixed}")
+    described = None if path is None or text is None else PlanFile(path.name, text.sha256)
+    return Asked(file, trials, found, described, roles)
+
+
+def _instruments(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of the instruments' file, nothing where none is named."""
+    facts = instruments_of(options["instruments"])
+    return {} if facts is None else {"instruments": facts}
 
 
 _POOLING = (
@@ -115,9 +174,7 @@ _POOLING = (
     click.option(
         "--preset",
         type=click.Choice(list(PRESETS)),
-        default="cochrane",
-        show_default=True,
-        help="Methods to start from.",
+        help="Methods to start from.  [default: cochrane]",
     ),
     click.option("--model", type=choice_of(Model), help="Random, equal or fixed effects, or IVhet."),
     click.option(
@@ -145,6 +202,7 @@ _POOLING = (
         type=click.Path(path_type=Path),
         help='JSON file of facts by instrument: {"VAS": {"higher_is_better": false, "low": 0, "high": 100}}.',
     ),
+    click.option("--role", "roles", type=Role(), multiple=True, help="Column of a role, e.g. sd_1=SD_E. Repeatable."),
     click.option(
         "--higher-is-better/--lower-is-better", default=None, help="Direction of effects.  [default: that of most rows]"
     ),
@@ -156,18 +214,6 @@ def pooling(function: _Command) -> _Command:
     for option in reversed(_POOLING):
         function = option(function)
     return function
-
-
-def asked(options: Mapping[str, Any]) -> tuple[PoolSpec, Request]:
-    """Return what these options ask for."""
-    words = ("model", "tau2", "weights", "tau2_ci", "ci", "pi", "level", "rng", "draws", "subgroup_tau2")
-    spec = resolve_spec(options["preset"], **{name: options[name] for name in words})
-    choices = effect_choices(
-        options=dict(options["conventions"]),
-        instruments=instruments_of(options["instruments"]),
-        **{name: options[name] for name in ("r", "r_grid", "mixed_scores", "higher_is_better")},
-    )
-    return spec, Request(options["outcome"], options["compare"], options["by"], options["measure"], choices)
 
 
 def given(context: click.Context) -> list[str]:
@@ -183,7 +229,7 @@ def given(context: click.Context) -> list[str]:
         value = context.params[name]
         if isinstance(value, bool):
             words.append(option.opts[0] if value else option.secondary_opts[0])
-        elif name == "conventions":
+        elif name in {"conventions", "roles"}:
             words += [word for pair in value for word in (option.opts[0], "=".join(pair))]
         else:
             joined = {"compare": ":", "r_grid": ","}

@@ -1,56 +1,35 @@
-"""Reading a plan file (TOML): its sections, and which of them this release understands."""
+"""Reading a plan file: TOML to plain values, with the hash of its bytes."""
 
 from __future__ import annotations
 
 import hashlib
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from metaback.errors import FileError, OptionError, suggestion
-
-SECTIONS = ("checks",)  # what a plan may hold so far
-DECISION = "decision"
+from metaback.errors import FileError
 
 
-def read_plan(path: Path) -> Mapping[str, Any]:
-    """Return the sections of a plan file.
+@dataclass(frozen=True, slots=True)
+class PlanText:
+    """The content of a plan file, unchecked, and the SHA-256 of its bytes."""
 
-    Raises `FileError` for a file that cannot be read or is no TOML, and `OptionError` for unknown sections.
+    content: Mapping[str, Any]
+    sha256: str
+
+
+def read_plan(path: Path) -> PlanText:
+    """Return what a plan file holds; a mark of the byte order and line ends of Windows are taken as they come.
+
+    Raises `FileError` for a file that cannot be read or is no TOML.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        content = path.read_bytes()
+        found = tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
     except OSError as error:
         raise FileError(f"cannot read '{path}': {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileError(f"'{path}' is not TOML: {error}") from error
-    strange = [name for name in found if name not in SECTIONS]
-    faults = [f"{path}: section {name!r} is not known{suggestion(name, SECTIONS)}" for name in strange]
-    if faults:
-        raise OptionError(f"{'; '.join(faults)}; use one of: {', '.join(SECTIONS)}")
-    return found
-
-
-def decisions_of(plan: Mapping[str, Any], path: Path) -> list[Mapping[str, Any]]:
-    """Return the decisions of `[[checks.decision]]`, unchecked; raise `OptionError` where the section is another."""
-    checks = plan.get("checks", {})
-    if not isinstance(checks, Mapping):
-        raise OptionError(f"{path}: [checks] must be a section with [[checks.decision]] entries")
-    section = cast("Mapping[str, Any]", checks)
-    unknown = [name for name in section if name != DECISION]
-    if unknown:
-        hint = suggestion(unknown[0], [DECISION])
-        raise OptionError(f"{path}: checks.{unknown[0]} is not known{hint}; use {DECISION}")
-    listed: Any = section.get(DECISION, [])
-    if not isinstance(listed, list):
-        raise OptionError(f"{path}: write each decision under a line [[checks.decision]]")
-    return cast("list[Mapping[str, Any]]", listed)
-
-
-def plan_digest(path: Path) -> str:
-    """Return the SHA-256 of a plan file; raise `FileError` where it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise FileError(f"cannot read '{path}': {error.strerror or error}") from error
+    return PlanText(found, hashlib.sha256(content).hexdigest())

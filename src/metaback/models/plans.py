@@ -265,19 +265,22 @@ def _words(problem: ErrorDetails) -> str:
         return (
             f"  - {where} = {value!r} is not known{suggestion(str(value), allowed)}; use one of: {', '.join(allowed)}"
         )
-    if problem["type"] == "missing":
-        return f"  - {where} is missing"
-    if problem["type"] == "string_pattern_mismatch":
-        form = "a date such as 2026-03-01" if steps[-1] == "date" else "64 hexadecimal digits"
-        return f"  - {where} = {value!r} is not {form}"
-    if problem["type"] == "tuple_type" and _section(_field(steps)) is not None:
-        return f"  - {where} = {value!r}: write each one under a line [[{where}]]"
-    if problem["type"] == "model_type":
-        return f"  - {where} = {value!r}: write it as a section, [{where}]"
-    if problem["type"] == "string_too_short":
-        return f"  - {where} is blank"
-    message = problem["msg"]
-    return f"  - {where} = {value!r}: {message[0].lower()}{message[1:]}"
+    return f"  - {where}{_shape(problem, steps, where)}"
+
+
+def _shape(problem: ErrorDetails, steps: list[int | str], where: str) -> str:
+    """Word what is wrong with a value that is no word of a vocabulary."""
+    value, message = problem["input"], problem["msg"]
+    wrong = {"date": "a date such as 2026-03-01", "sha256": "64 hexadecimal digits"}
+    several = problem["type"] == "tuple_type" and _section(_field(steps)) is not None
+    said = {
+        "missing": " is missing",
+        "string_too_short": " is blank",
+        "model_type": f" = {value!r}: write it as a section, [{where}]",
+        "string_pattern_mismatch": f" = {value!r} is not {wrong.get(str(steps[-1]), 'in its form')}",
+        "tuple_type": f" = {value!r}: write each one under a line [[{where}]]" if several else None,
+    }
+    return said.get(problem["type"]) or f" = {value!r}: {message[0].lower()}{message[1:]}"
 
 
 def _meant(problem: ErrorDetails, problems: list[ErrorDetails]) -> bool:

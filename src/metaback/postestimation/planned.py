@@ -50,16 +50,21 @@ def planned_requests(plan: Plan | None, said: Mapping[str, Any]) -> Planned:
     told = {name: value for name, value in said.items() if value is not None and value not in ((), {})}
     choices = {**of_plan, **told}
     fixed = written.model_fields_set if plan is not None else set[str]()
-    overridden = [_differs(name, value, of_plan.get(name)) for name, value in told.items() if fixed]
-    model = {name: choices[name] for name in OF_MODEL[1:]}
+    resolved = {name: getattr(_spec(of_plan), name) for name in OF_MODEL} if fixed else {}
+    known = {**of_plan, **resolved}
+    overridden = [_differs(name, value, known.get(name)) for name, value in told.items() if fixed]
     effects = effect_choices(**{name: choices[name] for name in OF_EFFECT})
     measure = choices["measure"]
     request = Request(
         choices["outcome"], choices["compare"], choices["by"], measure.upper() if measure else None, effects
     )
     decisions = read_decisions([part.model_dump() for part in written.checks.decision])
-    spec = resolve_spec(choices["preset"], **model)
-    return Planned(spec, request, decisions, plan, tuple(words for words in overridden if words))
+    return Planned(_spec(choices), request, decisions, plan, tuple(words for words in overridden if words))
+
+
+def _spec(choices: Mapping[str, Any]) -> PoolSpec:
+    """Return the request that some choices resolve to."""
+    return resolve_spec(choices["preset"], **{name: choices[name] for name in OF_MODEL[1:]})
 
 
 def _effect_words(effect: Effect) -> dict[str, Any]:

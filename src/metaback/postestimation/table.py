@@ -95,6 +95,12 @@ def effects_of(comparison: Comparison, spec: PoolSpec, request: Request) -> Effe
     return effects if request.by or len(pooled) > 1 else replace(effects, by=None, by_name=None)
 
 
+def effects_of_table(trials: Trials, spec: PoolSpec, request: Request) -> EffectSizes:
+    """Return the effects of the first comparison that a request asks for, which say how all are computed."""
+    first = comparisons(trials, outcome=request.outcome, compare=request.compare)[0]
+    return effects_of(first, spec, request)
+
+
 def of_rows(places: Sequence[int], answers: Answered) -> tuple[dict[int, str], dict[int, str]]:
     """Return why rows stay out and what was corrected in them, by their position among `places`."""
     positions = {place: i for i, place in enumerate(places)}

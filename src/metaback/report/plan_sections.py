@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from metaback.models.plans import Plan
-from metaback.numbers import ABSENT, humanise, p_text, significant
-from metaback.postestimation.sensitivity import SensitivityResult
-from metaback.postestimation.words import effect_digits, estimate_cell, percent_cell, plural
+from metaback.models.plans import Plan, Sensitivity
+from metaback.numbers import ABSENT, humanise, p_text, significant, written
+from metaback.postestimation.planned import Planned
+from metaback.postestimation.sensitivity import SensitivityResult, sensitivity_analyses
+from metaback.postestimation.summary import Analysis
+from metaback.postestimation.words import comparison, effect_digits, estimate_cell, percent_cell, plural
 from metaback.report.document import Block, Heading, Notes, Paragraph, Table
+from metaback.report.words import anchor
 
 PARTS = (
     ("population", "Population"),
@@ -48,12 +52,45 @@ def status_line(plan: Plan, sha256: str, overridden: Sequence[str] = ()) -> str:
     posthoc = sum(not part.prespecified for part in (*plan.subgroup, *plan.sensitivity))
     mark = f" (SHA-256 {sha256})" if sha256 else ""
     status = f"with {plural(count, 'deviation')}, listed here" if count else "without deviations"
-    late = (
-        f"; {plural(posthoc, 'analysis was', 'analyses were')} added afterwards and are marked post hoc"
-        if posthoc
-        else ""
-    )
+    added = "analysis was added afterwards and is" if posthoc == 1 else "analyses were added afterwards and are"
+    late = f"; {posthoc} {added} marked post hoc" if posthoc else ""
     return f"This analysis follows its plan{mark} {status}{late}."
+
+
+def beside_blocks(analysis: Analysis, planned: Planned | None) -> tuple[Block, ...]:
+    """Return what a plan adds to one comparison: whether its subgroups were planned, and its sensitivity analyses."""
+    plan = None if planned is None else planned.plan
+    if plan is None:
+        return ()
+    groups = analysis.subgroups
+    tag = subgroup_tag(plan, None if groups is None else groups.name)
+    blocks: list[Block] = []
+    if tag and groups is not None:
+        blocks.append(Paragraph(f"Subgroups by {humanise(groups.name)}: {tag}."))
+    if plan.sensitivity:
+        main, *others = sensitivity_analyses(analysis, [Sensitivity(name="Main analysis"), *plan.sensitivity])
+        table = sensitivity_table(others, main)
+        title = comparison(analysis).title
+        blocks += (
+            [Heading(3, "Sensitivity analyses", anchor(f"{title}-sensitivity")), table] if table is not None else []
+        )
+    return tuple(blocks)
+
+
+def sensitivity_record(analysis: Analysis, planned: Planned) -> dict[str, Any]:
+    """Return the sensitivity analyses of one comparison as plain JSON values, numbers on the analysis scale."""
+    plan = planned.plan or Plan()
+    found = sensitivity_analyses(analysis, plan.sensitivity)
+    return {"comparison": comparison(analysis).title, "analyses": [_record(part) for part in found]}
+
+
+def _record(part: SensitivityResult) -> dict[str, Any]:
+    mean = part.mean
+    numbers = (None,) * 5 if mean is None else (mean.point, mean.se, mean.lower, mean.upper, mean.p_value)
+    names = ("estimate", "se", "ci_low", "ci_high", "p_value")
+    values = {name: None if value is None else written(value) for name, value in zip(names, numbers, strict=True)}
+    about = {"name": part.name, "what": part.what, "prespecified": part.prespecified, "why": part.why, "k": part.k}
+    return {**about, **values, "tau2": written(part.tau2), "i2": written(part.i2), "turns": part.turns}
 
 
 def subgroup_tag(plan: Plan | None, column: str | None) -> str:

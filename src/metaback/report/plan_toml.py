@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from string import Template
 from typing import Any, cast
 
 from metaback.data.comparisons import comparisons
@@ -17,6 +19,7 @@ from metaback.report.words import one_line
 HEAD = (
     "# Made by metaback: the plan with every choice resolved. `metaback pool --plan` on it makes the same analysis.\n"
 )
+LISTED = 20  # comparisons that a first plan names
 BARE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
 
@@ -105,69 +108,22 @@ def first_plan(trials: Trials, file: str) -> str:
     except (DataError, OptionError):
         measure = '# measure = "SMD"'
     try:
-        found = comparisons(trials)
+        found = [part for part in comparisons(trials) if part.outcome or part.treatment_1]
     except DataError:
-        found = ()
-    pairs = [part for part in found if part.outcome or part.treatment_1]
-    listed = [f"#   {one_line(part.name)}: {len(part.trials)} rows" for part in pairs[:20]]
-    first = pairs[0] if pairs else None
-    roles = [f"# {_key(role)} = {_value(column)}" for role, column in trials.roles.items()]
-    by = 'by = "stratum"' if "stratum" in trials.roles else '# by = "column"'
-    pair = None if first is None or not first.treatment_1 else [first.treatment_1, first.treatment_2]
-    return "\n".join(
-        [
-            "# The plan of a meta-analysis. Write it before the results are seen, and register its SHA-256, which",
-            "# `metaback pool --plan plan.toml --dry-run` prints. A line that begins with # is a comment.",
-            "",
-            "[question]",
-            '# title = "Exercise for low back pain"',
-            '# population = ""',
-            '# intervention = ""',
-            '# comparator = ""',
-            '# outcome = ""',
-            '# registration = "PROSPERO CRD4202..."',
-            "",
-            "[data]",
-            f"file = {_value(file)}",
-            *(
-                [f'# sha256 = "{trials.source.sha256}"  # fix the table when extraction is done']
-                if trials.source.sha256
-                else []
-            ),
-            "",
-            "[data.columns]  # role = column, where the name of the column does not say it; recognised:",
-            *roles,
-            "",
-            "[analysis]  # left out: every outcome and pair of treatments of the table",
-            *listed,
-            f"# outcome = {_value(first.outcome)}" if first is not None and first.outcome else '# outcome = ""',
-            f"# compare = {_value(pair)}" if pair else '# compare = ["treatment", "control"]',
-            by,
-            "",
-            "[effect]",
-            measure,
-            "# higher_is_better = false",
-            "",
-            "[model]",
-            'preset = "cochrane"  # REML, Hartung-Knapp or wider, prediction interval; or "revman5", "metafor"',
-            "",
-            "# [[subgroup]]",
-            '# column = "stratum"',
-            "# prespecified = true",
-            "",
-            "[[sensitivity]]",
-            'name = "DerSimonian-Laird with a normal interval"',
-            'tau2 = "DL"',
-            'ci = "Wald"',
-            "",
-            "# [[sensitivity]]",
-            '# name = "without high risk of bias"',
-            "# exclude = \"rob_overall == 'high'\"",
-            "",
-            "# [[deviation]]",
-            '# date = "2026-03-01"',
-            '# what = ""',
-            '# why = ""',
-            "",
-        ]
+        found = []
+    first = found[0] if found else None
+    pair = (
+        [first.treatment_1, first.treatment_2] if first is not None and first.treatment_1 else ["treatment", "control"]
+    )
+    return Template(
+        files("metaback.report").joinpath("templates", "plan.toml.txt").read_text(encoding="utf-8")
+    ).substitute(
+        file=_value(file),
+        sha256=trials.source.sha256 or "...",
+        roles="\n".join(f"# {_key(role)} = {_value(column)}" for role, column in trials.roles.items()),
+        comparisons="\n".join(f"#   {one_line(part.name)}: {len(part.trials)} rows" for part in found[:LISTED]) or "#",
+        outcome=_value(first.outcome if first is not None else ""),
+        compare=_value(pair),
+        by='by = "stratum"' if "stratum" in trials.roles else '# by = "column"',
+        measure=measure,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pprint import pformat
 from typing import Any, cast
 
@@ -29,6 +29,7 @@ TABLE = {table}
 SHA256 = {sha256}
 COLUMNS = ("estimate", "se", "statistic", "p_value", "ci_low", "ci_high", "pi_low", "pi_high", "k")
 CHOICES = {choices}
+ROLES = {roles}
 
 
 def find() -> Path:
@@ -56,7 +57,7 @@ def number(value: object) -> float:
 
 def main() -> int:
     """Pool the table again and compare."""
-    results = mb.pool_table(mb.read_trials(find()), **CHOICES)
+    results = mb.pool_table(mb.read_trials(find(), roles=ROLES), **CHOICES)
     rows = [row for result in results if result.k > 1 for row in result.to_frame().to_dict("records")]
     with (HERE / "tables" / "pooled.csv").open(encoding="utf-8", newline="") as file:
         written = list(csv.DictReader(file))
@@ -82,11 +83,12 @@ if __name__ == "__main__":
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The call that makes the pools of a report: the table as it was named, its SHA-256, and the keywords."""
+    """The call that makes the pools of a report: the table as it was named, its SHA-256, the keywords, named roles."""
 
     table: str
     sha256: str
     choices: Mapping[str, Any]
+    roles: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def decision_words(decisions: Iterable[Any]) -> list[dict[str, Any]]:
@@ -107,6 +109,7 @@ def reproduce_script(call: Call) -> str:
         table=ascii(call.table),
         sha256=ascii(call.sha256),
         choices=pformat(choices, width=100, sort_dicts=False),
+        roles=pformat(_plain(call.roles), width=100, sort_dicts=False),
     )
 
 

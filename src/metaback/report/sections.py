@@ -44,12 +44,14 @@ def section_blocks(
     cited: tuple[str, ...] | None = None,
     methods: bool = True,
     flags: Mapping[str, tuple[Flag, ...]] | None = None,
+    beside: Sequence[Block] = (),
 ) -> tuple[Block, ...]:
     """Return everything that is said about one comparison, in reading order.
 
     number: of the comparison, None when it is the only one; anchor: fragment of its heading, unique in the document.
     cited: keys whose numbers the document has fixed; without it the section brings its own list of references.
-    methods: whether the section ends with its methods paragraph. flags: findings of the check by the name of the row.
+    methods: whether the section ends with its methods paragraph. beside: blocks between the pooled results and the
+    studies (sensitivity analyses, clinical reading). flags: findings of the check by the name of the row.
     """
     title = comparison(analysis).title
     blocks: list[Block] = [
@@ -64,6 +66,7 @@ def section_blocks(
         pooled_table(analysis),
         Paragraph(heterogeneity_text(analysis)),
         *_assumed_blocks(analysis),
+        *beside,
         Heading(3, "Studies", f"{anchor}-studies"),
         study_table(analysis, flags=flags),
         *_route_blocks(analysis),
@@ -158,11 +161,13 @@ def report_document(
     checks: Sequence[Block] = (),
     tail: Sequence[Block] = (),
     flags: Mapping[str, tuple[Flag, ...]] | None = None,
+    beside: Mapping[int, Sequence[Block]] | None = None,
 ) -> Document:
     """Put a whole report together: overview, one section per comparison, methods once, references once.
 
     figures: figure of each comparison by its position. lead: blocks before the first section; tail: after the
-    references (provenance). checks: the section on the check of the table, before the methods; flags: its findings by
+    references (provenance). beside: blocks of each comparison by its position, between its pooled results and its
+    studies. checks: the section on the check of the table, before the methods; flags: its findings by
     the name of the row.
     """
     drawn = figures or {}
@@ -181,6 +186,7 @@ def report_document(
             cited=keys,
             methods=False,
             flags=flags,
+            beside=(beside or {}).get(position, ()),
         )
     blocks += checks
     if analyses:
