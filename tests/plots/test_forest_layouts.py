@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import EllipseCollection, LineCollection, PolyCollection
+from matplotlib.collections import EllipseCollection, LineCollection, PathCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -30,6 +31,7 @@ from metaback.plots.forest_pages import pages_of
 from metaback.plots.grid import split_interval
 from metaback.plots.line import Line
 from metaback.plots.number_styles import NUMBER_STYLES, p_styled, restyled
+from metaback.plots.save import svg_text
 from metaback.plots.style import Style, drawing
 from metaback.plots.text import ruler
 from metaback.postestimation.predictive import predictive_density
@@ -439,6 +441,23 @@ def test_the_verbs_of_a_result_draw_and_write(tmp_path: Path) -> None:
     words = [text for text, _ in boxes(figure)]
     assert {"Year", "2015", "SMD (95% CI)"} <= set(words)
     assert res.save_forest(tmp_path / "a.svg", layout="jama").read_text().startswith("<?xml")
+
+
+def test_squares_are_painted_as_large_as_they_say_and_have_tips(make: Make) -> None:
+    data = shown(counts(make))
+    figure = draw_forest(data)
+    figure.set_dpi(100)
+    squares = next(c for c in figure.axes[0].findobj(PathCollection) if c.get_gid() == "squares")
+    with drawing(Style()):
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    red, green, blue = (int(Style().square_colour[i : i + 2], 16) for i in (1, 3, 5))
+    painted = (np.abs(pixels.astype(int) - [red, green, blue]).max(axis=2) < 12).sum()
+    said = sum(float(area) for area in squares.get_sizes()) * (100 / 72) ** 2
+    assert 0.5 * said < painted < 1.1 * said  # the line of the interval crosses each square
+    tips = re.findall(r"<title>(.*?)</title>", svg_text(figure, "f"))
+    assert tips == [f"{row.label}: {row.cells[-1]}" for row in data.rows if row.kind == "study"]
 
 
 def test_texts_are_painted_where_they_were_measured_to_stand() -> None:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.path import Path
 from matplotlib.text import Text
-from matplotlib.transforms import ScaledTranslation, blended_transform_factory
+from matplotlib.transforms import IdentityTransform, ScaledTranslation, blended_transform_factory
 
 from metaback.plots.axis import TICK, TICK_PAD, AxisPlan
 from metaback.plots.forest_records import ForestData, ForestRow
+from metaback.plots.grid import split_interval
 from metaback.plots.style import Style
 from metaback.plots.text import Ruler
 
@@ -28,6 +29,12 @@ _DIAMOND = 0.34
 _BAR = 0.13
 _CURVE = 1.7  # rows that a predictive density is high
 _BAND = "#EDEDED"
+
+
+class Squares(PathCollection):
+    """The squares of the studies; `tips` has the words that a page shows for each, in the order of the offsets."""
+
+    tips: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,22 +137,31 @@ def _studies(panel: Panel, studies: Placed) -> None:
     largest = panel.largest or max((row.weight or 0.0 for row, _ in studies), default=0.0)
     drawn = [(row, y) for row, y in studies if panel.shown(row.estimate)]
     shares = [(row.weight or 0.0) / largest if largest > 0 else 1.0 for row, _ in drawn]
-    squares = panel.ax.scatter(
-        [row.estimate or 0.0 for row, _ in drawn],
-        [y for _, y in drawn],
-        s=[max(style.square**2 * share, style.square_min**2) for share in shares],
-        marker="s",
-        color=style.square_colour,
+    squares = Squares(
+        [Path([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5)])],
+        sizes=[max(style.square**2 * share, style.square_min**2) for share in shares],
+        offsets=[(row.estimate or 0.0, y) for row, y in drawn],
+        offset_transform=panel.ax.transData,
+        facecolors=style.square_colour,
         linewidths=0,
         zorder=2,
         clip_on=False,
     )
+    squares.set_transform(IdentityTransform())
     squares.set_gid("squares")
+    squares.tips = tuple(_tip(row) for row, _ in drawn)
+    panel.ax.add_collection(squares, autolim=False)
     spans = [(panel.clipped(row), y) for row, y in studies]
     lines = [[(span[0], y), (span[1], y)] for span, y in spans if span is not None]
     bars = LineCollection(lines, colors=style.ink, linewidths=0.9, zorder=3, capstyle="butt")
     panel.ax.add_collection(bars, autolim=False)
     _arrows(panel, studies, style.ink)
+
+
+def _tip(row: ForestRow) -> str:
+    """Name the study of a square, with its effect."""
+    effect = next((cell for cell in row.cells if split_interval(cell) is not None), "")
+    return f"{row.label}: {effect}" if effect else row.label
 
 
 def _arrows(panel: Panel, rows: Placed, colour: str) -> None:

@@ -7,13 +7,12 @@ import io
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from metaback.errors import OptionError
-from metaback.plots.dots import Dots
 from metaback.plots.style import Style, drawing
 
 XML_DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
@@ -52,8 +51,8 @@ def svg_text(fig: Figure, name: str = "figure", *, title: str = "", alt: str | N
         if gid and label:
             group = f'<g id="{prefix}-{gid}">'
             body = body.replace(group, f"{group}<title>{_escaped(label)}</title>", 1)
-    for dots in fig.findobj(Dots):
-        body = _with_tips(body, f'<g id="{prefix}-{dots.get_gid()}">', dots.tips)
+    for marks in fig.findobj(lambda artist: bool(artist.get_gid()) and hasattr(artist, "tips")):
+        body = _with_tips(body, f'<g id="{prefix}-{marks.get_gid()}">', cast("Any", marks).tips)
     described = str(fig.get_label()) if alt is None else alt
     named = [(kind, words) for kind, words in (("title", title), ("desc", described)) if words]
     inner = "".join(f'<{kind} id="{prefix}-{kind}">{_escaped(words)}</{kind}>' for kind, words in named)
