@@ -11,6 +11,7 @@ from metaback.data.trials import Trials
 
 Severity = Literal["error", "warning", "information"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "information")  # worst first
+ABOUT = frozenset({"year", "weeks"})  # numbers about a row, which no effect is made of
 DIGITS = 6  # hexadecimal digits of the mark that ends an identifier
 
 
@@ -103,9 +104,9 @@ class Coverage:
 def identify(finding: Finding, trials: Trials) -> str:
     """Return the identifier that a decision names: the rule and a mark of the numbers that the finding rests on.
 
-    The mark is made of the studies, the outcomes and the offending cells (all numbers of the rows where no cell is
-    named), so a decision holds for the numbers it was made on: a changed cell makes a new finding, and the place of a
-    row in the file does not matter.
+    The mark is made of the studies, the outcomes and the offending cells (where none is named, all numbers of the rows
+    that effects are made of, so that a blank column more changes nothing). So a decision holds for the numbers it was
+    made on: a changed cell makes a new finding, and the place of a row in the file does not matter.
     """
     return identifiers([finding], trials)[0]
 
@@ -123,7 +124,8 @@ def identifiers(findings: Sequence[Finding], trials: Trials) -> tuple[str, ...]:
         return columns[cell.role][cell.place]
 
     def named(finding: Finding) -> str:
-        cells = finding.cells or tuple(Cell(place, role) for place in finding.rows for role in numbers)
+        own = tuple(Cell(place, role) for place in finding.rows for role in numbers if role not in ABOUT)
+        cells = finding.cells or tuple(cell for cell in own if value(cell) == value(cell))  # a blank says nothing
         parts = [finding.rule, *(f"{studies[i]}|{outcomes[i]}" for i in finding.rows)]
         parts += [f"{cell.role}={value(cell)}" for cell in cells]
         if finding.whole:
