@@ -174,6 +174,23 @@ def test_bubble_tells_no_slope_of_a_product() -> None:
     assert "Slope" not in bubble_data(regression("~ ablat * alloc").analysis).alt
 
 
+def test_levels_too_long_for_their_strips_are_numbered_in_a_note() -> None:
+    frame = table(30).assign(g=[f"a level with a very long name {i % 6}" for i in range(30)])
+    fit = mb.regress(frame, "~ g", effect="yi", se="sei", study="study")
+    drawn = [text.get_text() for text in fit.figure("bubble", width=3.35).findobj(Text)]  # type: ignore[attr-defined]
+    assert {"1", "2", "3", "4", "5", "6"} <= set(drawn)
+    assert "6 a level with a very long name 5" in " ".join(drawn)
+
+
+def test_an_axis_without_natural_numbers_tells_both() -> None:
+    frame = pd.DataFrame({"events": [3, 5, 8, 13], "n": [40, 60, 50, 80]})
+    res = mb.pool(frame, measure="PFT")
+    data = funnel_data(res.analysis)
+    assert data.x.back == "identity"
+    assert data.x.title == "Proportion, on the double arcsine scale"
+    assert data.pooled_text.endswith(f"({res.estimate.point:.2f} on this axis)")
+
+
 def test_labbe_has_observed_risks_and_the_curve_of_the_measure() -> None:
     for measure in ("RR", "OR", "RD"):
         data = labbe_data(bcg(measure).analysis)
@@ -350,3 +367,11 @@ def test_every_figure_is_registered_with_a_title_and_a_source() -> None:
         assert entry.title
         assert entry.facts["of"]
         assert not {"ax", "style"} & set(option_names(entry))
+
+
+def test_of_very_many_points_none_is_named_and_that_is_told() -> None:
+    fit = mb.regress(table(600), "~ dose", effect="yi", se="sei", study="study", model="equal")
+    data = bubble_data(fit.analysis)
+    assert data.named == ()
+    assert any("more than 500 points" in note for note in data.footnotes)
+    assert bubble_data(fit.analysis, names=["Author 1903"]).named == (3,)

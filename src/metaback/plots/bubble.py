@@ -8,7 +8,17 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
 from metaback.plots.bubble_data import BubbleData, bubble_data
-from metaback.plots.chart import WIDTH, Words, diameters, draw_dots, open_chart, place_marks, plan_chart, write_names
+from metaback.plots.chart import (
+    WIDTH,
+    Words,
+    diameters,
+    draw_dots,
+    numbered_levels,
+    open_chart,
+    place_marks,
+    plan_chart,
+    write_names,
+)
 from metaback.plots.chart_data import Names
 from metaback.plots.page import Mark
 from metaback.plots.registry import figure
@@ -49,6 +59,7 @@ def draw_bubble(
     size = diameters(data.weight, len(data.labels))
     with drawing(look):
         chart = plan_chart(words, measure, width=width, ax=ax)
+        chart = plan_chart(numbered_levels(words, chart), measure, width=width, ax=ax)
         lines = [] if data.strips else [(data.grid, data.mean)]
         placement = place_marks(chart, data.at, data.effect, size, data.labels, data.named, lines=lines)
         drawn, panel = open_chart(chart, placement)
@@ -103,6 +114,8 @@ def _strips(ax: Axes, data: BubbleData, look: Style) -> None:
             if np.isfinite(a)
         ]
         ax.add_collection(PolyCollection(boxes, facecolors=colour, linewidths=0, zorder=order), autolim=False)
+    middle = [[(x - _BAR, y), (x + _BAR, y)] for x, y in zip(data.grid.tolist(), data.mean.tolist(), strict=True)]
+    ax.add_collection(LineCollection(middle, colors=look.diamond_colour, linewidths=1.4, zorder=2), autolim=False)
     ax.plot(
         data.grid, data.mean, "D", markersize=6, markerfacecolor=look.diamond_colour, markeredgecolor="white",
         markeredgewidth=0.8, zorder=4, linestyle="none",

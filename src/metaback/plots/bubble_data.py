@@ -18,12 +18,12 @@ from metaback.plots.chart_data import (
     effect_title,
     heading,
     labels_of,
-    ranked_by,
+    outlying,
     shown_way,
     span,
+    too_many,
 )
 from metaback.postestimation.adjusted_line import adjusted_line
-from metaback.postestimation.influence import influence
 from metaback.postestimation.regression import Prediction, RegressionAnalysis, adjusted_means
 from metaback.postestimation.words import (
     coefficient_text,
@@ -35,7 +35,7 @@ from metaback.postestimation.words import (
     sentence_case,
 )
 from metaback.stats.measures.family import has_null
-from metaback.stats.wls import Floats
+from metaback.stats.wls import Floats, shares
 
 GRID, COARSE_GRID, MANY = 81, 25, 1000  # values of the line, and from how many rows on the coarser ones
 _STRIP = 0.30  # half of the width over which points of a level are spread
@@ -95,7 +95,6 @@ def bubble_data(
     effects = fitted.effects
     at, grid, found = _expected(analysis, column)
     labels = labels_of(effects, used)
-    diagnostics = influence(fitted)
     mean, low, high = (np.array([getattr(one.mean, name) for one in found]) for name in ("point", "lower", "upper"))
     far_low, far_high = (_far(found, name) for name in ("lower", "upper"))
     first = found[0].mean
@@ -108,7 +107,7 @@ def bubble_data(
         labels=labels,
         at=at,
         effect=effects.yi[used],
-        weight=diagnostics.weight[used],
+        weight=100 * shares(effects.vi[None, used], used[None, used], fitted.fit.theta[..., 0].reshape(1))[0],
         grid=grid,
         mean=mean,
         low=low,
@@ -117,9 +116,9 @@ def bubble_data(
         far_high=far_high,
         strips=column.numbers is None,
         level=first.level,
-        named=chosen_names(names, labels, ranked_by(np.abs(diagnostics.rstudent[used]), 1.96)),
+        named=chosen_names(names, labels, outlying(fitted, names, used)),
         tips=_tips(analysis, places, column, first),
-        footnotes=tuple(_footnotes(analysis, column, found)),
+        footnotes=(*_footnotes(analysis, column, found), *too_many(names, len(labels))),
         alt=_alt(analysis, column, found),
     )
 

@@ -143,6 +143,17 @@ def _head_height(words: Words, measure: Ruler, width: float) -> float:
     return sum(1.3 * size / 72 for _, size, _ in _head(words, measure, width))
 
 
+def numbered_levels(words: Words, chart: Chart) -> Words:
+    """Return words whose strips bear numbers, told in a note, where the names of the levels are too long for them."""
+    levels = words.x.levels
+    room = chart.width / (words.x.high - words.x.low) - 0.05
+    if all(chart.measure.width(shortened(chart.measure, level, room)) <= room for level in levels):
+        return words
+    told = "; ".join(f"{i} {level}" for i, level in enumerate(levels, 1))
+    x = replace(words.x, levels=tuple(str(i) for i in range(1, len(levels) + 1)))
+    return replace(words, x=x, notes=(*words.notes, f"{words.x.title}: {told}."))
+
+
 def place_marks(
     chart: Chart,
     x: Floats,
@@ -187,7 +198,8 @@ def open_chart(chart: Chart, placement: Placement | None = None) -> tuple[Figure
     if chart.ax is not None:
         figure, ax = figure_of(chart.ax), chart.ax
         bare(ax)
-        lines = "\n".join(line for line, _, _ in _head(replace(words, title=""), measure, chart.width + 0.4))
+        brief = replace(words, title="", warning=words.warning.partition(",")[0])
+        lines = "\n".join(line for line, _, _ in _head(brief, measure, chart.width + 2 * style.margin))
         if lines:
             ax.set_title(
                 lines, loc="left", fontproperties=measure.face.properties(style.size, bold=True), parse_math=False

@@ -9,12 +9,16 @@ import numpy as np
 
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import EstimationError, OptionError
-from metaback.models.fitted import Estimate
+from metaback.models.fitted import Estimate, Fitted
+from metaback.models.regression import FittedRegression
+from metaback.numbers import fixed
 from metaback.plots.forest_words import axis_title
-from metaback.postestimation.words import comparison, measure_name, plural, scale_name, sentence_case
+from metaback.postestimation.influence import influence
+from metaback.postestimation.words import comparison, measure_name, plural, point_text, scale_name, sentence_case
 from metaback.stats.transforms import back
 from metaback.stats.wls import Bools, Floats
 
+CROWD = 500  # points above which outlying ones are not looked for
 NAMED = 15  # points that are named of themselves; more only on request
 Names = str | Sequence[str]
 
@@ -47,6 +51,12 @@ def effect_title(effects: EffectSizes, mean: Estimate) -> str:
     if back(mean.way).size:
         return f"{sentence_case(measure_name(effects))}, on the {scale_name(mean.way) or 'analysis scale'}"
     return axis_title(effects, mean.way)
+
+
+def pooled_words(mean: Estimate, digits: int) -> str:
+    """Write the pooled effect as a key has it; where the axis cannot show natural numbers, its place there too."""
+    text = point_text(mean, digits)
+    return f"{text} ({fixed(mean.point, 2)} on this axis)" if back(mean.way).size else text
 
 
 def span(*values: Floats | Sequence[float | None] | float | None, pad: float = 0.04) -> tuple[float, float]:
@@ -94,6 +104,22 @@ def ranked_by(size: Floats, least: float) -> tuple[int, ...]:
     """
     order: list[int] = np.argsort(-np.nan_to_num(size, nan=-np.inf), kind="stable").tolist()
     return tuple(i for i in order if size[i] > least)
+
+
+def outlying(fitted: Fitted | FittedRegression, names: Names, used: Bools) -> tuple[int, ...]:
+    """Return which of the rows in use have a deleted residual beyond 1.96, the largest first.
+
+    Above 500 rows none: their refits take long, and the names would not be read. `too_many` says so in a note.
+    """
+    if names not in ("outlying", "all") or int(used.sum()) > CROWD:
+        return ()
+    return ranked_by(np.abs(influence(fitted).rstudent[used]), 1.96)
+
+
+def too_many(names: Names, k: int) -> list[str]:
+    """Say why no point of very many is named."""
+    told = names == "outlying" and k > CROWD
+    return [f"With more than {CROWD} points none is named; names= names those that are asked for."] if told else []
 
 
 def heading(kind: str, effects: EffectSizes, title: str | None) -> str:

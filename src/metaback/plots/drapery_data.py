@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metaback.models.fitted import Estimate
+from metaback.numbers import fixed
 from metaback.plots.chart_data import ChartAxis, effect_title, heading, labels_of, need_two, shown_way, span
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.words import (
@@ -95,7 +96,7 @@ def drapery_data(analysis: Analysis, *, title: str | None = None) -> DraperyData
         ci=(mean.lower, mean.upper),
         pi=None if pi is None else (pi.lower, pi.upper),
         level=mean.level,
-        pooled_text=text,
+        pooled_text=text if shown_way(mean) == mean.way else f"{text} ({fixed(mean.point, 2)} on this axis)",
         footnotes=tuple(_footnotes(analysis, grid)),
         alt=_alt(analysis, text),
     )

@@ -9,8 +9,7 @@ import numpy as np
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import OptionError
 from metaback.numbers import as_given, fixed
-from metaback.plots.chart_data import ChartAxis, Names, chosen_names, heading, labels_of, need_two, ranked_by
-from metaback.postestimation.influence import influence
+from metaback.plots.chart_data import ChartAxis, Names, chosen_names, heading, labels_of, need_two, outlying, too_many
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.words import (
     comparison,
@@ -80,7 +79,6 @@ def labbe_data(analysis: Analysis, *, names: Names = "outlying", title: str | No
     end = _end(max(float(risk_1[known].max()), float(risk_2[known].max()), 0.0))
     grid = np.linspace(0.0, end, _GRID)
     curve, low, high = (100 * risk_under(effects.measure, grid / 100, e) for e in (mean.point, mean.lower, mean.upper))
-    ranked = ranked_by(np.abs(influence(analysis.fitted).rstudent[known]), 1.96)
     text = estimate_cell(mean, effect_digits(mean))
     return LabbeData(
         title=heading("Plot of L'Abbé", effects, title),
@@ -96,9 +94,9 @@ def labbe_data(analysis: Analysis, *, names: Names = "outlying", title: str | No
         high=high,
         pooled_text=f"{measure_short(effects)} {text}",
         level=mean.level,
-        named=chosen_names(names, labels, ranked),
+        named=chosen_names(names, labels, outlying(analysis.fitted, names, known)),
         tips=_tips(effects, known),
-        footnotes=tuple(_footnotes(effects, known)),
+        footnotes=(*_footnotes(effects, known), *too_many(names, len(labels))),
         alt=f"{heading('Plot of L’Abbé', effects, None)}: risks of both arms, {counts(overall, ', ')}. Pooled "
         f"{measure_short(effects)} {text}. {int((risk_1[known] < risk_2[known]).sum())} of "
         f"{plural(len(labels), 'row')} "

@@ -21,8 +21,9 @@ from metaback.stats.wls import Bools, Floats
 
 NEAR = 0.03  # inches between a mark and its name
 APART = 0.025  # inches that two names keep from each other
-RINGS = (0.0, 0.1, 0.2, 0.32, 0.46, 0.62, 0.8, 1.0)  # inches further out, tried in this order
+RINGS = (0.0, 0.1, 0.2, 0.32, 0.46, 0.62)  # inches further out, tried in this order
 LEADER = 0.07  # inches from a mark to its name above which a line connects them
+ENOUGH = 40  # names in a row without room, after which the rest is not tried
 _NEAREST = (0, 180, 90, 270, 45, 315, 135, 225)
 _BETWEEN = (22, 338, 158, 202, 67, 113, 247, 293)
 
@@ -101,14 +102,16 @@ def place_names(
     placed: list[PlacedName] = []
     dropped: list[Name] = []
     lines = np.empty((0, 2)) if soft is None else soft[np.isfinite(soft).all(axis=1)]
+    missed = 0
     for name in names:
-        if not known[name.mark]:
+        if missed == ENOUGH or not known[name.mark]:
             dropped.append(name)
             continue
         at = (float(marks[name.mark, 0]), float(marks[name.mark, 1]))
         boxes = _candidates(name, at, float(radii[name.mark]))
         good = _free(boxes, room, marks[known], radii[known], taken, leaders)
         chosen = _first(boxes, good, at, float(radii[name.mark]), (marks, known, name.mark), taken, leaders, lines)
+        missed = missed + 1 if chosen is None else 0
         if chosen is None:
             dropped.append(name)
             continue

@@ -163,7 +163,8 @@ def _visible(data: RadialData, chart: Chart) -> tuple[float, float]:
     """Return the slopes at which the arc leaves the height of the panel, or those of the effects if they are nearer."""
     slopes = np.linspace(data.arc.low, data.arc.high, 2001)
     y = _on_arc(chart, slopes)[:, 1]
-    seen = slopes[(y >= 0.0) & (y <= chart.height)]
+    half = chart.measure.style.line_height / 2
+    seen = slopes[(y >= half) & (y <= chart.height)]
     if seen.size < 2:
         return data.arc.low, data.arc.high
     return float(seen[0]), float(seen[-1])

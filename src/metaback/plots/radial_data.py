@@ -16,6 +16,7 @@ from metaback.plots.chart_data import (
     heading,
     labels_of,
     need_two,
+    pooled_words,
     ranked_by,
     shown_way,
     span,
@@ -28,7 +29,6 @@ from metaback.postestimation.words import (
     measure_name,
     percent,
     plural,
-    point_text,
     study_estimates,
 )
 from metaback.stats.graphs import funnel_limits, radial_points
@@ -87,12 +87,11 @@ def radial_data(analysis: Analysis, *, names: Names = "outlying", title: str | N
     end = 1.05 * float(precision.max())
     low, high = span(z, [-band, band], pad=0.06)
     null = 0.0 if has_null(effects.measure) else None
-    text = point_text(mean, effect_digits(mean))
     beyond = int((away > band).sum())
     return RadialData(
         title=heading("Radial plot", effects, title),
-        x=ChartAxis(0.0, end, "1 / s"),
-        y=ChartAxis(low, high, "Effect / s", null=0.0),
+        x=ChartAxis(0.0, end, "Precision (1 / s)"),
+        y=ChartAxis(low, high, "Standardised effect (effect / s)", null=0.0),
         arc=ChartAxis(
             *_slopes(effects.yi[used], mean.point), effect_title(effects, mean), shown_way(mean), mean.size, null
         ),
@@ -102,7 +101,7 @@ def radial_data(analysis: Analysis, *, names: Names = "outlying", title: str | N
         pooled=mean.point,
         low=mean.lower if math.isfinite(mean.lower) else mean.point,
         high=mean.upper if math.isfinite(mean.upper) else mean.point,
-        pooled_text=text,
+        pooled_text=pooled_words(mean, effect_digits(mean)),
         band=band,
         level=mean.level,
         named=chosen_names(names, labels, ranked_by(away, band)),
