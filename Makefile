@@ -64,8 +64,8 @@ fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz/fuzz_reader.py --minutes $(MINUTES) --seed $(SEED)
 
 lock:
-	uv pip compile pyproject.toml --extra dev --extra excel --universal --python-version 3.11 \
-	  --fork-strategy fewest --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --upgrade \
+	uv pip compile pyproject.toml --extra dev --extra excel --extra docx --extra pdf --universal \
+	  --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --upgrade \
 	  --quiet --output-file requirements.lock
 
 clean:

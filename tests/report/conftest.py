@@ -13,6 +13,7 @@ from metaback.effects.effect_sizes import Context, EffectSizes
 from metaback.models.fitted import Design, Estimate, Fit, Fitted
 from metaback.models.specs import PoolSpec, resolve_spec
 from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary, Subgroups, SubgroupTest
+from metaback.report.document import Block, Case, Code, Figure, Heading, Listing, Notes, Paragraph, Table
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -87,6 +88,54 @@ HOSTILE = (
     "A" * 3000,
     "\u0645\u0631\u062d\u0628\u0627 <b>",
     "O'Neil & Søn <2004>",
+)
+MARKUP = (  # of Markdown, typst, Word and spreadsheets
+    "# heading",
+    "heading\n===",
+    "> quote",
+    "- item",
+    "+ item",
+    "3. item",
+    "3) item",
+    "---",
+    "***",
+    "**bold** __bold__ *em* _em_ ~~gone~~",
+    "`code`",
+    "``` fence",
+    "~~~ fence",
+    "    indented",
+    "| a | b |",
+    "a | b",
+    "\\| a \\",
+    "[x](javascript:alert(1))",
+    "](javascript:alert(1))",
+    "![x](http://example.org/a.png)",
+    "[x]: http://example.org",
+    "[x][y] [[z]] [^1]",
+    "<http://example.org> <a@example.org>",
+    "https://example.org www.example.org a@example.org",
+    "$x$ $$x$$ \\(x\\)",
+    '#read("/etc/passwd")',
+    '#import "@preview/x:0.1.0"',
+    '#panic("x")',
+    '#link("http://example.org")[x]',
+    "= heading",
+    "/ term: text",
+    "@label <label>",
+    "// comment /* comment */",
+    "\\u{41} \\#",
+    '"), panic("x',
+    "</w:t></w:r><w:br/>",
+    '<w:hyperlink r:id="rId1">x</w:hyperlink>',
+    " HYPERLINK http://example.org ",
+    "=1+1",
+    "+1+1",
+    "-1+1",
+    "@SUM(A1)",
+    "=cmd|' /C calc'!A0",
+    "\t=1+1",
+    "\u6f22\u5b57 \U0001f600",
+    "\u2028line\u2029paragraph\u0085next",
 )
 NUMBERS = (
     ("Aasa 2015", -0.13, 0.0575, "early"),
@@ -175,6 +224,49 @@ def hostile(request: pytest.FixtureRequest) -> str:
 def all_hostile() -> tuple[str, ...]:
     """Give all hostile texts."""
     return HOSTILE
+
+
+@pytest.fixture(params=(*HOSTILE, *MARKUP), ids=range(len(HOSTILE) + len(MARKUP)))
+def attack(request: pytest.FixtureRequest) -> str:
+    """Give each hostile text, and each text that is markup of some format."""
+    return request.param
+
+
+@pytest.fixture
+def attacks() -> tuple[str, ...]:
+    """Give them all."""
+    return (*HOSTILE, *MARKUP)
+
+
+DRAWING = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="300pt" height="150pt" viewBox="0 0 300 150">'
+    '<title>t</title><path d="M 0 0 L 300 150" style="stroke: #000000"/></svg>'
+)
+
+
+def build_every_block(text: str) -> tuple[Block, ...]:
+    """Return one block of each kind, with one text wherever a text can stand."""
+    small = Table(text, (text, text), ((text, text),), (False, True))
+    return (
+        Heading(2, text, text),
+        Paragraph(text, "answer"),
+        Paragraph(text),
+        Paragraph(text, "small"),
+        Table(text, (text, text, text), ((text, text, text),) * 2, (False, True, False), text, (1,), ((0, 2),)),
+        Figure(DRAWING, text, text, text),
+        Notes(text, (text, text)),
+        Notes(text, (text,), "information"),
+        Listing((text, text)),
+        Listing((text, text), numbered=True),
+        Code(" ".join(text.split())),
+        Case(text, text, text, (text,), (small,), ((text, text),), "error"),
+    )
+
+
+@pytest.fixture
+def every_block() -> Callable[[str], tuple[Block, ...]]:
+    """Give the maker of one block of each kind."""
+    return build_every_block
 
 
 @pytest.fixture
