@@ -67,3 +67,21 @@ def test_the_schema_names_every_section() -> None:
     assert set(found["properties"]) == set(Plan.model_fields)
     assert found["additionalProperties"] is False
     assert "REML" in str(found["$defs"]["Pooling"])
+
+
+def test_ratings_are_people_s_and_their_words_are_checked() -> None:
+    """Certainty and domains by name, a risk as a share, a positive MID, one entry per comparison."""
+    wrong = {"certainty": "lo", "reasons": {"imprecison": "few"}, "baseline_risk": 20, "mid": 0}
+    with pytest.raises(OptionError) as caught:
+        make_plan({"grade": [wrong]})
+    text = str(caught.value)
+    for part in (
+        "grade[1].certainty = 'lo' is not known (did you mean 'low'?); use one of: high, moderate, low, very low",
+        "grade[1].reasons.imprecison is not known (did you mean 'imprecision'?)",
+        "grade[1].baseline_risk = 20: input should be less than or equal to 1",
+        "grade[1].mid = 0: input should be greater than 0",
+    ):
+        assert part in text
+    with pytest.raises(OptionError, match="grade = 'pain a b' stands there twice"):
+        make_plan({"grade": [{"outcome": "pain", "compare": ["a", "b"]}] * 2})
+    assert make_plan({"grade": [{"baseline_risk": 0.2}]}).grade[0].certainty is None
