@@ -85,7 +85,7 @@ def test_a_standardised_difference(smd: Analysis) -> None:
     rows = rows_of(blocks)
     d = smd.overall.mean.point
     assert rows["In units of VAS"][0].startswith(f"−{abs(20 * d):.0f} [")
-    assert rows["In units of VAS"][1] == "SMD × 20.0, the SD that the plan or call states for it"
+    assert rows["In units of VAS"][1] == "SMD × 20, the SD that the plan or call states for it"
     assert rows["In smallest differences that matter"][0].startswith(f"−{abs(d / 0.5):.1f}")
     people = rows["People with general exercise whom the average person with posterior chain surpasses"]
     assert people[0].startswith(f"{50 * (1 + math.erf(-d / math.sqrt(2))):.0f}% [")
@@ -96,8 +96,14 @@ def test_a_standardised_difference(smd: Analysis) -> None:
 def test_a_mid_of_the_instrument_is_carried_to_standard_deviations(smd: Analysis) -> None:
     """15 points over an SD of 20 are 0.75 SD; that of the plan goes first."""
     facts = {"VAS": Instrument(sd=20, mid=15)}
-    assert any("below −0.75" in name for name in rows_of(clinical_blocks(smd, instruments=facts)))
-    assert any("below −0.4" in name for name in rows_of(clinical_blocks(smd, instruments=facts, grade=Grade(mid=0.4))))
+    assert any(
+        "(below −0.75, in favour of posterior chain)" in name
+        for name in rows_of(clinical_blocks(smd, instruments=facts))
+    )
+    assert any(
+        "(below −0.4, in favour of posterior chain)" in name
+        for name in rows_of(clinical_blocks(smd, instruments=facts, grade=Grade(mid=0.4)))
+    )
 
 
 def test_what_is_not_stated_is_told(smd: Analysis) -> None:

@@ -108,7 +108,7 @@ def chosen_mid(
     if grade is not None and grade.mid is not None:
         return grade.mid, grade.mid_source or "the plan"
     if unit is not None and unit.mid is not None:
-        return unit.mid / unit.sd, f"{as_given(unit.mid)} on {unit.instrument} over its SD of {significant(unit.sd)}"
+        return unit.mid / unit.sd, f"{as_given(unit.mid)} on {unit.instrument} over its SD of {threshold_text(unit.sd)}"
     shared = shared_mid(analysis.fitted.effects, instruments)
     return (None, "") if shared is None else (shared[0], f"the MID of {shared[1]}")
 
@@ -117,8 +117,10 @@ def _setting_rows(analysis: Analysis, mid: float | None, source: str) -> list[Ro
     """Write the shares of settings beyond no effect and beyond the MID."""
     rests = "true effects taken as normal around the mean, with the estimated τ²"
     rows: list[Row] = []
+    sides = comparison(analysis).sides
     for part, found in enumerate(settings_beyond(analysis, mid)):
-        where = f"{found.direction} {threshold_text(found.threshold)}"
+        favoured = "" if sides is None else f", in favour of {sides[found.direction == 'above']}"
+        where = f"{found.direction} {threshold_text(found.threshold)}{favoured}"
         name = "no effect" if part == 0 else "the smallest difference that matters"
         why = rests if part == 0 else f"the same; {source}"
         rows.append((f"Settings whose true effect lies beyond {name} ({where})", _share(found), why))
@@ -151,10 +153,10 @@ def _unit_rows(analysis: Analysis, unit: ReferenceSD | None, mid: float | None, 
     measure, found = analysis.fitted.effects.measure, natural_limits(analysis.overall.mean)
     rows: list[Row] = []
     if unit is not None:
-        rests = f"{measure} × {significant(unit.sd)}, {unit.source}"
+        rests = f"{measure} × {threshold_text(unit.sd)}, {unit.source}"
         rows.append((f"In units of {unit.instrument}", _limits(found.times(unit.sd)), rests))
     if mid is not None and measure in (*STANDARDISED, *IN_UNITS):
-        rests = f"{measure} / {significant(mid)}: {source}"
+        rests = f"{measure} / {threshold_text(mid)}: {source}"
         rows.append(("In smallest differences that matter", _limits(found.times(1 / mid)), rests))
     return rows
 
