@@ -10,6 +10,7 @@ from typing import Any
 from metaback.data.trials import Source
 from metaback.models.specs import PoolSpec, chosen, estimates_tau2
 from metaback.plots.forest import draw_forest, forest_data
+from metaback.plots.forest_data import ForestChoices
 from metaback.plots.save import XML_DECLARATION, figure_bytes, svg_text
 from metaback.postestimation.audit import Audit
 from metaback.postestimation.planned import Planned
@@ -60,6 +61,7 @@ class Origin:
     plan: the file that the decisions of the check came from, None where they came from elsewhere. request: what was
     asked of the whole table, None where a part of it was pooled; with it goes a script that makes the numbers again.
     planned: what a plan and the run asked for together; roles: columns that were named by hand.
+    layout: of the forest plots.
     """
 
     source: Source
@@ -70,6 +72,7 @@ class Origin:
     request: Request | None = None
     planned: Planned | None = None
     roles: Mapping[str, str] = field(default_factory=dict[str, str])
+    layout: str = "standard"
 
 
 def write_report(
@@ -107,45 +110,51 @@ def report_files(
     """Make every file of a report; `record` is its provenance, `formats` what is written beside page and Markdown."""
     pooled = tuple(analysis for analysis in table.analyses if analysis.overall.k > 1)
     single = tuple(analysis for analysis in table.analyses if analysis.overall.k == 1)
-    title = _title(origin)
-    checked = origin.checked
-    audit = None if checked is None else checked.audit
+    audit = None if origin.checked is None else origin.checked.audit
     files: dict[str, bytes | str] = {}
     figures: dict[int, Figure] = {}
     for position, analysis in enumerate(pooled):
         progress(comparison(analysis).title)
-        figures[position] = _forest(analysis, position + 1, files)
+        figures[position] = _forest(analysis, position + 1, origin.layout, files)
     document = report_document(
         pooled,
-        title=title,
+        title=_title(origin),
         figures=figures,
-        lead=(
-            *lead_blocks(audit, accepted=checked is not None and checked.accepted),
-            *_plan_blocks(origin),
-            *reading_blocks(record),
-        ),
+        lead=_lead(origin, audit, record),
         tail=(*listing_blocks(single, table.unpooled), *provenance_blocks(record)),
         flags=flags_of(audit),
         checks=audit_blocks(audit),
         beside={i: beside_blocks(analysis, origin.planned) for i, analysis in enumerate(pooled)},
     )
-    results = results_record(pooled, title=title, provenance=record)
+    files |= _records(table, origin, record)
+    files |= document_files(document, formats, files)
+    return files | {"report.html": render_html(document)}
+
+
+def _lead(origin: Origin, audit: Audit | None, record: Mapping[str, object]) -> tuple[Block, ...]:
+    """Return what stands before the first section: open errors, the plan, and how the table was read."""
+    accepted = origin.checked is not None and origin.checked.accepted
+    return (*lead_blocks(audit, accepted=accepted), *_plan_blocks(origin), *reading_blocks(record))
+
+
+def _records(table: TableAnalysis, origin: Origin, record: Mapping[str, object]) -> dict[str, bytes | str]:
+    """Return the files of a report that hold data: results, tables, references and the resolved plan."""
+    pooled = tuple(analysis for analysis in table.analyses if analysis.overall.k > 1)
+    single = tuple(analysis for analysis in table.analyses if analysis.overall.k == 1)
+    audit = None if origin.checked is None else origin.checked.audit
+    planned = origin.planned
+    files: dict[str, bytes | str] = {} if audit is None else {"tables/checks.csv": findings_csv(audit)}
+    results = results_record(pooled, title=_title(origin), provenance=record)
     results["listed"] = listed_record(single, table.unpooled)
     results["checks"] = None if audit is None else audit_record(audit)
-    planned = origin.planned
     if planned is not None and planned.plan is not None:
         results["sensitivity"] = [sensitivity_record(analysis, planned) for analysis in pooled]
         files["plan.resolved.toml"] = resolved_toml(planned.plan, origin.spec)
-    everything = (*pooled, *single)
-    if audit is not None:
-        files["tables/checks.csv"] = findings_csv(audit)
-    files |= document_files(document, formats, files)
     return files | {
-        "report.html": render_html(document),
         "results.json": json_text(results),
         "tables/pooled.csv": pooled_csv(pooled),
-        "tables/studies.csv": studies_csv(everything),
-        "tables/routes.csv": routes_csv(everything),
+        "tables/studies.csv": studies_csv((*pooled, *single)),
+        "tables/routes.csv": routes_csv((*pooled, *single)),
         "references.bib": selected_bibtex((*document_keys(pooled), *audit_keys(audit))),
     }
 
@@ -165,9 +174,9 @@ def _plan_blocks(origin: Origin) -> tuple[Block, ...]:
     return plan_blocks(planned.plan, "" if origin.plan is None else origin.plan.sha256, planned.overridden)
 
 
-def _forest(analysis: Analysis, number: int, files: dict[str, bytes | str]) -> Figure:
+def _forest(analysis: Analysis, number: int, layout: str, files: dict[str, bytes | str]) -> Figure:
     """Draw one forest plot, add its files and return the figure of the page."""
-    data = forest_data(analysis)
+    data = forest_data(analysis, ForestChoices(layout=layout))
     title = comparison(analysis).title
     name = f"forest-{number:02d}-{anchor(title)}"
     drawn = draw_forest(data)

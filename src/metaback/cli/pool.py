@@ -36,6 +36,8 @@ from metaback.report.tables import overview_table
 from metaback.report.text import summary_text
 
 SHORT = ("Comparison", "Studies", "Measure", "P", "I\u00b2")  # columns of the overview that fit a terminal
+LAYOUTS = ("standard", "revman", "jama", "bmj", "lancet", "plain")
+FORMATS = ("docx", "pdf")
 PATIENCE = 1.0  # seconds after which progress is shown
 
 
@@ -62,6 +64,10 @@ PATIENCE = 1.0  # seconds after which progress is shown
 @pooling
 @click.option("--plan", type=click.Path(path_type=Path), help="Plan file (TOML): see `metaback init`.")
 @click.option("--dry-run", is_flag=True, help="Print the resolved plan and the methods paragraph, and pool nothing.")
+@click.option("--layout", type=click.Choice(LAYOUTS), help="Layout of the forest plots.  [default: standard]")
+@click.option(
+    "--also", "formats", type=click.Choice(FORMATS), multiple=True, help="Write the report so too. Repeatable."
+)
 @click.option("--accept-findings", is_flag=True, help="Pool in spite of errors that nobody decided about, and say so.")
 @click.option("--effect", metavar="COLUMN", help="Long tables: column of effects.  [default: yi]")
 @click.option("--variance", metavar="COLUMN", help="Long tables: column of variances.  [default: vi]")
@@ -152,10 +158,13 @@ def _write(
     checked = Checked(audit, accepted=options["accept_findings"])
     keep = (found.table,) if options["plan"] is None else (found.table, options["plan"])
     planned = found.planned
+    written = (planned.plan or Plan()).report
+    layout = options["layout"] or written.layout or "standard"
     origin = Origin(
-        audit.trials.source, planned.spec, checked, words, found.plan, planned.request, planned, found.roles
+        audit.trials.source, planned.spec, checked, words, found.plan, planned.request, planned, found.roles, layout
     )
-    return write_report(out, done, origin, force=options["force"], keep=keep, progress=tell)
+    formats = options["formats"] or written.formats
+    return write_report(out, done, origin, force=options["force"], keep=keep, formats=formats, progress=tell)
 
 
 def dry_run(found: Asked, effects: EffectSizes) -> str:

@@ -28,6 +28,8 @@ Text = Annotated[str, Field(min_length=1)]
 Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 Correlation = Annotated[float, Field(gt=-1, lt=1)]
 Action = Literal["accept", "correct", "exclude"]
+Layout = Literal["standard", "revman", "jama", "bmj", "lancet", "plain"]
+Format = Literal["docx", "pdf"]
 Certainty = Literal["high", "moderate", "low", "very low"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -185,9 +187,11 @@ class Grade(_Section):
 
 
 class ReportWords(_Section):
-    """How the report is written."""
+    """How the report is written: title; layout of the forest plots; formats beside page and Markdown."""
 
     title: Text | None = None
+    layout: Layout | None = None
+    formats: tuple[Format, ...] = ()
 
 
 class Run(_Section):
