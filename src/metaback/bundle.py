@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from metaback.data.trials import Source
+from metaback.effects.instruments import Instrument
+from metaback.models.plans import Plan
 from metaback.models.specs import PoolSpec, chosen, estimates_tau2
 from metaback.plots.forest import draw_forest, forest_data
 from metaback.plots.forest_data import ForestChoices
@@ -20,13 +22,16 @@ from metaback.report.audit_records import audit_record, findings_csv
 from metaback.report.audit_sections import audit_blocks, audit_keys, flags_of, lead_blocks
 from metaback.report.bibliography import selected_bibtex
 from metaback.report.bundle_io import write_bundle
+from metaback.report.clinical import clinical_blocks, clinical_keys, grade_of
 from metaback.report.document import Block, Figure
 from metaback.report.formats import document_files, known_formats
 from metaback.report.frames import listed_record
+from metaback.report.grade import certainty_blocks, certainty_keys, certainty_words
 from metaback.report.html import render_html
 from metaback.report.listing import listing_blocks
 from metaback.report.plan_sections import beside_blocks, plan_blocks, sensitivity_record
 from metaback.report.plan_toml import resolved_toml
+from metaback.report.prisma_map import prisma_blocks, prisma_keys, report_parts
 from metaback.report.provenance import (
     InputFile,
     PlanFile,
@@ -40,7 +45,7 @@ from metaback.report.records import json_text, pooled_csv, results_record, studi
 from metaback.report.reproduce import NAME as SCRIPT
 from metaback.report.reproduce import Call, decision_words, reproduce_script
 from metaback.report.route_table import routes_csv
-from metaback.report.sections import document_keys, report_document
+from metaback.report.sections import Beside, document_keys, report_document
 from metaback.report.words import anchor, comparison
 
 Progress = Callable[[str], None]
@@ -121,14 +126,45 @@ def report_files(
         title=_title(origin),
         figures=figures,
         lead=_lead(origin, audit, record),
-        tail=(*listing_blocks(single, table.unpooled), *provenance_blocks(record)),
+        tail=(*listing_blocks(single, table.unpooled), *_map(origin, pooled), *provenance_blocks(record)),
         flags=flags_of(audit),
-        checks=audit_blocks(audit),
-        beside={i: beside_blocks(analysis, origin.planned) for i, analysis in enumerate(pooled)},
+        checks=(*certainty_blocks(_plan(origin), pooled, instruments=_facts(origin)), *audit_blocks(audit)),
+        beside={i: _beside(analysis, origin) for i, analysis in enumerate(pooled)},
     )
     files |= _records(table, origin, record)
     files |= document_files(document, formats, files)
     return files | {"report.html": render_html(document)}
+
+
+def _plan(origin: Origin) -> Plan | None:
+    """Return the plan of a report, None where there is none."""
+    return None if origin.planned is None else origin.planned.plan
+
+
+def _facts(origin: Origin) -> Mapping[str, Instrument]:
+    """Return what is known of instruments."""
+    return {} if origin.request is None else origin.request.choices.instruments
+
+
+def _beside(analysis: Analysis, origin: Origin) -> Beside:
+    """Return what stands beside the numbers of one comparison: the plan's analyses, and what the result means."""
+    grade = grade_of(_plan(origin), analysis)
+    name = anchor(comparison(analysis).title)
+    clinical = clinical_blocks(analysis, grade=grade, instruments=_facts(origin), anchor=name)
+    return Beside((*clinical, *beside_blocks(analysis, origin.planned)), certainty_words(grade))
+
+
+def _map(origin: Origin, pooled: Sequence[Analysis]) -> tuple[Block, ...]:
+    """Return which items of the reporting guideline this report speaks to."""
+    parts = report_parts(_plan(origin), pooled, checks=origin.checked is not None)
+    return prisma_blocks(parts, sport=True) if pooled else ()
+
+
+def _other_keys(origin: Origin, pooled: Sequence[Analysis]) -> tuple[str, ...]:
+    """Return the references that the parts besides the methods rest on."""
+    plan = _plan(origin)
+    clinical = (key for analysis in pooled for key in clinical_keys(analysis, grade=grade_of(plan, analysis)))
+    return tuple(dict.fromkeys((*clinical, *certainty_keys(plan), *prisma_keys(sport=True))))
 
 
 def _lead(origin: Origin, audit: Audit | None, record: Mapping[str, object]) -> tuple[Block, ...]:
@@ -155,7 +191,7 @@ def _records(table: TableAnalysis, origin: Origin, record: Mapping[str, object])
         "tables/pooled.csv": pooled_csv(pooled),
         "tables/studies.csv": studies_csv((*pooled, *single)),
         "tables/routes.csv": routes_csv((*pooled, *single)),
-        "references.bib": selected_bibtex((*document_keys(pooled), *audit_keys(audit))),
+        "references.bib": selected_bibtex((*document_keys(pooled), *audit_keys(audit), *_other_keys(origin, pooled))),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 import pandas as pd
 
@@ -68,6 +68,13 @@ class OnePoolWords(PoolWords, total=False):
     """The keywords that `pool` takes besides those that it names."""
 
     progress: Progress | bool | None
+
+
+class ReportLook(TypedDict, total=False):
+    """How a report is written: layout of its forest plots, formats beside the page and Markdown."""
+
+    layout: str
+    formats: tuple[str, ...]
 
 
 @dataclass(frozen=True, repr=False)
@@ -291,9 +298,12 @@ class Result:
 
         return draw_figure(kind, self.analysis, ax=ax, style=style, options=options)
 
-    def report(self, folder: str | Path, *, force: bool = False) -> Path:
-        """Write the report of this comparison into a folder, whole or not at all, and return the folder."""
-        return Results((self,), (), self.source, self.spec, self.checks.audit).report(folder, force=force)
+    def report(self, folder: str | Path, *, force: bool = False, **look: Unpack[ReportLook]) -> Path:
+        """Write the report of this comparison into a folder, whole or not at all, and return the folder.
+
+        look: layout of the forest plot, and formats: "docx" and "pdf" beside the page and Markdown.
+        """
+        return Results((self,), (), self.source, self.spec, self.checks.audit).report(folder, force=force, **look)
 
     def update(self, **choices: Any) -> Result:
         """Pool the same effects again with other choices, e.g. `update(tau2="DL", ci="Wald")` or `update(preset=...)`.
@@ -364,13 +374,17 @@ class Results:
         """Return the tidy rows of all comparisons under each other."""
         return pd.concat([item.to_frame(transform=transform) for item in self.items], ignore_index=True)
 
-    def report(self, folder: str | Path, *, force: bool = False) -> Path:
-        """Write one report of all comparisons into a folder, whole or not at all, and return the folder."""
+    def report(self, folder: str | Path, *, force: bool = False, **look: Unpack[ReportLook]) -> Path:
+        """Write one report of all comparisons into a folder, whole or not at all, and return the folder.
+
+        look: layout of the forest plots, and formats: "docx" and "pdf" beside the page and Markdown.
+        """
         from metaback.bundle import Checked, Origin, write_report
 
         table = TableAnalysis(tuple(item.analysis for item in self.items), self.unpooled)
         checked = None if self.audit is None else Checked(self.audit)
-        write_report(folder, table, Origin(self.source, self.spec, checked, request=self.request), force=force)
+        origin = Origin(self.source, self.spec, checked, request=self.request, layout=look.get("layout", "standard"))
+        write_report(folder, table, origin, force=force, formats=tuple(look.get("formats", ())))
         return Path(folder)
 
     def __repr__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from metaback.numbers import df_text, fixed, humanise, p_phrase
 from metaback.postestimation.fit_statistics import fit_statistics
@@ -35,6 +36,17 @@ NOTES_SHOWN = 40
 CERTAINTY = "certainty of the evidence not rated"
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What stands beside the numbers of one comparison: blocks after its pooled results, and its certainty in words."""
+
+    blocks: tuple[Block, ...] = ()
+    certainty: str = CERTAINTY
+
+
+ALONE = Beside()
+
+
 def section_blocks(
     analysis: Analysis,
     *,
@@ -44,19 +56,20 @@ def section_blocks(
     cited: tuple[str, ...] | None = None,
     methods: bool = True,
     flags: Mapping[str, tuple[Flag, ...]] | None = None,
-    beside: Sequence[Block] = (),
+    beside: Beside = ALONE,
 ) -> tuple[Block, ...]:
     """Return everything that is said about one comparison, in reading order.
 
     number: of the comparison, None when it is the only one; anchor: fragment of its heading, unique in the document.
     cited: keys whose numbers the document has fixed; without it the section brings its own list of references.
-    methods: whether the section ends with its methods paragraph. beside: blocks between the pooled results and the
-    studies (sensitivity analyses, clinical reading). flags: findings of the check by the name of the row.
+    methods: whether the section ends with its methods paragraph. beside: what stands between the pooled results and
+    the studies (clinical reading, sensitivity analyses), and how certain people are. flags: findings of the check by
+    the name of the row.
     """
     title = comparison(analysis).title
     blocks: list[Block] = [
         Heading(2, f"{number}. {title}" if number is not None else title, anchor),
-        Paragraph(answer(analysis), "answer"),
+        Paragraph(answer(analysis, beside.certainty), "answer"),
     ]
     box = notes(analysis)
     blocks += [box] if box.points else []
@@ -66,7 +79,7 @@ def section_blocks(
         pooled_table(analysis),
         Paragraph(heterogeneity_text(analysis)),
         *_assumed_blocks(analysis),
-        *beside,
+        *beside.blocks,
         Heading(3, "Studies", f"{anchor}-studies"),
         study_table(analysis, flags=flags),
         *_route_blocks(analysis),
@@ -76,8 +89,8 @@ def section_blocks(
     return tuple(blocks)
 
 
-def answer(analysis: Analysis) -> str:
-    """Answer the question of one comparison in one sentence."""
+def answer(analysis: Analysis, certainty: str = CERTAINTY) -> str:
+    """Answer the question of one comparison in one sentence, with how certain people rated it."""
     names, effects, pool = comparison(analysis), analysis.fitted.effects, analysis.overall
     digits = effect_digits(pool.mean)
     subject = [sentence_case(names.outcome)] if names.outcome else []
@@ -87,7 +100,7 @@ def answer(analysis: Analysis) -> str:
         f"{measure_name(effects)} {point_text(pool.mean, digits)} "
         f"({percent(pool.mean.level)} CI {limits_cell(pool.mean, digits)}; {_evidence(pool)})"
     )
-    ends = [words for words in (direction(analysis), CERTAINTY) if words]
+    ends = [words for words in (direction(analysis), certainty) if words]
     opening = f"{', '.join(subject)}: " if subject else ""
     return sentence_case(f"{opening}{size}; {'; '.join(ends)}.")
 
@@ -161,14 +174,13 @@ def report_document(
     checks: Sequence[Block] = (),
     tail: Sequence[Block] = (),
     flags: Mapping[str, tuple[Flag, ...]] | None = None,
-    beside: Mapping[int, Sequence[Block]] | None = None,
+    beside: Mapping[int, Beside] | None = None,
 ) -> Document:
     """Put a whole report together: overview, one section per comparison, methods once, references once.
 
     figures: figure of each comparison by its position. lead: blocks before the first section; tail: after the
-    references (provenance). beside: blocks of each comparison by its position, between its pooled results and its
-    studies. checks: the section on the check of the table, before the methods; flags: its findings by
-    the name of the row.
+    references (provenance). beside: what stands beside the numbers of each comparison, by its position. checks: the
+    section on the check of the table, before the methods; flags: its findings by the name of the row.
     """
     drawn = figures or {}
     keys = document_keys(analyses)
@@ -186,7 +198,7 @@ def report_document(
             cited=keys,
             methods=False,
             flags=flags,
-            beside=(beside or {}).get(position, ()),
+            beside=(beside or {}).get(position, ALONE),
         )
     blocks += checks
     if analyses:
