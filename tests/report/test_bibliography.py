@@ -59,3 +59,11 @@ def test_selected_entries_are_bibtex_again() -> None:
     some = selected_bibtex(["paule1982", "hedges1981"])
     assert set(read_bibtex(some)) == {"paule1982", "hedges1981"}
     assert read_bibtex(some)["paule1982"] == references()["paule1982"]
+
+
+def test_no_reference_shows_marks_of_its_file() -> None:
+    """Accents are letters, `and others` is et al, and a missing volume leaves no stray signs."""
+    for text in reference_list(tuple(references())):
+        assert "\\" not in text
+        assert "others" not in text
+        assert ";." not in text

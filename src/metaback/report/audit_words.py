@@ -170,7 +170,8 @@ def brief_gaps(coverage: Sequence[Coverage]) -> tuple[str, ...]:
 def passed_over(coverage: Sequence[Coverage]) -> tuple[str, ...]:
     """Say what the rules could not look at, and why, one sentence per rule."""
     return tuple(
-        f"{part.title}: {'' if part.ran else 'not looked for; '}{'; '.join(part.passed_over)}."
+        f"{part.title}: {'' if part.ran else 'not looked for; '}"
+        f"{'; '.join(part.passed_over) or 'no row has the numbers that it takes'}."
         for part in coverage
         if part.passed_over or not part.ran
     )

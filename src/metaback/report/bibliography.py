@@ -101,7 +101,7 @@ def _source(reference: Reference) -> str:
     if reference.kind == "article":
         issue = f"({field('number')})" if field("number") else ""
         place = f"{field('volume')}{issue}:{field('pages')}" if field("volume") else field("pages")
-        return f"{field('journal')} {year};{place}."
+        return f"{field('journal')} {year};{place}." if place else f"{field('journal')} {year}."
     inside = f"In: {field('booktitle')}. " if field("booktitle") else ""
     publisher = field("publisher") or field("institution")
     where = f"{field('address')}: {publisher}" if field("address") else publisher
@@ -109,8 +109,9 @@ def _source(reference: Reference) -> str:
 
 
 def _authors(text: str) -> str:
-    names = [_author(name) for name in text.split(" and ")]
-    if len(names) > AUTHORS_SHOWN:
+    known, others, _ = text.partition(" and others")
+    names = [_author(name) for name in known.split(" and ")]
+    if len(names) > AUTHORS_SHOWN or others:
         return f"{', '.join(names[:AUTHORS_SHOWN])}, et al"
     return ", ".join(names)
 
