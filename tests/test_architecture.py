@@ -25,7 +25,7 @@ PACKAGE = "metaback"
 
 # From the ground up. A family may import the families of lower rows only; those of one row do not know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("status", "numbers", "progress"),  # L0
+    ("status", "numbers", "progress", "vocabulary"),  # L0
     ("errors",),
     ("registry",),
     ("stats",),  # L1
@@ -66,7 +66,9 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "living": frozenset(),
     "engines": frozenset({"dask", "distributed"}),
     "cli": frozenset({"click", "rich"}),
-    **dict.fromkeys(("status", "numbers", "progress", "errors", "registry", PACKAGE, "__main__"), frozenset[str]()),
+    **dict.fromkeys(
+        ("status", "numbers", "progress", "vocabulary", "errors", "registry", PACKAGE, "__main__"), frozenset[str]()
+    ),
 }
 
 # What may be imported inside a function: extras that a machine need not have, and libraries that take long to load.

@@ -217,7 +217,7 @@ def test_an_internal_error_is_short_and_debug_gives_the_trace(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("metaback.cli.pool.read_trials", broken)
+    monkeypatch.setattr("metaback.cli.asked.read_trials", broken)
     code, _, err = run(write(tmp_path, GOOD))
     assert code == 70
     assert "boom" in err

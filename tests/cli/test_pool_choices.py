@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.shell_completion import ShellComplete
 
 import metaback as mb
 from metaback.cli import main
+from metaback.cli.main import group
 
 MEANS = "study,instrument,n_1,mean_1,sd_1,n_2,mean_2,sd_2\n"
 TABLE = MEANS + "A,VAS,20,51,20,21,60,22\nB,NRS,30,5.5,1.9,28,6.9,2.1\nC,VAS,15,60,25,16,71,23\n"
@@ -98,8 +100,20 @@ def test_subgroups_with_one_tau2(run: Run, tmp_path: Path) -> None:
     assert (code, "'separate', 'common'" in err) == (2, True)
 
 
+def test_a_measure_in_any_case_and_one_that_is_none(run: Run) -> None:
+    assert results(run, "means.csv", "--measure", "smd")["measure"] == "SMD"
+    code, _, err = run("means.csv", "--measure", "SMDX")
+    assert (code, "'SMDX' is not one of" in err, "smdh" in err.lower()) == (2, True, True)
+
+
+@pytest.mark.parametrize(("option", "begun", "offered"), [("--measure", "SMDH", {"SMDH"}), ("--ci", "K", {"KR"})])
+def test_a_shell_completes_the_words(option: str, begun: str, offered: set[str]) -> None:
+    completion = ShellComplete(group, {}, "metaback", "_METABACK_COMPLETE")
+    assert {item.value.upper() for item in completion.get_completions(["pool", option], begun)} == offered
+
+
 def test_the_list_of_measures_says_where_any_number_will_do() -> None:
-    from metaback.cli.measures import measure_rows
+    from metaback.cli.measures_run import measure_rows
 
     listed = {row[0]: row[4] for row in measure_rows()}
     assert "add: 0.5, any number >= 0" in listed["OR"]

@@ -41,7 +41,7 @@ def check() -> digits.SelfCheck:
 @pytest.fixture
 def counted(check: digits.SelfCheck, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the command take the digits that were counted already: two tests below let it count for itself."""
-    monkeypatch.setattr("metaback.cli.selfcheck.selfcheck", lambda: check)
+    monkeypatch.setattr("metaback.cli.selfcheck_run.selfcheck", lambda: check)
 
 
 def test_tables_and_a_dated_protocol(run: Run, tmp_path: Path) -> None:

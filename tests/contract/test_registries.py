@@ -11,19 +11,22 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
+from metaback import vocabulary
 from metaback.data.roles import ROLES
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.presets import MEASURE_PRESETS
 from metaback.errors import OptionError
-from metaback.models import specs
 from metaback.models.specs import PRESETS, PoolSpec
 from metaback.models.univariate import fit_univariate
+from metaback.plots.forest_layouts import LAYOUTS
 from metaback.postestimation.analysis import analyse
 from metaback.registry import Registry
+from metaback.report.formats import FORMATS
 from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES
 from metaback.stats.measures import MEASURES, about, raw_roles
 from metaback.stats.measures.family import option_names
 from metaback.stats.tau2 import TAU2_ESTIMATORS
+from metaback.stats.tau2_interval import TAU2_INTERVALS
 from metaback.stats.transforms import back
 from metaback.stats.wls import prepare
 
@@ -78,10 +81,16 @@ def test_a_family_is_a_table(family: str) -> None:
 
 
 def test_the_words_of_a_spec_are_the_keys_of_the_families() -> None:
-    assert set(get_args(specs.Tau2)) == set(TAU2_ESTIMATORS)
-    assert set(get_args(specs.MeanInterval)) == set(MEAN_RULES)
-    assert set(get_args(specs.PredictionInterval)) == {"none", *PREDICTION_RULES}
-    assert set(get_args(specs.Preset)) == set(PRESETS) == set(MEASURE_PRESETS)
+    assert set(get_args(vocabulary.Tau2)) == set(TAU2_ESTIMATORS)
+    assert set(get_args(vocabulary.Tau2Interval)) == set(TAU2_INTERVALS)
+    assert set(get_args(vocabulary.MeanInterval)) == set(MEAN_RULES)
+    assert set(get_args(vocabulary.PredictionInterval)) == {"none", *PREDICTION_RULES}
+    assert set(get_args(vocabulary.Preset)) == set(PRESETS) == set(MEASURE_PRESETS)
+
+
+def test_the_words_of_a_report_are_the_layouts_and_formats_that_can_be_written() -> None:
+    assert set(get_args(vocabulary.Layout)) == set(LAYOUTS)
+    assert {"md", *get_args(vocabulary.Format)} == set(FORMATS)
 
 
 @pytest.mark.parametrize("preset", tuple(PRESETS))

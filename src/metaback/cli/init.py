@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from metaback.data.read import read_trials
+from metaback.cli.later import later
 from metaback.errors import FileError
-from metaback.report.plan_toml import first_plan
 
 
 @click.command("init", context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,10 +25,10 @@ def command(table: Path, out: Path, force: bool) -> None:
     """
     if out.exists() and not force:
         raise FileError(f"{out} stands there already; name another file with --out, or say --force")
-    trials = read_trials(table)
+    trials = later("data.read", "read_trials")(table)
     # The plan names its table from where the plan stands, so that both can be moved together.
     file = Path(os.path.relpath(table, out.parent)).as_posix() if not table.is_absolute() else table.as_posix()
-    text = first_plan(trials, file)
+    text: str = later("report.plan_toml", "first_plan")(trials, file)
     out.parent.mkdir(parents=True, exist_ok=True)
     waiting = out.with_name(f".{out.name}.part")
     try:

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
-from metaback.data.plan_file import read_plan
-from metaback.data.read import read_trials
-from metaback.data.trials import Trials
-from metaback.effects.instruments import read_instrument_file
-from metaback.errors import FileError, OptionError
-from metaback.models.plans import make_plan
-from metaback.models.specs import (
-    PRESETS,
+from metaback.cli.later import later
+from metaback.vocabulary import (
     MeanInterval,
     Model,
     PredictionInterval,
+    Preset,
     SubgroupTau2,
     Tau2,
     Tau2Interval,
+    words_of,
 )
-from metaback.postestimation.planned import Planned, planned_requests
-from metaback.report.provenance import PlanFile
-from metaback.stats.measures import MEASURES
 
 _Command = Callable[..., Any]
-SAID = (
-    "outcome", "compare", "by", "measure", "preset", "model", "tau2", "weights", "tau2_ci", "ci", "pi", "level", "rng",
-    "draws", "subgroup_tau2", "r", "r_grid", "mixed_scores", "higher_is_better",
-)  # fmt: skip
 
 
 class Pair(click.ParamType[tuple[str, str]]):
@@ -86,19 +75,26 @@ class WordOrNumber(click.Choice[str]):
             return super().convert(value, param, ctx)
 
 
+class Measure(click.ParamType[str]):
+    """The key of an effect measure; the measures are loaded when one is named, not for the help."""
+
+    name = "MEASURE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take the key in any case; another word is refused with those that there are."""
+        return self._keys().convert(value, param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the keys that begin so."""
+        return self._keys().shell_complete(ctx, param, incomplete)
+
+    def _keys(self) -> click.Choice[str]:
+        return click.Choice(list(later("stats.measures", "MEASURES")), case_sensitive=False)
+
+
 def choice_of(words: Any) -> click.Choice[str]:
     """Offer the words of a Literal type."""
     return click.Choice(words_of(words))
-
-
-def words_of(words: Any) -> tuple[str, ...]:
-    """Return the words of a Literal type."""
-    return tuple(str(word) for word in get_args(words))
-
-
-def instruments_of(path: Path | None) -> Mapping[str, Any] | None:
-    """Return the facts about instruments of a JSON file, None where no file is named."""
-    return None if path is None else read_instrument_file(path)
 
 
 class Role(click.ParamType[tuple[str, str]]):
@@ -114,51 +110,6 @@ class Role(click.ParamType[tuple[str, str]]):
         return role.strip(), column.strip()
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a command is asked for: the table, the plan file, and the requests that both make together."""
-
-    table: Path
-    trials: Trials
-    planned: Planned
-    plan: PlanFile | None
-    roles: Mapping[str, str]
-
-    @property
-    def inputs(self) -> tuple[Path, ...]:
-        """Return the files that must survive."""
-        return (self.table,)
-
-
-def asked(table: Path | None, options: Mapping[str, Any]) -> Asked:
-    """Read the plan and the table, and return what is asked for.
-
-    Without a table that of the plan is read, from where the plan stands. Raises `FileError` for a table whose bytes
-    are not those that the plan fixes.
-    """
-    path: Path | None = options["plan"]
-    text = None if path is None else read_plan(path)
-    plan = None if text is None else make_plan(text.content, str(path))
-    said = {name: options[name] for name in SAID}
-    found = planned_requests(plan, {**said, "options": dict(options["conventions"]), **_instruments(options)})
-    file = table or (None if path is None or plan is None or plan.data.file is None else path.parent / plan.data.file)
-    if file is None:
-        raise OptionError("name the table, e.g. data/trials.csv, or a plan that names one ([data] file = ...)")
-    roles = {**({} if plan is None else plan.data.columns), **dict(options["roles"])}
-    trials = read_trials(file, roles=roles)
-    fixed = None if plan is None else plan.data.sha256
-    if fixed is not None and trials.source.sha256 != fixed:
-        raise FileError(f"{file} is not the table of the plan: its SHA-256 is {trials.source.sha256}, not {fixed}")
-    described = None if path is None or text is None else PlanFile(path.name, text.sha256)
-    return Asked(file, trials, found, described, roles)
-
-
-def _instruments(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts of the instruments' file, nothing where none is named."""
-    facts = instruments_of(options["instruments"])
-    return {} if facts is None else {"instruments": facts}
-
-
 _POOLING = (
     click.option("--outcome", help="Only this outcome."),
     click.option("--compare", type=Pair(), help="Only this pair; effects are A minus B (or A over B)."),
@@ -168,12 +119,12 @@ _POOLING = (
     ),
     click.option(
         "--measure",
-        type=click.Choice(list(MEASURES), case_sensitive=False),
-        help="Effect measure.  [default: what the rows name, else SMD or RR]",
+        type=Measure(),
+        help="Effect measure; `metaback measures` lists them.  [default: what the rows name, else SMD or RR]",
     ),
     click.option(
         "--preset",
-        type=click.Choice(list(PRESETS)),
+        type=choice_of(Preset),
         help="Methods to start from.  [default: cochrane]",
     ),
     click.option("--model", type=choice_of(Model), help="Random, equal or fixed effects, or IVhet."),

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from metaback.models.plans import schema
+from metaback.cli.later import later
 
 
 @click.command("schema", context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,4 +18,4 @@ def command() -> None:
       metaback schema
       metaback schema > plan.schema.json
     """
-    click.echo(json.dumps(schema(), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(later("models.plans", "schema")(), indent=2, ensure_ascii=False))

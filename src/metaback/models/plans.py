@@ -23,13 +23,12 @@ from metaback.models.specs import (
     Tau2,
     Tau2Interval,
 )
+from metaback.vocabulary import Format, Layout
 
 Text = Annotated[str, Field(min_length=1)]
 Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 Correlation = Annotated[float, Field(gt=-1, lt=1)]
 Action = Literal["accept", "correct", "exclude"]
-Layout = Literal["standard", "revman", "jama", "bmj", "lancet", "plain"]
-Format = Literal["docx", "pdf"]
 Certainty = Literal["high", "moderate", "low", "very low"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

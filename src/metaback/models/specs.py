@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypedDict, get_args
+from typing import Annotated, Any, TypedDict, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -10,20 +10,17 @@ from pydantic_core import ErrorDetails
 from metaback.errors import OptionError
 from metaback.numbers import significant
 from metaback.stats.inference import DRAWS, MEAN_RULES, PREDICTION_RULES, whole_prediction, whole_rule
+from metaback.vocabulary import (
+    I2Definition,
+    MeanInterval,
+    Model,
+    PredictionInterval,
+    Preset,
+    SubgroupTau2,
+    Tau2,
+    Tau2Interval,
+)
 
-Preset = Literal["cochrane", "revman5", "metafor"]
-Model = Literal["random", "equal", "fixed", "IVhet"]
-Tau2 = Literal[
-    "DL", "DL2", "HE", "HE2", "HS", "HSk", "SJ", "GENQ", "PM", "EB", "SJIT", "DLIT", "PMM", "GENQM", "ML", "REML",
-]  # fmt: skip
-Tau2Interval = Literal["QP", "BJ", "J", "PL", "PL-ML", "Wald", "Wald-ML"]
-MeanInterval = Literal[
-    "Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1", "KR", "HC", "PL", "perm", "boot-percentile", "boot-basic",
-    "boot-BCa", "pboot-percentile", "pboot-basic",
-]  # fmt: skip
-PredictionInterval = Literal["none", "z", "t(k-1)", "t(k-2)", "HK", "HK-PR", "KR", "KR-PR", "NNF"]
-I2Definition = Literal["tau2", "Q"]
-SubgroupTau2 = Literal["separate", "common"]
 GivenTau2 = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Level = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0)]

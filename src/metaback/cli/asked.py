@@ -1,0 +1,72 @@
+"""What a command is asked for: its plan, its table and its options, read and put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metaback.data.plan_file import read_plan
+from metaback.data.read import read_trials
+from metaback.data.trials import Trials
+from metaback.effects.instruments import read_instrument_file
+from metaback.errors import FileError, OptionError
+from metaback.models.plans import make_plan
+from metaback.postestimation.planned import Planned, planned_requests
+from metaback.report.provenance import PlanFile
+
+SAID = (
+    "outcome", "compare", "by", "measure", "preset", "model", "tau2", "weights", "tau2_ci", "ci", "pi", "level", "rng",
+    "draws", "subgroup_tau2", "r", "r_grid", "mixed_scores", "higher_is_better",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a command is asked for: the table, the plan file, and the requests that both make together."""
+
+    table: Path
+    trials: Trials
+    planned: Planned
+    plan: PlanFile | None
+    roles: Mapping[str, str]
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Return the files that must survive."""
+        return (self.table,)
+
+
+def asked(table: Path | None, options: Mapping[str, Any]) -> Asked:
+    """Read the plan and the table, and return what is asked for.
+
+    Without a table that of the plan is read, from where the plan stands. Raises `FileError` for a table whose bytes
+    are not those that the plan fixes.
+    """
+    path: Path | None = options["plan"]
+    text = None if path is None else read_plan(path)
+    plan = None if text is None else make_plan(text.content, str(path))
+    said = {name: options[name] for name in SAID}
+    found = planned_requests(plan, {**said, "options": dict(options["conventions"]), **_instruments(options)})
+    file = table or (None if path is None or plan is None or plan.data.file is None else path.parent / plan.data.file)
+    if file is None:
+        raise OptionError("name the table, e.g. data/trials.csv, or a plan that names one ([data] file = ...)")
+    roles = {**({} if plan is None else plan.data.columns), **dict(options["roles"])}
+    trials = read_trials(file, roles=roles)
+    fixed = None if plan is None else plan.data.sha256
+    if fixed is not None and trials.source.sha256 != fixed:
+        raise FileError(f"{file} is not the table of the plan: its SHA-256 is {trials.source.sha256}, not {fixed}")
+    described = None if path is None or text is None else PlanFile(path.name, text.sha256)
+    return Asked(file, trials, found, described, roles)
+
+
+def _instruments(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of the instruments' file, nothing where none is named."""
+    facts = instruments_of(options["instruments"])
+    return {} if facts is None else {"instruments": facts}
+
+
+def instruments_of(path: Path | None) -> Mapping[str, Any] | None:
+    """Return the facts about instruments of a JSON file, None where no file is named."""
+    return None if path is None else read_instrument_file(path)
