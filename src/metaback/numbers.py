@@ -34,6 +34,19 @@ def fixed(value: float | None, digits: int = 2) -> str:
     return text.replace("-", MINUS)
 
 
+def grouped(text: str) -> str:
+    """Return a number that is text already with commas between its thousands.
+
+    >>> grouped("150000"), grouped("\u221210000.5"), grouped("500")
+    ('150,000', '\u221210,000.5', '500')
+    """
+    whole, point, rest = text.partition(".")
+    digits = whole.removeprefix(MINUS)
+    if not digits.isdigit():
+        return text
+    return f"{whole[: len(whole) - len(digits)]}{int(digits):,}{point}{rest}"
+
+
 def significant(value: float | None, digits: int = 3) -> str:
     """Format with a number of significant digits in plain decimals (powers of ten only beyond 1e-6 and 1e9)."""
     if value is None or not math.isfinite(value):

@@ -338,3 +338,12 @@ def test_wrapping_keeps_lines_within_the_width_and_equations_together() -> None:
     assert len(cut.lines) == 2
     assert cut.lines[1].endswith(ELLIPSIS)
     assert not cut.whole
+
+
+def test_names_that_are_cut_lose_their_middle_and_sentences_their_end() -> None:
+    name = "The consortium of trials whose name is far too long for any column 2015"
+    measure = ruler(Style(), [name])
+    assert measure.wrap(name, 1.6, lines=2, named=True).lines[-1].endswith("\u2026column 2015")
+    assert measure.wrap(name, 1.6, lines=2).lines[-1].endswith("\u2026")
+    assert all(measure.width(line) <= 1.6 for line in measure.wrap(name, 1.6, lines=2, named=True).lines)
+    assert measure.wrap("X" * 120, 0.5, lines=2, named=True).lines[-1].endswith("X\u2026")  # no room for an ending

@@ -334,3 +334,9 @@ def test_names_with_controls_are_drawn_on_one_line(key: str) -> None:
     table["rob_overall"] = ["low", "high", "low"]
     words = svg_text(mb.pool(table).figure(key))  # a warning of a missing glyph would be an error here
     assert "<script" not in words
+
+
+def test_every_panel_of_the_influence_of_200_studies_bears_a_number() -> None:
+    figure = draw_influence(influence_data(drawn(200).analysis))
+    for ax in figure.axes:
+        assert [label.get_text() for label in ax.get_xticklabels() if label.get_text()]

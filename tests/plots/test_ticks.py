@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,13 +11,13 @@ from hypothesis import strategies as st
 
 from metaback.errors import OptionError
 from metaback.numbers import MINUS
-from metaback.plots.ticks import FEWEST, MOST, axis_ticks
+from metaback.plots.ticks import FEWEST, MOST, axis_ticks, short_ticks
 
 EDGES = st.floats(1e-4, 1e4)
 
 
 def numbers_of(labels: tuple[str, ...]) -> list[float]:
-    return [float(label.replace(MINUS, "-")) for label in labels]
+    return [float(label.replace(MINUS, "-").replace(",", "")) for label in labels]
 
 
 @given(EDGES, EDGES)
@@ -59,7 +60,7 @@ def test_axes_without_no_effect_have_ticks_too(low: float, span: float) -> None:
         (math.log(0.1), math.log(10), "log", "0.1 0.3 1 3 10"),
         (math.log(0.4), math.log(2.4), "log", "0.5 0.7 1 1.5 2"),
         (math.log(0.75), math.log(1.3), "log", "0.8 0.9 1.0 1.1 1.2 1.3"),
-        (math.log(1e-6), math.log(1e6), "log", "0.000001 0.001 1 1000 1000000"),
+        (math.log(1e-6), math.log(1e6), "log", "0.000001 0.001 1 1,000 1,000,000"),
     ],
 )
 def test_ticks_of_common_axes(low: float, high: float, scale: str, labels: str) -> None:
@@ -82,3 +83,39 @@ def test_labels_never_touch(below: float, above: float, scale: str, inches: floa
 def test_impossible_axes_are_refused(low: float, high: float) -> None:
     with pytest.raises(OptionError, match="two finite limits"):
         axis_ticks(low, high)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (-31_000.0, 12_000.0, "\u221230,000 \u221220,000 \u221210,000 0 10,000"),
+        (-2_000.0, 9_000.0, "\u22122000 0 2000 4000 6000 8000"),
+    ],
+)
+def test_thousands_are_marked_from_five_digits_on(low: float, high: float, labels: str) -> None:
+    assert " ".join(axis_ticks(low, high).labels) == labels
+
+
+def test_years_keep_their_four_digits() -> None:
+    assert axis_ticks(1988.0, 2021.0, null=None).labels == ("1990", "2000", "2010", "2020")
+
+
+@given(st.floats(-50, 50), st.floats(0.001, 90), st.floats(0.4, 0.8))
+def test_a_short_axis_has_two_numbers_that_are_apart_or_at_most_one(low: float, span: float, inches: float) -> None:
+    high = low + span
+    unit = inches / span
+
+    def half(label: str) -> float:
+        return 0.03 * len(label)
+
+    def fits(at: float, label: str) -> bool:
+        return (at - low) * unit >= half(label) - 0.06 and (high - at) * unit >= half(label) - 0.06
+
+    def touch(one: tuple[float, str], two: tuple[float, str]) -> bool:
+        return (two[0] - one[0]) * unit < half(one[1]) + half(two[1])
+
+    ticks = short_ticks(low, high, fits, touch)
+    pairs = list(zip(ticks.positions, ticks.labels, strict=True))
+    assert all(fits(*pair) for pair in pairs)
+    assert len(pairs) < 2 or not any(touch(a, b) for a, b in pairwise(pairs))
+    assert numbers_of(ticks.labels) == pytest.approx(ticks.positions, rel=1e-6, abs=1e-9)

@@ -20,6 +20,7 @@ from metaback.stats.wls import Floats
 __all__ = ["drapery_data", "draw_drapery"]
 
 LIGHT, DARK = 0.82, 0.45  # grey of the lightest and the heaviest study
+RIM = 1.6  # points of white around a pooled curve
 
 
 @figure("drapery", title="Drapery plot", cite="rucker2021")
@@ -82,14 +83,18 @@ def _studies(ax: Axes, data: DraperyData) -> None:
 def _one(
     ax: Axes, data: DraperyData, curve: Floats | None, ends: tuple[float, float], pen: tuple[str, float, object, float]
 ) -> None:
-    """Draw the curve of the pool or the prediction, or a bar at the level where it has none."""
+    """Draw the curve of the pool or the prediction, or a bar at the level where it has none.
+
+    A white rim sets it off from the curves of many studies where there is no colour.
+    """
     colour, width, dashes, order = pen
     points = (
         np.column_stack([np.clip(ends, data.x.low, data.x.high), np.full(2, 1 - data.level)])
         if curve is None
         else np.column_stack([data.grid, curve])
     )
-    made = LineCollection(
-        [points], colors=colour, linewidths=width if curve is not None else 2 * width, linestyles=[dashes], zorder=order
-    )
-    ax.add_collection(made, autolim=False)
+    wide = width if curve is not None else 2 * width
+    rim = LineCollection([points], colors="white", linewidths=wide + RIM, zorder=order - 0.1)
+    made = LineCollection([points], colors=colour, linewidths=wide, linestyles=[dashes], zorder=order)
+    for each in (rim, made):
+        ax.add_collection(each, autolim=False)

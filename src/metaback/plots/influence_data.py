@@ -130,8 +130,9 @@ def _footnotes(found: Influence, analysis: Analysis, drawn: int) -> tuple[str, .
         (
             "Each study is left out in turn and τ² estimated anew. Solid lines: no change, the value of all, or "
             f"the mean of the panel. Dashed lines: |deleted residual| = {fixed(OUTLYING)} (outlying); |DFFITS| = "
-            f"{fixed(limits.dffits)}, Cook's distance = {fixed(limits.cook)}, hat = {fixed(limits.hat)} (influential; "
-            "a change of the mean by more than one standard error counts too). These are rules of thumb, not tests."
+            f"{fixed(limits.dffits)}, Cook's distance = {fixed(limits.cook)}, hat = {significant(limits.hat, 2)} "
+            "(influential; a change of the mean by more than one standard error counts too). These are rules of "
+            "thumb, not tests."
         )
     ]
     notes += found.sentences[:6]

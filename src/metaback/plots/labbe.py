@@ -83,7 +83,7 @@ def _lines(ax: Axes, data: LabbeData, look: Style) -> None:
         data.grid, np.minimum(low, data.y.high), np.minimum(high, data.y.high), color=PALE, linewidth=0, zorder=0
     )
     ends = [(0.0, 0.0), (data.x.high, data.x.high)]
-    equal = LineCollection([ends], colors=look.ink, linewidths=0.7, linestyles=[(0, (4, 2.5))], zorder=1)
+    equal = LineCollection([ends], colors=look.ink, linewidths=0.7, linestyles=[(0, (4, 2.5))], zorder=1.6)
     curve = [point for point in zip(data.grid.tolist(), data.curve.tolist(), strict=True) if point[1] == point[1]]
     pooled = LineCollection([curve], colors=look.diamond_colour, linewidths=1.3, zorder=1.5)
     for made in (equal, pooled):

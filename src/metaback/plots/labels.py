@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
 from metaback.plots.page import shortened, size_of
@@ -23,6 +24,8 @@ NEAR = 0.03  # inches between a mark and its name
 APART = 0.025  # inches that two names keep from each other
 RINGS = (0.0, 0.1, 0.2, 0.32, 0.46, 0.62)  # inches further out, tried in this order
 LEADER = 0.07  # inches from a mark to its name above which a line connects them
+CROSSED = 40  # places further out that are better than one over a line
+RIM = 1.6  # points of white around a name, which keep it readable on a line
 ENOUGH = 40  # names in a row without room, after which the rest is not tried
 _NEAREST = (0, 180, 90, 270, 45, 315, 135, 225)
 _BETWEEN = (22, 338, 158, 202, 67, 113, 247, 293)
@@ -179,7 +182,7 @@ def _first(
         if line is not None and _crosses(line, others, taken, leaders):
             continue
         inside = (soft[:, 0] > box.left) & (soft[:, 0] < box.right) & (soft[:, 1] > box.bottom) & (soft[:, 1] < box.top)
-        cost = float(inside.sum() > 0) * 40 + i
+        cost = float(inside.sum() > 0) * CROSSED + i
         if best is None or cost < best[0]:
             best = (cost, _Chosen(box, line))
         if cost == i:
@@ -259,6 +262,7 @@ def draw_names(ax: Axes, placement: Placement, measure: Ruler, *, size: float) -
             color=style.ink, fontproperties=measure.face.properties(size), horizontalalignment="left",
             verticalalignment="baseline", transform=ax.transAxes, parse_math=False, zorder=6,
         )  # fmt: skip
+        text.set_path_effects([withStroke(linewidth=RIM, foreground="white")])
         if one.name.full not in ("", one.name.text):
             text.set_gid(f"full-name-{one.name.mark}")
             text.set_label(one.name.full)

@@ -273,7 +273,7 @@ def _label(page: _Page, row: ForestRow) -> Wrapped:
     right = grid.left + grid.label
     room = right - grid.left - row.level * INDENT + _TOLERANCE
     if row.kind not in SPANNING:
-        return page.ruler.wrap(row.label, room, lines=page.style.label_lines, bold=bold)
+        return page.ruler.wrap(row.label, room, lines=page.style.label_lines, bold=bold, named=True)
     taken = [s.left for s, c in zip(grid.slots, row.cells, strict=False) if c and s.column.side == "left"]
     room += min([grid.block_right, *(left - gap for left in taken)]) - right
     return page.ruler.balanced(glue(row.label), room, bold=bold)

@@ -17,13 +17,12 @@ from metaback.plots.bent_ticks import bent_ticks
 from metaback.plots.forest_data import STRAIGHT
 from metaback.plots.picture import Picture
 from metaback.plots.style import Style
-from metaback.plots.text import ELLIPSIS, Ruler, glue
-from metaback.plots.ticks import Ticks, axis_ticks
+from metaback.plots.text import ELLIPSIS, Ruler, ending, glue
+from metaback.plots.ticks import Ticks, axis_ticks, short_ticks
 
 OTHER, OPEN = "#D55E00", "white"
 GREY, PALE, STRIPE = "#8C8C8C", "#D9D9D9", "#F3F3F3"
 TICK, TICK_PAD = 3.0, 2.5
-TAIL = 12  # letters at the end of a name that stay when it is shortened
 HINTED = 0.95  # of the width that a note may fill: pixels of a small picture make letters wider than they were measured
 Side = Literal["bottom", "left"]
 Align = Literal["left", "right", "center"]
@@ -125,7 +124,7 @@ def shortened(measure: Ruler, text: str, room: float, *, bold: bool = False) -> 
     text = measure.face.printable(text)
     if measure.width(text, bold=bold) <= room:
         return text
-    tail = text[-TAIL:].partition(" ")[2] or text[-TAIL:]
+    tail = ending(text)
     keep = len(text) - len(tail)
     low, high = 1, keep
     while low < high:
@@ -211,8 +210,14 @@ def draw_scale(
         half = measure.width(label) / 2 - over
         return (position - limits[0]) * unit >= half and (limits[1] - position) * unit >= half
 
+    def touch(one: tuple[float, str], two: tuple[float, str]) -> bool:
+        return (two[0] - one[0]) * unit < (measure.width(one[1]) + measure.width(two[1])) / 2 + measure.width("0")
+
     pairs = zip(found.positions, found.labels, strict=True)
     kept = [(position, label) for position, label in pairs if side == "left" or inside(position, label)]
+    if len(kept) < 2 and side == "bottom" and scale.back == "identity":  # one number is no scale, none tells nothing
+        short = short_ticks(*limits, inside, touch)
+        kept = max(kept, list(zip(short.positions, short.labels, strict=True)), key=len)
     font = measure.face.properties(style.size)
     ax.spines[side].set(visible=True, linewidth=0.7, color=style.ink)
     (ax.set_xlim if side == "bottom" else ax.set_ylim)(*limits)

@@ -10,6 +10,7 @@ from metaback.plots.fonts import Typeface, text_width, typeface
 from metaback.plots.style import Style
 
 ELLIPSIS = "\u2026"
+TAIL = 12  # letters at the end of a name that stay when it is shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,19 @@ class Ruler:
         return sum(self.width(character) for character in text)
 
     def wrap(
-        self, text: str, width: float, *, lines: int = 9, size: float | None = None, bold: bool = False
+        self,
+        text: str,
+        width: float,
+        *,
+        lines: int = 9,
+        size: float | None = None,
+        bold: bool = False,
+        named: bool = False,
     ) -> Wrapped:
-        """Break text at spaces, and words wider than a line anywhere; end in an ellipsis beyond that many lines."""
+        """Break text at spaces, and words wider than a line anywhere; end in an ellipsis beyond that many lines.
+
+        named: whether the text is a name, which loses its middle instead of its end.
+        """
         text = self.face.printable(text)
         if self.width(text, size=size, bold=bold) <= width:
             return Wrapped((text,))
@@ -70,10 +81,13 @@ class Ruler:
         if len(made) <= lines:
             return Wrapped(tuple(made))
         cut = made[lines - 1]
-        room = width - self.width(ELLIPSIS, size=size, bold=bold)
+        end = ELLIPSIS + ending(text) if named else ELLIPSIS
+        if self.width(end, size=size, bold=bold) > 2 * width / 3:
+            end = ELLIPSIS
+        room = width - self.width(end, size=size, bold=bold)
         if self.width(cut, size=size, bold=bold) > room:
             cut = cut[: self._fitting(cut, room, size=size, bold=bold)]
-        return Wrapped((*made[: lines - 1], cut.rstrip() + ELLIPSIS), whole=False)
+        return Wrapped((*made[: lines - 1], cut.rstrip() + end), whole=False)
 
     def narrowest(self, text: str, lines: int, *, bold: bool = False) -> float:
         """Return the smallest width at which the words of a text, none of them broken, take at most that many lines."""
@@ -103,6 +117,15 @@ class Ruler:
 def ruler(style: Style, texts: Iterable[str]) -> Ruler:
     """Return a ruler whose typeface can draw the texts as far as this machine has fonts for them."""
     return Ruler(typeface(style.font, texts), style)
+
+
+def ending(name: str) -> str:
+    """Return the last words of a name, which tell it from others that begin alike: years stand there.
+
+    >>> ending("A consortium with a long name 2015")
+    'name 2015'
+    """
+    return name[-TAIL:].partition(" ")[2] or name[-TAIL:]
 
 
 def glue(text: str) -> str:

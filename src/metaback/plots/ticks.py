@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from metaback import numbers
 from metaback.errors import OptionError
 
 FEWEST, MOST, LIKED = 3, 7, 5
+MANY = 10_000  # from here on thousands are marked: years keep their four digits
 _STEPS = (1.0, 2.0, 2.5, 5.0)
 _DECADE_SETS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
 _SLACK, _FUSSY = 1e-9, 2.1
@@ -53,8 +55,12 @@ def first_that_fits(
     inches: float,
     width: Callable[[str], float] | None,
 ) -> Ticks:
-    """Return the first set whose labels do not touch on an axis of that length, else the coarsest without those."""
+    """Return the first set whose labels do not touch on an axis of that length, else the coarsest without those.
+
+    Labels get commas between their thousands here, so that they are measured as they are drawn.
+    """
     low, high = ends
+    candidates = [with_commas(ticks) for ticks in candidates]
     if width is None or not math.isfinite(inches):
         return candidates[0]
     unit = inches / (high - low)
@@ -64,9 +70,44 @@ def first_that_fits(
     coarsest = min(candidates, key=lambda ticks: len(ticks.positions))
     kept = _apart(coarsest, unit, width, null)
     if len(kept) == 1:  # one number is no scale
-        coarsest = max(candidates, key=lambda ticks: len(_apart(ticks, unit, width, null)))
-        kept = _apart(coarsest, unit, width, null)
+        anchors = [(ticks, null) for ticks in candidates]
+        if null is None:
+            anchors += [(ticks, position) for ticks in candidates for position in ticks.positions]
+        found = [(ticks, _apart(ticks, unit, width, anchor)) for ticks, anchor in anchors]
+        coarsest, kept = max(found, key=lambda pair: len(pair[1]))
     return Ticks(tuple(coarsest.positions[i] for i in kept), tuple(coarsest.labels[i] for i in kept))
+
+
+def short_ticks(low: float, high: float, fits: Callable[[float, str], bool], touch: Callable[..., bool]) -> Ticks:
+    """Return the ticks of a linear axis too short for three: two round numbers or more, else the one in the middle.
+
+    fits: whether a label at a place stays within the axis; touch: whether the labels of two such pairs touch.
+
+    >>> short_ticks(0.00418, 0.00522, lambda at, label: True, lambda one, two: True).labels
+    ('0.0047',)
+    """
+    for step, decimals, _ in _round_steps(high - low):
+        pairs = [pair for pair in zip(*_multiples(low, high, 0.0, step, decimals), strict=True) if fits(*pair)]
+        if len(pairs) > 1 and not any(touch(*both) for both in pairwise(pairs)):
+            break
+    else:
+        power = math.floor(math.log10((high - low) / 4))
+        value = round((low + high) / 2, -power)
+        pairs = [pair for pair in [(value, numbers.fixed(value, max(0, -power)))] if fits(*pair)]
+    return with_commas(Ticks(tuple(at for at, _ in pairs), tuple(label for _, label in pairs)))
+
+
+def with_commas(ticks: Ticks) -> Ticks:
+    """Return ticks with commas between the thousands of all labels, where one of them has five digits or more.
+
+    >>> with_commas(Ticks((0.0, 5000.0, 10000.0), ("0", "5000", "10000"))).labels
+    ('0', '5,000', '10,000')
+    >>> with_commas(Ticks((1990.0, 2000.0), ("1990", "2000"))).labels
+    ('1990', '2000')
+    """
+    if all(abs(float(label.replace(numbers.MINUS, "-"))) < MANY for label in ticks.labels):
+        return ticks
+    return Ticks(ticks.positions, tuple(map(numbers.grouped, ticks.labels)))
 
 
 def _dislike(candidate: tuple[bool, Ticks]) -> float:
