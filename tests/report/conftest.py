@@ -232,7 +232,7 @@ def attack(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def attacks() -> tuple[str, ...]:
     """Give them all."""
     return (*HOSTILE, *MARKUP)
