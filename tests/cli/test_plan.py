@@ -129,3 +129,22 @@ def test_no_table_at_all_is_told(run: Run) -> None:
     code, _, err = run("pool")
     assert code == 2
     assert "name the table" in err
+
+
+def test_what_people_rated_stands_beside_what_is_computed(run: Run, tmp_path: Path) -> None:
+    """Certainty in the answer, the summary of findings, the reading with the plan's difference, and the item map."""
+    plan = tmp_path / "data" / "plan.toml"
+    plan.write_text(
+        plan.read_text()
+        + '\n[[grade]]\noutcome = "pain"\ncertainty = "low"\nreasons = { imprecision = "few people" }\nmid = 0.2\n'
+        + '\n[report]\ntitle = "Exercise for pain"\nlayout = "bmj"\n'
+    )
+    words = ("--outcome", "pain", "--compare", "posterior_chain:general_exercise", "-q")
+    assert run("pool", "--plan", "data/plan.toml", *words)[0] == 0
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "<h1>Exercise for pain</h1>" in page
+    assert "low-certainty evidence (GRADE, rated by the authors)" in page
+    assert "certainty of the evidence not rated" not in page
+    for part in ("Clinical reading", "Certainty of the evidence", "few people", "PRISMA 2020 items", "Provenance"):
+        assert part in page
+    assert "guyatt2011imprecision" in (tmp_path / "report" / "references.bib").read_text()
