@@ -181,7 +181,8 @@ class House:
     def _imports(self, node: ast.AST, *, in_function: bool, for_types: bool) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
             for target in self._targets(child):
-                yield Import(target, getattr(child, "lineno", 0), in_function, for_types)
+                waits = in_function and not (isinstance(child, ast.Call) and _called(child) == "later")
+                yield Import(target, getattr(child, "lineno", 0), waits, for_types)
             inside = in_function or isinstance(child, FunctionNode | ast.Lambda)
             typing = for_types or (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test))
             yield from self._imports(child, in_function=inside, for_types=typing)
@@ -191,8 +192,9 @@ class House:
             return [alias.name for alias in node.names]
         if isinstance(node, ast.ImportFrom):
             return [self._member(node.module or "", alias.name) for alias in node.names]
-        if isinstance(node, ast.Call) and _called(node) == "import_module":
-            return [a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+        if isinstance(node, ast.Call) and _called(node) in {"import_module", "later"}:
+            names = [a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+            return [f"{PACKAGE}.{name}" for name in names] if _called(node) == "later" else names
         return []
 
     def _member(self, source: str, name: str) -> str:
@@ -299,7 +301,7 @@ def imports_are_visible(house: House) -> list[str]:
         if m.name not in IMPORTS_BY_NAME
         for node in ast.walk(m.tree)
         if isinstance(node, ast.Call)
-        and _called(node) == "import_module"
+        and _called(node) in {"import_module", "later"}
         and not isinstance(node.args[0], ast.Constant)
     ]
 
@@ -524,6 +526,12 @@ BAD: tuple[tuple[Callable[[House], list[str]], dict[str, str], str], ...] = (
         },
         "metaback.stats.a -> metaback.stats.b -> metaback.stats.a",
     ),
+    (
+        no_cycles,
+        {"metaback.cli.a": "from metaback.cli import b", "metaback.cli.b": "def f():\n    later('cli.a', 'g')()"},
+        "metaback.cli.a -> metaback.cli.b -> metaback.cli.a",
+    ),
+    (imports_are_visible, {"metaback.cli.a": "def f(name):\n    later(name, 'g')()"}, "computed"),
     (only_slow_imports_wait, {"metaback.stats.a": "def f():\n    import scipy"}, "inside a function"),
     (only_slow_imports_wait, {"metaback.result": "def f():\n    import metaback.stats.a"}, "inside a function"),
     (extras_wait, {"metaback.data.a": "import python_calamine"}, "at the top"),
