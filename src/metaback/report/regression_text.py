@@ -52,6 +52,7 @@ def regression_card(analysis: RegressionAnalysis) -> str:
         pooled=coefficient_table(analysis),
         notes=Notes("Read this with the result", analysis.notes),
         studies=row_table(analysis),
+        checks="",
         css=style("card.css"),
     )
 
