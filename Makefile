@@ -12,7 +12,7 @@ ALL_TESTS := tests src $(if $(NOTEBOOKS),--nbmake $(NOTEBOOKS))
 # The interpreter that .venv is made from; choose another with `make test PYTHON=/path/to/python`.
 PYTHON ?=
 
-.PHONY: help setup report test test-all lint types bench fuzz lock clean
+.PHONY: help setup report test test-all lint types bench fuzz gallery lock clean
 
 help:
 	@echo "make report    set up, pool data/trials.csv and write report/"
@@ -21,6 +21,7 @@ help:
 	@echo "make lint      ruff: rules and format        make types  pyright"
 	@echo "make bench     timings of benchmarks/        make lock   requirements.lock anew (needs uv)"
 	@echo "make fuzz      damaged files and random tables for the reader, 15 minutes or MINUTES=..."
+	@echo "make gallery   every figure as a picture in docs/gallery/, with the line that makes it"
 	@echo "make setup     only the set-up               make clean  remove .venv, caches and report/"
 
 setup: $(STAMP)
@@ -62,6 +63,9 @@ MINUTES ?= 15
 SEED ?= 1
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz/fuzz_reader.py --minutes $(MINUTES) --seed $(SEED)
+
+gallery: $(STAMP)
+	$(BIN)/python docs/gallery/build.py
 
 lock:
 	uv pip compile pyproject.toml --extra dev --extra excel --extra docx --extra pdf --universal \
