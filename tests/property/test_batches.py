@@ -25,7 +25,7 @@ from metaback.models.specs import PredictionInterval, Tau2, Tau2Interval
 SAME = 1e-12  # the promise; the two differ in the order of a few sums
 PERFECT = 1e-12  # of the size of the data: a standard error below it is what rounding leaves of a perfect fit
 COLUMNS = 1e-10  # arrays are fitted in their own columns, a regression in orthonormal ones
-QUICK = 100  # of make test; 1,000 in make test-all
+QUICK = 40  # of make test; 1,000 in make test-all
 PLACES = ("estimate", "ci_low", "ci_high", "pi_low", "pi_high")
 REST = ("se", "statistic", "df", "p_value", "tau2", "tau2_low", "tau2_high", "i2", "q", "q_p")
 NAMES = (*PLACES, *REST)
