@@ -8,11 +8,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 PYTEST := $(BIN)/python -m pytest -q
 ALL_TESTS := tests src $(if $(NOTEBOOKS),--nbmake $(NOTEBOOKS))
+# The quick tests run in two halves of about the same length, one for each of two processors.
+FIRST := tests/checks tests/cli tests/data tests/effects tests/image tests/plots tests/report
+SECOND := tests src $(addprefix --ignore=,$(FIRST)) $(if $(NOTEBOOKS),--nbmake $(NOTEBOOKS))
 
 # The interpreter that .venv is made from; choose another with `make test PYTHON=/path/to/python`.
 PYTHON ?=
 
-.PHONY: help setup report test test-all lint types bench fuzz gallery lock clean
+.PHONY: help setup report test test-first test-second test-all lint types bench fuzz gallery lock clean
 
 help:
 	@echo "make report    set up, pool data/trials.csv and write report/"
@@ -51,7 +54,13 @@ types: $(STAMP)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 test: lint types
-	$(PYTEST) -m "not slow" $(ALL_TESTS)
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going test-first test-second
+
+test-first: $(STAMP)
+	$(PYTEST) -m "not slow" $(FIRST)
+
+test-second: $(STAMP)
+	$(PYTEST) -m "not slow" $(SECOND)
 
 test-all: lint types
 	$(PYTEST) $(ALL_TESTS)

@@ -158,6 +158,7 @@ def test_many_subgroups_of_many_sizes_keep_their_places() -> None:
 
 
 def test_workers_and_files_change_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
     table = long_table(np.random.default_rng(12), 30)
     table.to_parquet(tmp_path / "long.parquet", index=False)
     words: dict[str, Any] = {"by": "gene", "subgroups": "arm", "study": "study", "subgroup_tau2": "common"}
