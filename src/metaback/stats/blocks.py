@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,8 +87,7 @@ def linked(n: int, groupings: Sequence[NDArray[np.integer]]) -> Places:
     i = np.concatenate(starts) if starts else np.empty(0, dtype=np.intp)
     j = np.concatenate(ends) if ends else np.empty(0, dtype=np.intp)
     graph = coo_array((np.ones(i.size, dtype=np.int8), (i, j)), shape=(offset, offset))
-    parts: Any = csgraph.connected_components(graph, directed=False)  # pyright: ignore[reportUnknownMemberType]
-    found: Places = parts[1][:n].astype(np.intp)
+    found: Places = cast("Any", csgraph).connected_components(graph, directed=False)[1][:n].astype(np.intp)
     first = np.unique(found, return_index=True)[1]
     rank = np.empty(first.size, dtype=np.intp)
     rank[np.argsort(first)] = np.arange(first.size)
