@@ -16,6 +16,7 @@ from metaback.plots.forest_data import ForestChoices
 from metaback.plots.save import XML_DECLARATION, figure_bytes, svg_text
 from metaback.postestimation.audit import Audit
 from metaback.postestimation.planned import Planned
+from metaback.postestimation.sensitivity import SensitivityResult, planned_sensitivity
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import Request, TableAnalysis
 from metaback.report.audit_records import audit_record, findings_csv
@@ -116,6 +117,7 @@ def report_files(
     pooled = tuple(analysis for analysis in table.analyses if analysis.overall.k > 1)
     single = tuple(analysis for analysis in table.analyses if analysis.overall.k == 1)
     audit = None if origin.checked is None else origin.checked.audit
+    beside_main = [planned_sensitivity(analysis, _plan(origin)) for analysis in pooled]
     files: dict[str, bytes | str] = {}
     figures: dict[int, Figure] = {}
     for position, analysis in enumerate(pooled):
@@ -129,9 +131,9 @@ def report_files(
         tail=(*listing_blocks(single, table.unpooled), *_map(origin, pooled), *provenance_blocks(record)),
         flags=flags_of(audit),
         checks=(*certainty_blocks(_plan(origin), pooled, instruments=_facts(origin)), *audit_blocks(audit)),
-        beside={i: _beside(analysis, origin) for i, analysis in enumerate(pooled)},
+        beside={i: _beside(analysis, origin, beside_main[i]) for i, analysis in enumerate(pooled)},
     )
-    files |= _records(table, origin, record)
+    files |= _records(table, origin, record, beside_main)
     files |= document_files(document, formats, files)
     return files | {"report.html": render_html(document)}
 
@@ -146,12 +148,12 @@ def _facts(origin: Origin) -> Mapping[str, Instrument]:
     return {} if origin.request is None else origin.request.choices.instruments
 
 
-def _beside(analysis: Analysis, origin: Origin) -> Beside:
+def _beside(analysis: Analysis, origin: Origin, found: Sequence[SensitivityResult]) -> Beside:
     """Return what stands beside the numbers of one comparison: the plan's analyses, and what the result means."""
     grade = grade_of(_plan(origin), analysis)
     name = anchor(comparison(analysis).title)
     clinical = clinical_blocks(analysis, grade=grade, instruments=_facts(origin), anchor=name)
-    return Beside((*clinical, *beside_blocks(analysis, origin.planned)), certainty_words(grade))
+    return Beside((*clinical, *beside_blocks(analysis, origin.planned, found)), certainty_words(grade))
 
 
 def _map(origin: Origin, pooled: Sequence[Analysis]) -> tuple[Block, ...]:
@@ -173,7 +175,12 @@ def _lead(origin: Origin, audit: Audit | None, record: Mapping[str, object]) -> 
     return (*lead_blocks(audit, accepted=accepted), *_plan_blocks(origin), *reading_blocks(record))
 
 
-def _records(table: TableAnalysis, origin: Origin, record: Mapping[str, object]) -> dict[str, bytes | str]:
+def _records(
+    table: TableAnalysis,
+    origin: Origin,
+    record: Mapping[str, object],
+    beside_main: Sequence[Sequence[SensitivityResult]],
+) -> dict[str, bytes | str]:
     """Return the files of a report that hold data: results, tables, references and the resolved plan."""
     pooled = tuple(analysis for analysis in table.analyses if analysis.overall.k > 1)
     single = tuple(analysis for analysis in table.analyses if analysis.overall.k == 1)
@@ -184,7 +191,7 @@ def _records(table: TableAnalysis, origin: Origin, record: Mapping[str, object])
     results["listed"] = listed_record(single, table.unpooled)
     results["checks"] = None if audit is None else audit_record(audit)
     if planned is not None and planned.plan is not None:
-        results["sensitivity"] = [sensitivity_record(analysis, planned) for analysis in pooled]
+        results["sensitivity"] = list(map(sensitivity_record, pooled, beside_main))
         files["plan.resolved.toml"] = resolved_toml(planned.plan, origin.spec)
     return files | {
         "results.json": json_text(results),

@@ -12,6 +12,8 @@ import pytest
 
 from metaback.cli import main
 from metaback.models.plans import Plan, make_plan
+from metaback.postestimation.sensitivity import SensitivityResult, planned_sensitivity
+from metaback.postestimation.summary import Analysis
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., tuple[int, str, str]]
@@ -148,3 +150,24 @@ def test_what_people_rated_stands_beside_what_is_computed(run: Run, tmp_path: Pa
     for part in ("Clinical reading", "Certainty of the evidence", "few people", "PRISMA 2020 items", "Provenance"):
         assert part in page
     assert "guyatt2011imprecision" in (tmp_path / "report" / "references.bib").read_text()
+
+
+def test_a_report_computes_sensitivity_analyses_once_per_comparison(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page and record show the same records."""
+    seen: list[Analysis] = []
+
+    def counted(analysis: Analysis, plan: Plan | None) -> tuple[SensitivityResult, ...]:
+        seen.append(analysis)
+        return planned_sensitivity(analysis, plan)
+
+    monkeypatch.setattr("metaback.bundle.planned_sensitivity", counted)
+    (tmp_path / "t.csv").write_text("study,yi,vi\nA,0.1,0.02\nB,0.4,0.03\nC,0.2,0.05\n", encoding="utf-8")
+    (tmp_path / "p.toml").write_text('[[sensitivity]]\nname = "S"\ntau2 = "DL"\n', encoding="utf-8")
+    code, _, err = run("pool", "t.csv", "--plan", "p.toml", "--out", "out")
+    assert code == 0, err
+    found = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))["sensitivity"]
+    assert len(seen) == len(found) == 1
+    assert [part["name"] for part in found[0]["analyses"]] == ["S"]
+    assert "Sensitivity analyses" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ import pytest
 
 import metaback as mb
 from metaback.errors import OptionError
-from metaback.models.plans import Sensitivity
-from metaback.postestimation.sensitivity import sensitivity_analyses
+from metaback.models.plans import Plan, Sensitivity
+from metaback.postestimation.sensitivity import planned_sensitivity, sensitivity_analyses
 
 SAME = 1e-10  # closed forms and a root to 1e-12 of its bracket, on the same effects
 
@@ -74,3 +74,15 @@ def test_all_faults_are_told_at_once(pain: mb.Trials) -> None:
     assert "sensitivity 'a': model='equal' has no tau2" in text
     assert "sensitivity 'b'" in text
     assert "sensitivity 'c'" in text
+
+
+def test_a_plan_gives_the_main_analysis_first_and_nothing_where_it_names_none(pain: mb.Trials) -> None:
+    """The main analysis is that of the pool; a plan without sensitivity analyses, or none, asks for nothing."""
+    main = mb.pool(pain)
+    plan = Plan(sensitivity=(Sensitivity(name="DL", tau2="DL"),))
+    first, other = planned_sensitivity(main.analysis, plan)
+    assert (first.name, other.name) == ("Main analysis", "DL")
+    assert first.mean is not None
+    np.testing.assert_allclose([first.mean.point, first.mean.lower, first.mean.upper], [main.estimate.point, *main.ci])
+    assert not first.turns
+    assert planned_sensitivity(main.analysis, Plan()) == planned_sensitivity(main.analysis, None) == ()

@@ -9,7 +9,7 @@ import numpy as np
 
 from metaback.errors import OptionError
 from metaback.models.fitted import Estimate
-from metaback.models.plans import Sensitivity
+from metaback.models.plans import Plan, Sensitivity
 from metaback.models.specs import PoolSpec, chosen, resolve_spec
 from metaback.postestimation.exclusions import exclusions
 from metaback.postestimation.scales import way_back
@@ -61,6 +61,13 @@ def sensitivity_analyses(analysis: Analysis, planned: Sequence[Sensitivity]) -> 
             found[members[place]] = numbers if len(members) == 1 else _taken(numbers, place)
     main = _says(analysis.overall.mean)
     return tuple(_result(analysis, one, specs[i], found[i], main) for i, one in enumerate(planned))
+
+
+def planned_sensitivity(analysis: Analysis, plan: Plan | None) -> tuple[SensitivityResult, ...]:
+    """Return the main analysis and behind it the sensitivity analyses of a plan; nothing where a plan names none."""
+    if plan is None or not plan.sensitivity:
+        return ()
+    return sensitivity_analyses(analysis, (Sensitivity(name="Main analysis"), *plan.sensitivity))
 
 
 def _taken(numbers: SpecificationNumbers, place: int) -> SpecificationNumbers:

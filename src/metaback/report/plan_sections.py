@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from metaback.models.plans import Plan, Sensitivity
+from metaback.models.plans import Plan
 from metaback.numbers import ABSENT, humanise, p_text, significant, written
 from metaback.postestimation.planned import Planned
-from metaback.postestimation.sensitivity import SensitivityResult, sensitivity_analyses
+from metaback.postestimation.sensitivity import SensitivityResult
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.words import comparison, effect_digits, estimate_cell, percent_cell, plural
 from metaback.report.document import Block, Heading, Notes, Paragraph, Table
@@ -57,8 +57,11 @@ def status_line(plan: Plan, sha256: str, overridden: Sequence[str] = ()) -> str:
     return f"This analysis follows its plan{mark} {status}{late}."
 
 
-def beside_blocks(analysis: Analysis, planned: Planned | None) -> tuple[Block, ...]:
-    """Return what a plan adds to one comparison: whether its subgroups were planned, and its sensitivity analyses."""
+def beside_blocks(analysis: Analysis, planned: Planned | None, found: Sequence[SensitivityResult]) -> tuple[Block, ...]:
+    """Return what a plan adds to one comparison: whether its subgroups were planned, and its sensitivity analyses.
+
+    found: what `planned_sensitivity` returns, the main analysis first.
+    """
     plan = None if planned is None else planned.plan
     if plan is None:
         return ()
@@ -67,21 +70,18 @@ def beside_blocks(analysis: Analysis, planned: Planned | None) -> tuple[Block, .
     blocks: list[Block] = []
     if tag and groups is not None:
         blocks.append(Paragraph(f"Subgroups by {humanise(groups.name)}: {tag}."))
-    if plan.sensitivity:
-        main, *others = sensitivity_analyses(analysis, [Sensitivity(name="Main analysis"), *plan.sensitivity])
-        table = sensitivity_table(others, main)
-        title = comparison(analysis).title
-        blocks += (
-            [Heading(3, "Sensitivity analyses", anchor(f"{title}-sensitivity")), table] if table is not None else []
-        )
+    if len(found) > 1:
+        name = anchor(f"{comparison(analysis).title}-sensitivity")
+        blocks += [Heading(3, "Sensitivity analyses", name), sensitivity_table(found[1:], found[0])]
     return tuple(blocks)
 
 
-def sensitivity_record(analysis: Analysis, planned: Planned) -> dict[str, Any]:
-    """Return the sensitivity analyses of one comparison as plain JSON values, numbers on the analysis scale."""
-    plan = planned.plan or Plan()
-    found = sensitivity_analyses(analysis, plan.sensitivity)
-    return {"comparison": comparison(analysis).title, "analyses": [_record(part) for part in found]}
+def sensitivity_record(analysis: Analysis, found: Sequence[SensitivityResult]) -> dict[str, Any]:
+    """Return the sensitivity analyses of one comparison as plain JSON values, numbers on the analysis scale.
+
+    found: what `planned_sensitivity` returns; the main analysis, its first, has a place of its own in the record.
+    """
+    return {"comparison": comparison(analysis).title, "analyses": [_record(part) for part in found[1:]]}
 
 
 def _record(part: SensitivityResult) -> dict[str, Any]:
@@ -101,10 +101,8 @@ def subgroup_tag(plan: Plan | None, column: str | None) -> str:
     return "prespecified" if planned.get(column, False) else "post hoc"
 
 
-def sensitivity_table(found: Sequence[SensitivityResult], main: SensitivityResult) -> Table | None:
-    """Return one row per sensitivity analysis below the main one; None where the plan names none."""
-    if not found:
-        return None
+def sensitivity_table(found: Sequence[SensitivityResult], main: SensitivityResult) -> Table:
+    """Return one row per sensitivity analysis below the main one."""
     level = "95%" if main.mean is None else f"{100 * main.mean.level:g}%"
     turned = sum(part.turns for part in found)
     said = (
