@@ -119,6 +119,20 @@ def test_a_turned_conclusion_is_told() -> None:
     assert found.as_is.mean.lower < 0 < found.as_is.mean.upper
 
 
+def test_a_measure_without_no_effect_has_no_conclusion_to_turn() -> None:
+    """A share above one half has a logit above 0; that its interval leaves 0 says nothing about an effect."""
+    frame = pd.DataFrame({"study": list("ABCD"), "events": [30, 28, 33, 5], "n": [40, 40, 40, 40]})
+    trials = read_trials(frame)
+    fitted = fit_pool(effect_sizes(trials, measure="PLO"), PoolSpec())
+    of = Asked("the pool", trials, (0, 1, 2, 3), fitted, EffectChoices())
+    ((found,),) = consequences(of, [finding(3)]).values()
+    (without,) = found.alternatives
+    assert found.as_is.mean is not None
+    assert without.mean is not None
+    assert found.as_is.mean.lower < 0 < without.mean.lower
+    assert not found.turns
+
+
 @pytest.mark.parametrize("columns", [["study", "n_1", "mean_1", "sd_1", "n_2", "mean_2", "sd_2"]])
 def test_a_role_that_the_table_lacks_becomes_a_column(columns: list[str]) -> None:
     """A proposal may give a standard error where the table has none."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import metaback as mb
 from metaback.errors import OptionError
 from metaback.models.plans import Plan, Sensitivity
 from metaback.postestimation.sensitivity import planned_sensitivity, sensitivity_analyses
+from metaback.report.plan_sections import sensitivity_table
 
 SAME = 1e-10  # closed forms and a root to 1e-12 of its bracket, on the same effects
 
@@ -59,6 +61,18 @@ def test_rows_are_left_out_and_a_turned_conclusion_is_told(pain: mb.Trials) -> N
     assert found.turns
     assert found.mean is not None
     np.testing.assert_allclose([found.mean.lower, found.mean.upper], alone.ci, rtol=SAME)
+
+
+@pytest.mark.parametrize(("measure", "turns"), [("GEN", True), ("PLO", False), ("IRLN", False), ("MN", False)])
+def test_only_a_measure_with_no_effect_has_a_conclusion_to_turn(measure: str, turns: bool) -> None:
+    """The same numbers turn the conclusion of a difference, and say nothing of a share, a rate or a mean."""
+    frame = pd.DataFrame({"study": list("ABCD"), "yi": [0.5, 0.6, 0.55, -2.0], "vi": [0.01, 0.01, 0.01, 0.01]})
+    main = mb.pool(frame, measure=measure).analysis
+    (found,) = sensitivity_analyses(main, [Sensitivity(name="without D", exclude="study == 'D'")])
+    assert found.mean is not None
+    assert main.overall.mean.lower < 0 < found.mean.lower
+    assert found.turns is turns
+    assert (" about no effect" in sensitivity_table([found], found, measure).caption) is turns
 
 
 def test_all_faults_are_told_at_once(pain: mb.Trials) -> None:

@@ -15,6 +15,7 @@ from metaback.effects.compute import effect_sizes
 from metaback.effects.effect_sizes import EffectSizes, select_rows
 from metaback.errors import MetabackError
 from metaback.models.fitted import Estimate, Fitted
+from metaback.postestimation.flips import turned
 from metaback.postestimation.scales import way_back
 from metaback.postestimation.subgroups import group_masks
 from metaback.postestimation.subsets import Subsets, pool_subsets
@@ -51,8 +52,8 @@ class Consequence:
     """What one finding changes in one pool: the pool as the table stands, and every alternative to it.
 
     shift: the largest move of the mean among the alternatives, in standard errors of the pool as it is; turns: whether
-    any of them changes what its interval says about no effect. subgroup: the subgroup whose pool it is, which `pool`
-    names too; "" for a pool of all rows.
+    any of them changes what its interval says about no effect, never where the measure has no such value. subgroup:
+    the subgroup whose pool it is, which `pool` names too; "" for a pool of all rows.
     """
 
     pool: str
@@ -292,7 +293,7 @@ def _sorted(
     sorted_: dict[int, tuple[Consequence, ...]] = {}
     for (i, number), listed in found.items():
         pool = ", ".join(filter(None, (asked.name, groups[i].name)))
-        turns = any(_turns(as_is[i], variant) for variant in listed)
+        turns = any(turned(as_is[i].mean, variant.mean, measure) for variant in listed)
         shift = _shift(as_is[i], listed)
         one = Consequence(pool, measure, as_is[i], tuple(listed), shift, turns, groups[i].name)
         sorted_[number] = (*sorted_.get(number, ()), one)
@@ -326,15 +327,3 @@ def _shift(as_is: Variant, others: Sequence[Variant]) -> float:
         return 0.0
     point, se = as_is.mean.point, as_is.mean.se
     return max((abs(other.mean.point - point) / se for other in others if other.mean is not None), default=0.0)
-
-
-def _turns(as_is: Variant, other: Variant) -> bool:
-    """Tell whether another pool says something else about no effect."""
-    if as_is.mean is None or other.mean is None:
-        return False
-    return _says(as_is.mean) != _says(other.mean)
-
-
-def _says(mean: Estimate) -> int:
-    """Return on which side of no effect the interval lies, 0 for both."""
-    return int(mean.lower > 0) - int(mean.upper < 0)

@@ -30,6 +30,21 @@ def sides(low: Floats, high: Floats) -> Sides:
     return (low > 0).astype(np.int64) - (high < 0).astype(np.int64)
 
 
+def turned(mean: Estimate | None, other: Estimate | None, measure: str) -> bool:
+    """Tell whether the interval of another pool says something else about no effect; not where either is missing.
+
+    Never for measures without a value of no effect: shares, rates, single means.
+
+    >>> low, high = (Estimate(0.3, at, 0.6, 0.1, level=0.95, scale="log") for at in (-0.1, 0.1))
+    >>> turned(low, high, "OR"), turned(low, low, "OR"), turned(low, None, "OR"), turned(low, high, "PLO")
+    (True, False, False, False)
+    """
+    if mean is None or other is None or not has_null(measure):
+        return False
+    one, two = sides(np.array([mean.lower, other.lower]), np.array([mean.upper, other.upper]))
+    return bool(one != two)
+
+
 def flipped(mean: Estimate, pools: Subsets, effects: EffectSizes) -> Bools:
     """Tell which subsets lead to another conclusion than the pool: their interval lies elsewhere with respect to 0.
 

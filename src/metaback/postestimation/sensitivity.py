@@ -12,6 +12,7 @@ from metaback.models.fitted import Estimate
 from metaback.models.plans import Plan, Sensitivity
 from metaback.models.specs import PoolSpec, chosen, resolve_spec
 from metaback.postestimation.exclusions import exclusions
+from metaback.postestimation.flips import turned
 from metaback.postestimation.scales import way_back
 from metaback.postestimation.specification_fits import SpecificationNumbers, specification_numbers
 from metaback.postestimation.summary import Analysis
@@ -24,7 +25,8 @@ class SensitivityResult:
     """One sensitivity analysis: its name, what differs, whether it was named beforehand, and its pool.
 
     mean: None where nothing can be pooled; prediction: limits, nan where there are none; tau2, i2: nan likewise.
-    turns: whether its interval says something else about no effect than that of the main analysis.
+    turns: whether its interval says something else about no effect than that of the main analysis; never where the
+    measure has no such value.
     """
 
     name: str
@@ -59,8 +61,7 @@ def sensitivity_analyses(analysis: Analysis, planned: Sequence[Sensitivity]) -> 
             specification_numbers(analysis.fitted.effects, rows, [specs[i] for i in members])
         ):
             found[members[place]] = numbers if len(members) == 1 else _taken(numbers, place)
-    main = _says(analysis.overall.mean)
-    return tuple(_result(analysis, one, specs[i], found[i], main) for i, one in enumerate(planned))
+    return tuple(_result(analysis, one, specs[i], found[i]) for i, one in enumerate(planned))
 
 
 def planned_sensitivity(analysis: Analysis, plan: Plan | None) -> tuple[SensitivityResult, ...]:
@@ -103,9 +104,7 @@ def _mask(analysis: Analysis, one: Sensitivity, faults: list[str]) -> np.ndarray
     return everything & ~parts[len(parts) - 1].rows
 
 
-def _result(
-    analysis: Analysis, one: Sensitivity, spec: PoolSpec, numbers: SpecificationNumbers, main: int
-) -> SensitivityResult:
+def _result(analysis: Analysis, one: Sensitivity, spec: PoolSpec, numbers: SpecificationNumbers) -> SensitivityResult:
     """Read one pool of the batch."""
     said = [f"{name} {getattr(one, name)}" for name in ("model", "tau2", "ci", "pi") if getattr(one, name) is not None]
     said += (
@@ -133,10 +132,5 @@ def _result(
         mean,
         float(numbers.tau2[0]),
         float(numbers.i2[0]),
-        mean is not None and _says(mean) != main,
+        turned(analysis.overall.mean, mean, effects.measure),
     )
-
-
-def _says(mean: Estimate) -> int:
-    """Return on which side of no effect an interval lies, 0 for both."""
-    return int(mean.lower > 0) - int(mean.upper < 0)

@@ -13,6 +13,7 @@ from metaback.postestimation.summary import Analysis
 from metaback.postestimation.words import comparison, effect_digits, estimate_cell, percent_cell, plural
 from metaback.report.document import Block, Heading, Notes, Paragraph, Table
 from metaback.report.words import anchor
+from metaback.stats.measures.family import has_null
 
 PARTS = (
     ("population", "Population"),
@@ -72,7 +73,10 @@ def beside_blocks(analysis: Analysis, planned: Planned | None, found: Sequence[S
         blocks.append(Paragraph(f"Subgroups by {humanise(groups.name)}: {tag}."))
     if len(found) > 1:
         name = anchor(f"{comparison(analysis).title}-sensitivity")
-        blocks += [Heading(3, "Sensitivity analyses", name), sensitivity_table(found[1:], found[0])]
+        blocks += [
+            Heading(3, "Sensitivity analyses", name),
+            sensitivity_table(found[1:], found[0], analysis.fitted.effects.measure),
+        ]
     return tuple(blocks)
 
 
@@ -101,17 +105,17 @@ def subgroup_tag(plan: Plan | None, column: str | None) -> str:
     return "prespecified" if planned.get(column, False) else "post hoc"
 
 
-def sensitivity_table(found: Sequence[SensitivityResult], main: SensitivityResult) -> Table:
-    """Return one row per sensitivity analysis below the main one."""
+def sensitivity_table(found: Sequence[SensitivityResult], main: SensitivityResult, measure: str) -> Table:
+    """Return one row per sensitivity analysis below the main one, told of no effect where the measure has it."""
     level = "95%" if main.mean is None else f"{100 * main.mean.level:g}%"
     turned = sum(part.turns for part in found)
     said = (
-        f"{plural(turned, 'of them says', 'of them say')} something else about no effect"
+        f"{plural(turned, 'of them says', 'of them say')} something else"
         if turned
-        else ("none of them says anything else about no effect")
+        else "none of them says anything else"
     )
     return Table(
-        caption=f"Sensitivity analyses of the plan; {said}.",
+        caption=f"Sensitivity analyses of the plan{f'; {said} about no effect' if has_null(measure) else ''}.",
         head=("Analysis", "What differs", "Planned", "Effects", f"Estimate [{level} CI]", "P", "τ²", "I²"),
         rows=tuple(_row(part) for part in (main, *found)),
         numeric=(False, False, False, True, True, True, True, True),
