@@ -11,9 +11,9 @@ import numpy as np
 from metaback.errors import OptionError
 from metaback.plots.bent_ticks import bent_ticks
 from metaback.plots.forest_records import ForestData
-from metaback.plots.number_styles import restyled
 from metaback.plots.text import Ruler
 from metaback.plots.ticks import Ticks, axis_ticks
+from metaback.postestimation.number_styles import restyled
 from metaback.stats.transforms import back
 
 TICK, TICK_PAD = 3.0, 2.5

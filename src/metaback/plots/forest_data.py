@@ -25,8 +25,8 @@ from metaback.plots.forest_records import (
     PiStyle,
     RowKind,
 )
-from metaback.plots.number_styles import restyled
 from metaback.plots.rob_words import RobTable, read_rob, rob_columns
+from metaback.postestimation.number_styles import restyled
 from metaback.postestimation.predictive import predictive_density
 from metaback.postestimation.summary import Analysis, PoolSummary
 from metaback.postestimation.words import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from metaback.errors import OptionError
-from metaback.plots.number_styles import NUMBER_STYLES, STANDARD, NumberStyle
+from metaback.postestimation.number_styles import NUMBER_STYLES, STANDARD, NumberStyle
 
 Block = Literal["raw", "weight", "effect"]
 Part = Literal["tau2", "i2", "q"]

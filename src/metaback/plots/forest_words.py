@@ -11,8 +11,8 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.models.specs import PoolSpec, estimates_tau2, tau2_label
 from metaback.plots.forest_layouts import LAYOUTS, ForestLayout
-from metaback.plots.number_styles import p_styled
 from metaback.plots.rob_words import RobTable
+from metaback.postestimation.number_styles import p_styled
 from metaback.postestimation.summary import Analysis, Heterogeneity, SubgroupTest
 from metaback.postestimation.words import (
     MODELS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,13 +52,26 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class PaperPage:
+    """A part of a figure that is too tall for one page of paper: its SVG text, its name and its text alternative."""
+
+    svg: str
+    name: str
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
-    """A picture: its SVG text for pages, its name in `figures/`, caption and text alternative."""
+    """A picture: its SVG text for pages, its name in `figures/`, caption and text alternative.
+
+    pages: the same picture cut into pages of paper, for Word and PDF; () where it fits one.
+    """
 
     svg: str
     name: str
     caption: str
     alt: str
+    pages: tuple[PaperPage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +115,16 @@ class Case:
     tone: Literal["error", "warning", "information", "settled"] = "information"
 
 
-Block = Heading | Paragraph | Table | Figure | Notes | Listing | Code | Case
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Figures and paragraphs that a page folds away under a title, open on paper; the title says what is inside."""
+
+    title: str
+    blocks: tuple[Figure | Paragraph, ...]
+
+
+Block = Heading | Paragraph | Table | Figure | Notes | Listing | Code | Case | Fold
+Plain = Heading | Paragraph | Table | Figure | Notes | Listing | Code | Case  # what is left when folds are open
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +143,12 @@ class Document:
                 if not 2 <= block.level <= min(before + 1, 4):
                     raise ValueError(f"heading {block.text!r} of level {block.level} follows level {before}")
                 before = block.level
+
+    @property
+    def opened(self) -> Iterator[Plain]:
+        """Return the blocks in reading order, with what is folded in its place."""
+        for block in self.blocks:
+            if isinstance(block, Fold):
+                yield from block.blocks
+            else:
+                yield block

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from xml.etree import ElementTree as ET
 
-from metaback.report.document import Block, Case, Code, Document, Figure, Heading, Listing, Notes, Paragraph, Table
+from metaback.report.document import Case, Code, Document, Figure, Heading, Listing, Notes, Paragraph, Plain, Table
 from metaback.report.paper import MARGIN, MARK, Placed, cell_text, line, runs, table_size
 from metaback.report.words import clean
 
@@ -108,7 +108,7 @@ def footer() -> list[ET.Element]:
 
 
 def _elements(placed: Placed, picture: Picture, lists: int) -> Iterator[ET.Element]:
-    block: Block = placed.block
+    block: Plain = placed.block
     match block:
         case Heading():
             yield paragraph(f"Heading{placed.level}", words(line(block.text)))

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
-from metaback.report.document import Block, Case, Document, Figure, Heading, Table
+from metaback.report.document import Block, Case, Document, Figure, Fold, Heading, Table
 from metaback.report.svg import inline_svg
 from metaback.report.words import anchor, clean
 
@@ -27,6 +27,7 @@ class _Item:
     id: str = ""
     svg: str = ""
     width: int = 0
+    inside: tuple[_Item, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +76,29 @@ def _items(document: Document) -> Iterator[_Item]:
     figures = tables = 0
     for block in document.blocks:
         kind = type(block).__name__
-        if isinstance(block, Heading):
+        if isinstance(block, Fold):
+            inside = tuple(
+                _picture(part, figures := figures + 1) if isinstance(part, Figure) else _Item(type(part).__name__, part)
+                for part in block.blocks
+            )
+            yield _Item(kind, block, inside=inside)
+        elif isinstance(block, Heading):
             yield _Item(kind, block, id=_unique(anchor(block.anchor), taken))
         elif isinstance(block, Table):
             tables += 1
             yield _Item(kind, block, number=tables)
         elif isinstance(block, Figure):
             figures += 1
-            svg, width = inline_svg(block.svg, prefix=f"f{figures}-", label=clean(block.alt))
-            yield _Item(kind, block, number=figures, svg=svg, width=width)
+            yield _picture(block, figures)
         elif isinstance(block, Case):
             yield _Item(kind, block, id=_unique(anchor(block.name), taken))
         else:
             yield _Item(kind, block)
+
+
+def _picture(figure: Figure, number: int) -> _Item:
+    svg, width = inline_svg(figure.svg, prefix=f"f{number}-", label=clean(figure.alt))
+    return _Item("Figure", figure, number=number, svg=svg, width=width)
 
 
 def _unique(name: str, taken: set[str]) -> str:

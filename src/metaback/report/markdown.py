@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from metaback.report.document import Block, Case, Code, Document, Figure, Heading, Listing, Notes, Paragraph, Table
+from metaback.report.document import Case, Code, Document, Figure, Heading, Listing, Notes, Paragraph, Plain, Table
 from metaback.report.paper import MARK, line, numbered
 from metaback.report.words import clean
 
@@ -64,7 +64,7 @@ def _backslash(found: re.Match[str]) -> str:
     return f"\\{found.group()}"
 
 
-def _parts(block: Block, number: int, level: int) -> Iterator[str]:
+def _parts(block: Plain, number: int, level: int) -> Iterator[str]:
     """Write one block as paragraphs, to be set apart by blank lines."""
     match block:
         case Heading():

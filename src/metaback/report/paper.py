@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from metaback.report.document import Block, Case, Document, Figure, Heading, Table
+from metaback.report.document import Case, Document, Figure, Heading, Plain, Table
 from metaback.report.words import clean
 
 MARGIN = 51.0  # 18 mm
@@ -73,7 +73,7 @@ class _Tried:
 class Placed:
     """A block with its number among its kind (0 for none), its heading level on paper, and its size."""
 
-    block: Block
+    block: Plain
     number: int = 0
     level: int = 0
     sized: Sized | None = None
@@ -107,14 +107,14 @@ def runs(document: Document) -> tuple[Run, ...]:
     return tuple(found)
 
 
-def numbered(document: Document) -> Iterator[tuple[Block, int, int]]:
+def numbered(document: Document) -> Iterator[tuple[Plain, int, int]]:
     """Give every block with its number among its kind (0 for none) and its heading level (0 for none).
 
     A case has a heading of level 4, or of one less where no heading of level 3 stands above it: none may be skipped.
     """
     tables = figures = 0
     above = 1
-    for block in document.blocks:
+    for block in document.opened:
         if isinstance(block, Table):
             tables += 1
             yield block, tables, 0
@@ -163,9 +163,18 @@ def _placed(document: Document) -> Iterator[Placed]:
         if isinstance(block, Table):
             yield Placed(block, number, sized=table_size(block))
         elif isinstance(block, Figure):
-            yield Placed(block, number, sized=figure_size(block))
+            yield from (Placed(part, number, sized=figure_size(part)) for part in _pages(block))
         else:
             yield Placed(block, number, max(0, level - 1))
+
+
+def _pages(figure: Figure) -> Iterator[Figure]:
+    """Return a figure as it stands on paper: whole, or one part per page under the same number."""
+    if not figure.pages:
+        yield figure
+    for number, page in enumerate(figure.pages, 1):
+        shown = f"{figure.caption} Page {number} of {len(figure.pages)}."
+        yield replace(figure, svg=page.svg, name=page.name, caption=shown, alt=page.alt, pages=())
 
 
 def _tried(table: Table, size: float, room: float, whole: bool) -> _Tried:

@@ -11,7 +11,7 @@ from typing import Any
 
 from metaback.errors import OptionError
 from metaback.postestimation.words import plural
-from metaback.report.document import Block, Case, Code, Document, Figure, Heading, Listing, Notes, Paragraph, Table
+from metaback.report.document import Case, Code, Document, Figure, Heading, Listing, Notes, Paragraph, Plain, Table
 from metaback.report.paper import MARGIN, MARK, PORTRAIT, Placed, cell_text, line, runs, table_size
 from metaback.report.svg import inline_svg
 from metaback.report.words import REPLACEMENT, clean
@@ -99,7 +99,7 @@ def _block(placed: Placed, figures: Mapping[str, str]) -> dict[str, Any]:
     return {"kind": type(block).__name__} | dict(_fields(block, placed, figures))
 
 
-def _fields(block: Block, placed: Placed, figures: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+def _fields(block: Plain, placed: Placed, figures: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     match block:
         case Heading():
             yield from (("level", placed.level), ("text", _words(block.text)))
