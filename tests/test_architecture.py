@@ -53,7 +53,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "postestimation": frozenset({"numpy", "scipy", "pandas", "statsmodels"}),
     "bias": frozenset({"numpy", "scipy", "pandas"}),
     "plots": frozenset({"numpy", "matplotlib"}),
-    "report": frozenset({"numpy", "pandas", "jinja2", "markupsafe", "docx", "typst"}),
+    "report": frozenset({"numpy", "pandas", "jinja2", "markupsafe", "docx", "typst", "xlsxwriter"}),
     "bundle": frozenset({"numpy", "pandas"}),
     "universes": frozenset({"numpy", "pandas"}),
     "audits": frozenset({"pandas"}),

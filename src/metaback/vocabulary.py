@@ -21,7 +21,7 @@ PredictionInterval = Literal["none", "z", "t(k-1)", "t(k-2)", "HK", "HK-PR", "KR
 I2Definition = Literal["tau2", "Q"]
 SubgroupTau2 = Literal["separate", "common"]
 Layout = Literal["standard", "revman", "jama", "bmj", "lancet", "plain"]
-Format = Literal["docx", "pdf"]
+Format = Literal["docx", "pdf", "xlsx"]
 
 
 def words_of(words: Any) -> tuple[str, ...]:

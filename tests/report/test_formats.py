@@ -33,14 +33,14 @@ def test_markdown_is_always_written_and_the_order_is_one() -> None:
 
 
 def test_an_unknown_format_is_told_with_those_that_are_known() -> None:
-    with pytest.raises(OptionError, match=r"format='pfd' is not known.*'pdf'.*use one of: md, docx, pdf"):
+    with pytest.raises(OptionError, match=r"format='pfd' is not known.*'pdf'.*use one of: md, docx, pdf, xlsx"):
         known_formats(("pfd",))
 
 
-@pytest.mark.parametrize("name", ["docx", "pdf"])
-def test_a_missing_extra_is_told_before_the_work(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "extra"), [("docx", "docx"), ("pdf", "pdf"), ("xlsx", "excel")])
+def test_a_missing_extra_is_told_before_the_work(name: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "find_spec", lambda _: None)
-    with pytest.raises(OptionError, match=rf"format='{name}' needs .*: pip install metaback\[{name}\]"):
+    with pytest.raises(OptionError, match=rf"format='{name}' needs .*: pip install metaback\[{extra}\]"):
         known_formats((name,))
     assert known_formats(()) == ("md",)
 
@@ -48,12 +48,13 @@ def test_a_missing_extra_is_told_before_the_work(name: str, monkeypatch: pytest.
 def test_a_report_holds_them_beside_the_page(analysis: Analysis, tmp_path: Path) -> None:
     pytest.importorskip("docx")
     pytest.importorskip("typst")
+    pytest.importorskip("xlsxwriter")
     table, origin = TableAnalysis((analysis,), ()), Origin(SOURCE, analysis.fitted.spec)
     plain = write_report(tmp_path / "plain", table, origin)
     assert {"report.md", "report.html"} <= set(plain)
-    full = write_report(tmp_path / "full", table, origin, formats=("docx", "pdf"))
-    assert set(full) - set(plain) == {"report.docx", "report.pdf"}
-    write_report(tmp_path / "again", table, origin, formats=("pdf", "docx"))
+    full = write_report(tmp_path / "full", table, origin, formats=("docx", "pdf", "xlsx"))
+    assert set(full) - set(plain) == {"report.docx", "report.pdf", "results.xlsx"}
+    write_report(tmp_path / "again", table, origin, formats=("xlsx", "pdf", "docx"))
     for name in full:
         assert (tmp_path / "full" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     (drawing,) = (name for name in full if name.endswith(".svg"))

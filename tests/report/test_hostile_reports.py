@@ -85,7 +85,7 @@ def plan_text(texts: Sequence[str], table: Path, column: str) -> str:
             section("[[deviation]]", "what", "why", date="2026-03-01"),
             section("[[grade]]", "mid_source", certainty="low", mid=0.5),
             section("[grade.reasons]", "risk_of_bias", "imprecision", "other"),
-            section("[report]", "title", formats=["docx"]),
+            section("[report]", "title", formats=["docx", "xlsx"]),
         ]
     )
 
@@ -278,3 +278,18 @@ def test_word_has_no_element_of_theirs(report: Report, calm: Report) -> None:
         assert {part.tag for part in root.iter()} <= {part.tag for part in ours[name].iter()}, name
         outside = {part.get("Target") for part in root.iter() if part.get("TargetMode") == "External"}
         assert outside <= {part.get("Target") for part in ours[name].iter()}
+
+
+def test_the_workbook_has_no_formula_and_no_link_of_theirs(report: Report, calm: Report) -> None:
+    pytest.importorskip("xlsxwriter")
+    calamine = pytest.importorskip("python_calamine")
+    content = report.files["results.xlsx"]
+    with ZipFile(io.BytesIO(content)) as pack, ZipFile(io.BytesIO(calm.files["results.xlsx"])) as plain:
+        assert pack.namelist() == plain.namelist()
+        for name in pack.namelist():
+            theirs, ours = ET.fromstring(pack.read(name)), ET.fromstring(plain.read(name))
+            assert {part.tag for part in theirs.iter()} <= {part.tag for part in ours.iter()}, name
+            assert not [part for part in theirs.iter() if part.tag.endswith(("}f", "}hyperlink"))], name
+            assert not [part for part in theirs.iter() if part.get("TargetMode") == "External"], name
+    head, *rows = calamine.CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_name("studies").to_python()
+    assert [shown(row[head.index("study")]) for row in rows] == [shown(text) for text in report.studies]

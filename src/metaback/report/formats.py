@@ -1,19 +1,25 @@
-"""The files that hold a whole report to read: Markdown always, Word and PDF on request."""
+"""The files that hold a whole report beside its page: Markdown always; Word, PDF and a workbook on request."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
 from metaback.errors import OptionError
-from metaback.report import docx_file, pdf_file
+from metaback.report import docx_file, pdf_file, xlsx_file
 from metaback.report.document import Document, Figure
 from metaback.report.docx_file import docx_bytes
 from metaback.report.markdown import render_markdown
 from metaback.report.pdf_file import pdf_bytes
+from metaback.report.xlsx_file import xlsx_bytes
 
-FORMATS = ("md", "docx", "pdf")
-_EXTRAS = {"docx": ("docx", docx_file.EXTRA), "pdf": ("typst", pdf_file.EXTRA)}
+FORMATS = ("md", "docx", "pdf", "xlsx")
+_EXTRAS = {
+    "docx": ("docx", docx_file.EXTRA),
+    "pdf": ("typst", pdf_file.EXTRA),
+    "xlsx": ("xlsxwriter", xlsx_file.EXTRA),
+}
 
 
 def known_formats(formats: Sequence[str]) -> tuple[str, ...]:
@@ -36,9 +42,10 @@ def known_formats(formats: Sequence[str]) -> tuple[str, ...]:
 def document_files(
     document: Document, formats: Sequence[str], files: Mapping[str, bytes | str]
 ) -> dict[str, bytes | str]:
-    """Return `report.md`, and `report.docx` and `report.pdf` where they are asked for.
+    """Return `report.md`, and `report.docx`, `report.pdf` and `results.xlsx` where they are asked for.
 
-    files: those of the report so far; Word takes its pictures from `figures/*.png`.
+    files: those of the report so far; Word takes its pictures from `figures/*.png`, the workbook its numbers from
+    `results.json`.
     """
     wanted = known_formats(formats)
     made: dict[str, bytes | str] = {"report.md": render_markdown(document)}
@@ -46,6 +53,8 @@ def document_files(
         made["report.docx"] = docx_bytes(document, _pictures(document, files))
     if "pdf" in wanted:
         made["report.pdf"] = pdf_bytes(document)
+    if "xlsx" in wanted:
+        made["results.xlsx"] = xlsx_bytes(json.loads(files.get("results.json", "{}")))
     return made
 
 
