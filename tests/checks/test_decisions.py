@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from metaback.checks.decisions import Decision, answered, decision_for, read_decisions
-from metaback.checks.findings import Cell, Change, Finding, Proposal, identify
+from metaback.checks.findings import Cell, Change, Finding, Proposal, identifiers
 from metaback.data.read import read_trials
 from metaback.data.trials import Trials
 from metaback.errors import OptionError
@@ -32,9 +32,9 @@ def finding(row: int = 0, says: str = "something") -> Finding:
 
 def test_the_identifier_is_that_of_the_numbers() -> None:
     """Order of rows and words do not matter; another value in the cell makes another finding."""
-    first = identify(finding(), trials())
-    assert first == identify(finding(1, "other words"), trials(order=(1, 0)))
-    assert first != identify(finding(), trials(sd=5.1))
+    (first,) = identifiers([finding()], trials())
+    assert (first,) == identifiers([finding(1, "other words")], trials(order=(1, 0)))
+    assert (first,) != identifiers([finding()], trials(sd=5.1))
     assert first.startswith("se-as-sd-")
 
 
@@ -66,7 +66,7 @@ def test_one_mapping_is_not_a_list() -> None:
 
 def test_the_nearest_decision_counts() -> None:
     """A decision that names the finding goes before one that names its rule."""
-    name = identify(finding(), trials())
+    (name,) = identifiers([finding()], trials())
     of_rule, own = Decision("se-as-sd", "accept", "r", "AB"), Decision(name, "exclude", "r", "AB")
     assert decision_for(name, finding(), [of_rule, own]) is own
     assert decision_for(name, finding(), [of_rule]) is of_rule

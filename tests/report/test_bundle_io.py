@@ -16,7 +16,7 @@ import pytest
 
 from metaback.errors import FileError
 from metaback.report import bundle_io
-from metaback.report.bundle_io import MANIFEST, changed_files, read_manifest, write_bundle
+from metaback.report.bundle_io import MANIFEST, bundle_state, read_manifest, write_bundle
 
 FILES: dict[str, bytes | str] = {"report.html": "<p>é</p>", "tables/a.csv": b"a\n1\n", "figures/deep/f.svg": "<svg/>"}
 WRITERS = ("write_bundle", "_fill", "_carry", "_swap")
@@ -102,7 +102,8 @@ def test_force_keeps_what_others_wrote(tmp_path: Path, monkeypatch: pytest.Monke
     write_bundle(target, FILES, force=True)
     assert (target / "mine" / "deep" / "a.txt").read_text() == "mine"
     assert (target / "link").readlink() == Path("nowhere")
-    assert changed_files(target) == ("link", "mine/deep/a.txt")
+    state = bundle_state(target)
+    assert (state.changed, state.missing, state.extra) == ((), (), ("link", "mine/deep/a.txt"))
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
 
 
@@ -314,11 +315,14 @@ def test_a_parent_that_is_a_file(tmp_path: Path) -> None:
 def test_changed_missing_and_added_files_are_seen(tmp_path: Path) -> None:
     target = tmp_path / "report"
     write_bundle(target, FILES)
-    assert changed_files(target) == ()
+    state = bundle_state(target)
+    assert state.listed
+    assert (state.changed, state.missing, state.extra) == ((), (), ())
     (target / "report.html").write_text("changed")
     (target / "tables" / "a.csv").unlink()
     (target / "b.txt").write_text("added")
-    assert changed_files(target) == ("b.txt", "report.html", "tables/a.csv")
+    state = bundle_state(target)
+    assert (state.changed, state.missing, state.extra) == (("report.html",), ("tables/a.csv",), ("b.txt",))
     assert read_manifest(tmp_path) is None
     with pytest.raises(FileError):
-        changed_files(tmp_path)
+        bundle_state(tmp_path)

@@ -16,7 +16,7 @@ from metaback.postestimation.summary import Analysis
 from metaback.report.card import card_html
 from metaback.report.document import Code, Document, Figure, Heading, Listing, Notes, Paragraph, Table
 from metaback.report.html import render_html
-from metaback.report.provenance import input_file, provenance, provenance_blocks
+from metaback.report.provenance import InputFile, provenance, provenance_blocks
 from metaback.report.sections import report_document
 
 ELEMENTS = {
@@ -120,7 +120,7 @@ def filled(text: str, make_effects: Callable[..., object], make_analysis: Callab
     )
     figure = Figure(SVG.format(escape(xml_safe(text))), text, text, text)
     record = provenance(
-        input_file(text, b"x", rows=5, columns={"study": text}), command=["metaback", text], options={"x": text}
+        InputFile(text, "0" * 64, rows=5, columns={"study": text}), command=["metaback", text], options={"x": text}
     )
     extra = (
         Heading(2, text, text),

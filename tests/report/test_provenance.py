@@ -11,11 +11,10 @@ import pytest
 
 from metaback.errors import OptionError
 from metaback.report.document import Code, Heading, Listing
-from metaback.report.provenance import command_line, file_name, input_file, provenance, provenance_blocks, versions
+from metaback.report.provenance import InputFile, command_line, file_name, provenance, provenance_blocks, versions
 
-SOURCE = input_file(
-    Path("/home/someone/data/trials.csv"), b"a,b\n", rows=41, columns={"study": "study", "n_1": "N exp"}
-)
+SHA256 = "5be08c9684a1d25efcee09318204824278b08bbfb4aef973ffefd0b9d7478313"
+SOURCE = InputFile("trials.csv", SHA256, rows=41, columns={"study": "study", "n_1": "N exp"})
 
 
 def test_what_stands_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,7 +22,7 @@ def test_what_stands_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     record = provenance(SOURCE, command=["metaback", "pool"], options={"tau2": "REML"})
     assert record["input"] == {
         "name": "trials.csv",
-        "sha256": "5be08c9684a1d25efcee09318204824278b08bbfb4aef973ffefd0b9d7478313",
+        "sha256": SHA256,
         "rows": 41,
         "columns": {"study": "study", "n_1": "N exp"},
         "reading": [],

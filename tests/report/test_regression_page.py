@@ -12,7 +12,7 @@ import pytest
 
 import metaback as mb
 from metaback.regression import Regression
-from metaback.report.bundle_io import changed_files
+from metaback.report.bundle_io import bundle_state
 from metaback.report.document import Heading, Notes, Paragraph, Table
 from metaback.report.regression_page import regression_document
 
@@ -49,9 +49,10 @@ def test_the_folder_is_whole_and_the_same_on_every_run(tmp_path: Path) -> None:
         ]
     )
     assert all((one / name).read_bytes() == (two / name).read_bytes() for name in names)
-    assert changed_files(one) == ()
     fit().report(one)
-    assert changed_files(one) == ()
+    state = bundle_state(one)
+    assert set(state.listed) == {name.replace("\\", "/") for name in names} - {"manifest.json"}
+    assert (state.changed, state.missing, state.extra) == ((), (), ())
 
 
 def test_tables_and_record_have_the_numbers_of_the_result(tmp_path: Path) -> None:

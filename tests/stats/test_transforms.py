@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from metaback.errors import OptionError
 from metaback.stats.measures import MEASURES, about
-from metaback.stats.transforms import TRANSFORMS, back, delta_se, harmonic_mean, limits_back
+from metaback.stats.transforms import TRANSFORMS, back, harmonic_mean
 
 KEYS = tuple(TRANSFORMS)
 SIZED = tuple(key for key in KEYS if back(key).size)
@@ -59,8 +59,6 @@ def test_the_direction_is_the_one_that_is_declared(key: str, one: float, two: fl
     a, b = sorted((one, two))
     low, high = way.forward(reader(key, a), size), way.forward(reader(key, b), size)
     assert (low >= high) if way.decreasing else (low <= high)
-    lower, upper = limits_back(key, np.minimum(low, high), np.maximum(low, high), size)
-    assert lower <= upper
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -191,5 +189,4 @@ def test_the_delta_method_gives_the_variance_on_the_scale_of_readers(key: str, n
     way = back(about(key).back)
     np.testing.assert_allclose(way.inverse(one.yi), other.yi, rtol=ROUND)
     slope = way.derivative(one.yi)
-    np.testing.assert_allclose(delta_se(np.sqrt(one.vi), slope), np.sqrt(other.vi), rtol=1e-8)
-    assert (delta_se(np.array([0.1]), -slope) > 0).all()
+    np.testing.assert_allclose(slope**2 * one.vi, other.vi, rtol=2e-8)

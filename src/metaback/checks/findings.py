@@ -101,18 +101,13 @@ class Coverage:
         return self.examined > 0
 
 
-def identify(finding: Finding, trials: Trials) -> str:
-    """Return the identifier that a decision names: the rule and a mark of the numbers that the finding rests on.
+def identifiers(findings: Sequence[Finding], trials: Trials) -> tuple[str, ...]:
+    """Return the identifiers that decisions name: the rule and a mark of the numbers that the finding rests on.
 
     The mark is made of the studies, the outcomes and the offending cells (where none is named, all numbers of the rows
     that effects are made of, so that a blank column more changes nothing). So a decision holds for the numbers it was
     made on: a changed cell makes a new finding, and the place of a row in the file does not matter.
     """
-    return identifiers([finding], trials)[0]
-
-
-def identifiers(findings: Sequence[Finding], trials: Trials) -> tuple[str, ...]:
-    """Return the identifier of each of many findings; see `identify`."""
     columns: dict[str, Sequence[float | str]] = {}
     numbers = _numbers(trials)
     studies, outcomes = trials.texts("study"), trials.texts("outcome")

@@ -22,7 +22,6 @@ ROW_CHANCE = 0.05  # the same for one row that is far from the others besides
 FEWEST = 5  # rows with events without which there is nothing to compare a share with
 NEAR_TOTAL = 0.25  # relative: totals that an arm may be as large as by chance
 SAME = 0.1  # relative: of the standard error by which a printed ratio must miss its counts
-TWOS = frozenset({"OR", "RR", "RD", "PETO"})
 
 
 def _arm_labels(scene: Scene, arm: str) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class Slot:
 class Grid:
     """The horizontal arrangement: label column, left columns, panel, right columns, and the edges of the page.
 
-    discs: the middles of the columns of judgements; table_right: where the columns of text end.
+    discs: the middles of the columns of judgements.
     """
 
     left: float
@@ -50,7 +50,6 @@ class Grid:
     slots: tuple[Slot, ...]
     spanners: tuple[tuple[float, float, Wrapped], ...]
     discs: tuple[float, ...] = ()
-    table_right: float = 0.0
 
 
 def split_interval(text: str) -> tuple[str, str, str] | None:
@@ -99,7 +98,7 @@ def make_grid(data: ForestData, ruler: Ruler) -> Grid:
     placed = tuple((slots[run[0]].left, slots[run[-1]].right, wrapped) for run, wrapped in spanners)
     ordered = tuple(slots[i] for i in range(len(data.columns)))
     middles, right = _discs(data, x, ruler)
-    return Grid(style.margin, label, block_right, panel, right, ordered, placed, middles, x)
+    return Grid(style.margin, label, block_right, panel, right, ordered, placed, middles)
 
 
 def _discs(data: ForestData, x: float, ruler: Ruler) -> tuple[tuple[float, ...], float]:

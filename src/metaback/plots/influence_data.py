@@ -40,7 +40,7 @@ class InfluencePanel:
 class InfluenceData:
     """An influence figure before it is drawn: rows of the table down, eight diagnostics across.
 
-    influential, outlying: (n,) rows by the usual rules of thumb; mute: (n,) rows without numbers.
+    influential, outlying: (n,) rows by the usual rules of thumb.
     """
 
     title: str
@@ -48,7 +48,6 @@ class InfluenceData:
     panels: tuple[InfluencePanel, ...]
     influential: Bools
     outlying: Bools
-    mute: Bools
     footnotes: tuple[str, ...]
     alt: str
 
@@ -73,7 +72,6 @@ def influence_data(analysis: Analysis, *, title: str | None = None) -> Influence
         panels=tuple(_taken(panel, rows) for panel in panels),
         influential=found.influential[rows],
         outlying=found.outlying[rows],
-        mute=~np.isfinite(found.hat[rows]),
         footnotes=_footnotes(found, analysis, len(rows)),
         alt=_alt(found, analysis),
     )

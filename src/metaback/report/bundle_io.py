@@ -114,12 +114,6 @@ def bundle_state(folder: Path) -> State:
     )
 
 
-def changed_files(folder: Path) -> tuple[str, ...]:
-    """Name the files of a bundle that are missing or differ from its manifest, and those that it does not list."""
-    state = bundle_state(folder)
-    return tuple(sorted({*state.changed, *state.missing, *state.extra}))
-
-
 def _manifest_text(files: Mapping[str, bytes], provenance: Mapping[str, Any] | None) -> str:
     entries = [
         {"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}

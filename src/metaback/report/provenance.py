@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import re
@@ -10,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import PurePath, PurePosixPath, PureWindowsPath
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from metaback.errors import OptionError
@@ -41,11 +40,6 @@ class PlanFile:
 
     name: str
     sha256: str
-
-
-def input_file(name: str | PurePath, content: bytes, *, rows: int, columns: Mapping[str, str]) -> InputFile:
-    """Describe a file by its name without folders and the hash of its bytes."""
-    return InputFile(file_name(str(name)), hashlib.sha256(content).hexdigest(), rows, dict(columns))
 
 
 def provenance(

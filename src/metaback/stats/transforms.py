@@ -74,29 +74,6 @@ def back(key: str) -> Transform:
     return found
 
 
-def limits_back(key: str, lower: Floats, upper: Floats, size: Size = None) -> tuple[Floats, Floats]:
-    """Carry the limits of an interval back, and swap them where the way back falls.
-
-    >>> low, high = limits_back("bonett_2002", np.array([-2.0]), np.array([-1.0]))
-    >>> round(float(low[0]), 4), round(float(high[0]), 4)
-    (0.6321, 0.8647)
-    """
-    way = back(key)
-    one, two = way.inverse(lower, size), way.inverse(upper, size)
-    return (two, one) if way.decreasing else (one, two)
-
-
-def delta_se(se: Floats, derivative: Floats) -> Floats:
-    """Return the standard error after a transformation of the estimate: |slope| se, to the first order.
-
-    se, derivative: (k,), the slope at the estimate. Source: delta method, Borenstein et al. 2009.
-
-    >>> float(delta_se(np.array([0.2]), np.array([-0.5]))[0])
-    0.1
-    """
-    return np.abs(derivative) * se
-
-
 def harmonic_mean(n: Floats) -> float:
     """Return the harmonic mean of the sizes above 0, the n that Miller 1978 gives to the inverse of a pooled value.
 

@@ -387,24 +387,6 @@ def p_from_effect(effect: Floats, se: Floats) -> Floats:
         return keep(2 * ndtr(-np.abs(effect) / se), se > 0, np.isfinite(effect))
 
 
-def ci_asymmetry(effect: Floats, ci_low: Floats, ci_high: Floats, *, log: bool = False) -> Floats:
-    """Return how far an effect is from the middle of its interval: 0 halfway, 1 and -1 at the upper and lower limit.
-
-    (2 effect - ci_low - ci_high) / (ci_high - ci_low), of the logarithms where `log`. Rounding alone gives about the
-    last printed unit over the width of the interval; more says that the interval was made on another scale.
-
-    effect, ci_low, ci_high: (k,); nan where the limits are equal or in the wrong order (for `log`, not above 0).
-
-    >>> ci_asymmetry(*(np.array([x]) for x in (1.0, 0.5, 2.0)), log=True).round(6)
-    array([0.])
-    """
-    with np.errstate(all="ignore"):
-        if log:
-            up, down = log_ratio(ci_high, effect), log_ratio(effect, ci_low)
-            return keep((down - up) / (down + up), ci_high > ci_low, ci_low > 0, effect > 0)
-        return keep(((effect - ci_low) - (ci_high - effect)) / (ci_high - ci_low), ci_high > ci_low)
-
-
 def log_ratio(upper: Floats, lower: Floats) -> Floats:
     """Return log(upper / lower) without losing the digits of a ratio near 1; nan unless both are above 0.
 
