@@ -421,7 +421,7 @@ def pool(
     "revman5" (DerSimonian-Laird, Wald) or "metafor" (REML, Wald). The next six override it.
     model: "random", "equal", "fixed" (as equal, in words that allow effects to differ) or "IVhet". tau2: "REML", "DL",
     "PM", "ML" ... (an unknown word lists them all), or its value, e.g. 0.04. weights: column of your own weights.
-    ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1", "KR", "HC", "PL", "perm" or a bootstrap ("boot-BCa" ...).
+    ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1", "KR", "CR2", "HC", "PL", "perm" or a bootstrap, as "boot-BCa".
     pi: "none", "z", "t(k-1)", "t(k-2)", "HK", "HK-PR", "KR", "KR-PR" or "NNF". level: in (0, 1).
     by: column of subgroups, each with its own tau2 unless subgroup_tau2="common". effect, se, study: columns of a
     frame that hold effects on the analysis scale (log for ratios), their standard errors and the labels of the studies

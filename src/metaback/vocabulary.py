@@ -14,8 +14,8 @@ Tau2 = Literal[
 ]  # fmt: skip
 Tau2Interval = Literal["QP", "BJ", "J", "PL", "PL-ML", "Wald", "Wald-ML"]
 MeanInterval = Literal[
-    "Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1", "KR", "HC", "PL", "perm", "boot-percentile", "boot-basic",
-    "boot-BCa", "pboot-percentile", "pboot-basic",
+    "Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1", "KR", "CR2", "HC", "PL", "perm", "boot-percentile",
+    "boot-basic", "boot-BCa", "pboot-percentile", "pboot-basic",
 ]  # fmt: skip
 PredictionInterval = Literal["none", "z", "t(k-1)", "t(k-2)", "HK", "HK-PR", "KR", "KR-PR", "NNF"]
 I2Definition = Literal["tau2", "Q"]

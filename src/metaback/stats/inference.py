@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from metaback.stats import resampling
-from metaback.stats.intervals import confidence_distribution, henmi_copas, kenward_roger, profile, simple
+from metaback.stats.intervals import (
+    cluster_robust,
+    confidence_distribution,
+    henmi_copas,
+    kenward_roger,
+    profile,
+    simple,
+)
 from metaback.stats.intervals.family import (
     DRAWS,
     MEAN_RULES,
@@ -23,7 +30,7 @@ from metaback.stats.intervals.family import (
 from metaback.stats.intervals.simple import prediction_limits
 
 # the modules are imported for the rules that they define
-RULES = (simple, kenward_roger, henmi_copas, profile, resampling, confidence_distribution)
+RULES = (simple, kenward_roger, cluster_robust, henmi_copas, profile, resampling, confidence_distribution)
 
 
 __all__ = [
