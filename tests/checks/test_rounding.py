@@ -10,7 +10,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaback.checks.rounding import decimals, printed, rounded, shared_decimals
+from metaback.checks.rounding import printed, rounded, shared_decimals
+from metaback.stats.same_arms import decimals
 
 SLACK = 1e-12  # half a unit is no binary fraction
 

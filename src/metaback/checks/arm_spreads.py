@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from metaback.checks.findings import Cell, Change, Finding, Outcome, Proposal, Severity
 from metaback.checks.intervals import LISTED
-from metaback.checks.rounding import decimals, printed
+from metaback.checks.rounding import printed
 from metaback.checks.rules import rule
 from metaback.checks.scene import Bools, Floats, Places, Scene, groups, units
 from metaback.checks.spreads import CHANGE, FEWEST, Spread, row_spreads
 from metaback.numbers import as_given, p_phrase, significant
 from metaback.stats.coincidences import expected_shared_pairs
+from metaback.stats.same_arms import decimals
 from metaback.stats.spreads import largest_sd, variance_ratio_p
 
 RATIO = 2.0  # of two SDs of a trial, below which nobody need look, however many people there are

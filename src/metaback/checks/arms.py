@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from metaback.checks.rounding import decimals
 from metaback.checks.scene import Bools, Floats, Pooled, Scene, groups
-from metaback.numbers import as_given
+from metaback.stats.same_arms import DECLARED, MANY_EVENTS, TELLING, agreeing, digits
 
 ROW = 6  # digits of all numbers of both arms together that two rows of a study do not share by chance
-TELLING = 4  # digits of mean and SD together that two groups of people do not share by chance within one study
-MANY_EVENTS = 10  # events that another outcome of the same people seldom has by chance
 MERGEABLE = 50  # different arms of one study among which numbers of fewer decimals are looked for
 NO_ARM = frozenset({"n", "r", "time", "treatment", "arm", "homozygotes"})  # stems that tell no arm from another
 COUNTS = frozenset({"events", "nonevents", "percent"})
-DECLARED = re.compile(
-    r"\b(used|counted|shared|serves?|compared) (in|for|by|with|as) (both|all|two|three|each|several|the other)"
-    r"|\bshared (control|comparator|group|arm)|\b(same|common|single|one) (control|comparator)",
-    re.IGNORECASE,
-)
 Key = tuple[float | None, ...]
 
 
@@ -162,16 +153,6 @@ def _blanked(values: Floats) -> list[list[float | None]]:
     return cells.tolist()
 
 
-def digits(values: Iterable[float | None]) -> int:
-    """Count the significant digits of several numbers together, at least one for each.
-
-    >>> digits((12.3, 0.05, None))
-    4
-    """
-    known = (as_given(abs(value)) for value in values if value is not None)
-    return sum(len(re.sub(r"\D", "", text).lstrip("0")) or 1 for text in known)
-
-
 def agree(one: Key, two: Key) -> bool:
     """Tell whether two arms have the same n, and other numbers that agree to the fewer of their decimals.
 
@@ -180,12 +161,7 @@ def agree(one: Key, two: Key) -> bool:
     >>> agree((15.0, 12.3, 4.0), (15.0, 12.34, 4.0)), agree((15.0, 12.0), (15.0, 12.3))
     (True, False)
     """
-    if one[0] != two[0] or any((a is None) != (b is None) for a, b in zip(one, two, strict=True)):
-        return False
-    a, b = (np.array([value for value in arm[1:] if value is not None]) for arm in (one, two))
-    fewer = np.minimum(decimals(a), decimals(b))
-    near = (fewer >= 1) & (np.abs(a - b) <= 0.5 * 10.0**-fewer + 1e-9)
-    return bool(np.all(near | (a == b)))
+    return bool(agreeing(np.array([one], dtype=float), np.array([two], dtype=float))[0])
 
 
 def row_digits(arms: ArmTable, place: int) -> int:

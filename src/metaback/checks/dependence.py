@@ -26,6 +26,7 @@ from metaback.checks.rules import rule
 from metaback.checks.scene import Floats, Scene
 from metaback.data.roles import normal_name
 from metaback.numbers import as_given, fixed
+from metaback.stats.same_arms import LEFT
 from metaback.stats.shared_arm import (
     HALF,
     SharedArm,
@@ -37,7 +38,6 @@ from metaback.stats.shared_arm import (
 )
 
 LOW, HIGH = 0.3, 0.8  # correlations of effects on the same people that are told beside the one that is proposed
-LEFT = 1.1  # ratio of two numbers of people that people who leave between two measurements seldom make
 MANY = 5  # studies of one pool that are told one by one; more become one finding
 CHOSEN = frozenset({"selected", "chosen", "primary", "included", "include", "decision", "selection_rule", "eligible"})
 NOTHING = "no effect could be computed, so that nothing would be pooled"

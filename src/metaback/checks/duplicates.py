@@ -10,14 +10,14 @@ from itertools import combinations
 
 import numpy as np
 
-from metaback.checks.arms import ROW, ArmTable, Repeated, Shared, arm_table, digits, row_digits, rows_at
+from metaback.checks.arms import ROW, ArmTable, Repeated, Shared, arm_table, row_digits, rows_at
 from metaback.checks.dependence import MANY, TOGETHER, arm_covariance, nested, outcome_of, times
 from metaback.checks.findings import Cell, Finding, Joint, Outcome, Proposal, Severity
-from metaback.checks.rounding import MOST
 from metaback.checks.rules import rule
 from metaback.checks.scene import Pooled, Scene
 from metaback.checks.words import column_words
 from metaback.numbers import as_given
+from metaback.stats.same_arms import MOST, digits
 
 # Digits that two groups of people do not share by chance. Two arms with equal n and k digits of mean and SD agree with
 # a chance of about 10^-(k - 1), because the leading digits of one outcome are much alike; these numbers keep a chance

@@ -9,10 +9,11 @@ from math import exp, log
 import numpy as np
 
 from metaback.checks.findings import Cell, Finding, Outcome
-from metaback.checks.rounding import decimals, shared_decimals
+from metaback.checks.rounding import shared_decimals
 from metaback.checks.rules import rule
 from metaback.checks.scene import Bools, Floats, Places, Scene, groups, units
 from metaback.numbers import as_given, fixed
+from metaback.stats.same_arms import decimals
 
 LARGEST = 100  # people from whom on a mean with two decimals fits whole numbers whatever it is
 EPS = 1e-9  # relative: what half a unit loses as a double

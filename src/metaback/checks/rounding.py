@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaback.checks.scene import Floats, Scene
+from metaback.stats.same_arms import decimals
 
 Digits = NDArray[np.intp]
-MOST = 12  # decimals that are told apart; a double of ordinary size holds no more
 ARM = re.compile(r"_[12]$")
 
 
@@ -22,23 +22,6 @@ class Ends:
 
     low: Floats
     high: Floats
-
-
-def decimals(values: Floats) -> Digits:
-    """Return how many decimals each number needs to be written down, 0 for whole numbers and blanks, at most 12.
-
-    >>> decimals(np.array([0.6, 12.0, -3.25, np.nan, 1 / 3])).tolist()
-    [1, 0, 2, 0, 12]
-    """
-    found = np.zeros(values.shape, dtype=np.intp)
-    open_ = np.flatnonzero(np.isfinite(values))
-    for digits in range(MOST):
-        left = values[open_]
-        open_ = open_[np.round(left, digits) != left]
-        found[open_] = digits + 1
-        if not open_.size:
-            break
-    return found
 
 
 def rounded(values: Floats, digits: Digits | int, *, at_least: float = -np.inf) -> Ends:

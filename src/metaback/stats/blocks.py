@@ -131,6 +131,46 @@ def regrouped(matrix: BlockMatrix, blocks: Blocks) -> BlockMatrix:
     return BlockMatrix(blocks, tuple(parts))
 
 
+def from_pairs(blocks: Blocks, spread: Floats, i: Places, j: Places, values: Floats) -> BlockMatrix:
+    """Return the matrix with a diagonal (n,) and values (p,) at the pairs of rows i, j and j, i; zeros elsewhere.
+
+    Both rows of a pair must stand in one block, and a pair once.
+
+    >>> one = np.array([0]), np.array([1]), np.array([0.5])
+    >>> from_pairs(blocks_of(np.array([0, 0])), np.array([1.0, 2.0]), *one).parts[0].tolist()
+    [[[1.0, 0.5], [0.5, 2.0]]]
+    """
+    group, block, place = _homes(blocks)
+    if (group[i] != group[j]).any() or (block[i] != block[j]).any():
+        raise ValueError("the rows of a pair do not stand in one block")
+    made = diagonal(blocks, spread)
+    for g in np.unique(group[i]).tolist():
+        here = group[i] == g
+        one, two = i[here], j[here]
+        made.parts[g][block[one], place[one], place[two]] = values[here]
+        made.parts[g][block[one], place[two], place[one]] = values[here]
+    return made
+
+
+def within(matrix: BlockMatrix, blocks: Blocks) -> BlockMatrix:
+    """Return what of a matrix stands in smaller blocks, each of which lies within one of its own.
+
+    >>> joined = gathered(blocks_of(np.array([0, 0])), np.array([[2.0, 9.0], [9.0, 3.0]]))
+    >>> whole(within(joined, blocks_of(np.arange(2)))).tolist()
+    [[2.0, 0.0], [0.0, 3.0]]
+    """
+    group, block, place = _homes(matrix.blocks)
+    parts = [np.empty((*rows.shape, rows.shape[1])) for rows in blocks.rows]
+    for rows, part in zip(blocks.rows, parts, strict=True):
+        home = group[rows[:, 0]]
+        for g in np.unique(home).tolist():
+            here = rows[home == g]
+            if (block[here] != block[here][:, :1]).any() or (group[here] != g).any():
+                raise ValueError("a smaller block does not lie within one block of the matrix")
+            part[home == g] = matrix.parts[g][block[here][:, :, None], place[here][:, :, None], place[here][:, None, :]]
+    return BlockMatrix(blocks, tuple(parts))
+
+
 def whole(matrix: BlockMatrix) -> Floats:
     """Return the matrix with its zeros, (n, n); for small n and for tests.
 
