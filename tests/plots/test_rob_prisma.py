@@ -191,13 +191,15 @@ def test_counts_that_follow_from_each_other_are_never_refused(parts: list[int]) 
     duplicates, excluded, lost, out, reports, extra = parts
     assessed = out + reports
     sought, screened = assessed + lost, assessed + lost + excluded
-    prisma_data(
+    data = prisma_data(
         {
             "databases": screened + duplicates, "duplicates": duplicates, "screened": screened, "excluded": excluded,
             "sought": sought, "not_retrieved": lost, "assessed": assessed, "reports_excluded": out,
             "studies": max(0, reports - extra), "reports": reports,
         }
     )  # fmt: skip
+    said = " ".join(line.replace("\u00a0", " ") for box in data.boxes for line in box.lines)
+    assert all(f"{count}" in said.replace("\u2009", "").replace(",", "") for count in (screened, excluded, sought, out))
 
 
 @pytest.mark.parametrize("counts", [SMALL, LARGE])

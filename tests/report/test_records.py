@@ -184,8 +184,8 @@ def test_lone_surrogates_can_be_written(
     make_effects: Callable[..., EffectSizes], make_analysis: Callable[..., Analysis]
 ) -> None:
     odd = make_analysis(make_effects(labels=("a\ud800b",) * 5))
-    studies_csv([odd]).encode("utf-8")
-    json_text(results_record([odd])).encode("utf-8")
+    assert b"a\xef\xbf\xbdb" in studies_csv([odd]).encode("utf-8")
+    assert b"a\xef\xbf\xbdb" in json_text(results_record([odd])).encode("utf-8")
 
 
 def test_notes_of_pool_and_data_are_kept_once(analysis: Analysis) -> None:
