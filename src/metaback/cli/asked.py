@@ -18,7 +18,7 @@ from metaback.report.provenance import PlanFile
 
 SAID = (
     "outcome", "compare", "by", "measure", "preset", "model", "tau2", "weights", "tau2_ci", "ci", "pi", "level", "rng",
-    "draws", "subgroup_tau2", "r", "r_grid", "mixed_scores", "higher_is_better",
+    "draws", "subgroup_tau2", "independent", "rho", "r", "r_grid", "mixed_scores", "higher_is_better",
 )  # fmt: skip
 
 

@@ -110,10 +110,20 @@ class Role(click.ParamType[tuple[str, str]]):
         return role.strip(), column.strip()
 
 
+def _with_commas(context: click.Context, option: click.Parameter, words: tuple[str, ...]) -> str | None:
+    """Join the words of an option that may be repeated: `--by a --by b` is `--by a,b`."""
+    return ",".join(words) or None
+
+
 _POOLING = (
     click.option("--outcome", help="Only this outcome."),
     click.option("--compare", type=Pair(), help="Only this pair; effects are A minus B (or A over B)."),
-    click.option("--by", help="Column of subgroups.  [default: stratum, where there is more than one]"),
+    click.option(
+        "--by",
+        multiple=True,
+        callback=_with_commas,
+        help="Column of subgroups.  [default: stratum, where there is more than one]",
+    ),
     click.option(
         "--subgroup-tau2", type=choice_of(SubgroupTau2), help="One between-study variance for each, or for all."
     ),
@@ -135,6 +145,13 @@ _POOLING = (
     click.option("--tau2-ci", type=choice_of(Tau2Interval), help="Interval of the between-study variance."),
     click.option("--ci", type=choice_of(MeanInterval), help="Interval of the mean."),
     click.option("--pi", type=choice_of(PredictionInterval), help="Prediction interval."),
+    click.option(
+        "--independent",
+        is_flag=True,
+        default=None,
+        help="Take rows of one study for studies of their own, instead of modelling that they depend on each other.",
+    ),
+    click.option("--rho", type=float, help="Correlation of effects on the same people, assumed.  [default: 0.6]"),
     click.option("--level", type=float, help="Confidence level, e.g. 0.95."),
     click.option("--rng", type=int, help="Seed of intervals that resample.  [default: 1]"),
     click.option("--draws", type=int, help="Samples of intervals that resample.  [default: 4999]"),

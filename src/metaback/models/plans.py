@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from metaback.errors import OptionError, suggestion
 from metaback.models.specs import (
+    Correlation,
     Draws,
     GivenTau2,
     I2Definition,
@@ -27,7 +28,6 @@ from metaback.vocabulary import Format, Layout
 
 Text = Annotated[str, Field(min_length=1)]
 Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-Correlation = Annotated[float, Field(gt=-1, lt=1)]
 Action = Literal["accept", "correct", "exclude"]
 Certainty = Literal["high", "moderate", "low", "very low"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -101,6 +101,8 @@ class Pooling(_Section):
     pi: PredictionInterval | None = None
     i2: I2Definition | None = None
     subgroup_tau2: SubgroupTau2 | None = None
+    independent: bool | None = None
+    rho: Correlation | None = None
     level: Level | None = None
     rng: Seed | None = None
     draws: Draws | None = None

@@ -23,6 +23,8 @@ from metaback.vocabulary import (
 
 GivenTau2 = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Level = Annotated[float, Field(gt=0, lt=1)]
+Correlation = Annotated[float, Field(gt=-1, lt=1)]
+RHO = 0.6  # of effects on the same people where nothing is known; Pustejovsky & Tipton 2022
 Seed = Annotated[int, Field(ge=0)]
 Draws = Annotated[int, Field(ge=99, le=1_000_000)]
 
@@ -43,6 +45,9 @@ class PoolSpec(BaseModel):
     i2: which definition of I2 is printed first (both are computed).
     subgroup_tau2: whether each subgroup has its own tau2 ("separate") or one serves all ("common": a regression on the
     subgroups, which also tests their difference); the overall pool is the same under both.
+    independent: whether rows of one study are taken for studies of their own; where they are not, a table in which
+    studies repeat is pooled by a working model of their dependence with robust variance. rho: the correlation that is
+    assumed there between effects on the same people.
     level: confidence level of every interval, e.g. 0.95.
     rng: seed of rules that resample; draws: how many samples they draw.
     """
@@ -58,6 +63,8 @@ class PoolSpec(BaseModel):
     pi: PredictionInterval = "t(k-1)"
     i2: I2Definition = "tau2"
     subgroup_tau2: SubgroupTau2 = "separate"
+    independent: bool = False
+    rho: Correlation = RHO
     level: Level = 0.95
     rng: Seed = 1
     draws: Draws = DRAWS
@@ -69,6 +76,8 @@ class SpecWords(TypedDict, total=False):
     tau2_ci: str | None
     i2: str | None
     subgroup_tau2: str | None
+    independent: bool | None
+    rho: float | None
     rng: int | None
     draws: int | None
 
@@ -103,12 +112,13 @@ def resolve_spec(preset: str = "cochrane", **choices: object) -> PoolSpec:
 
     The equal- and fixed-effects models have no tau2 to account for, so they take the Wald interval unless told
     otherwise, and have no prediction interval. IVhet takes the DerSimonian-Laird tau2 and the Wald interval, as it was
-    published. Under the preset "metafor" the prediction interval follows the t distribution where the interval of the
-    mean does, as in `predict.rma`. Raises `OptionError` with every unknown word at once.
+    published. Presets that are named after other programs take rows as independent, as these do. Under the preset
+    "metafor" the prediction interval follows the t distribution where the interval of the mean does, as in
+    `predict.rma`. Raises `OptionError` with every unknown word at once.
     """
     if preset not in PRESETS:
         raise OptionError.unknown("preset", preset, PRESETS)
-    values: dict[str, object] = {"preset": preset, **PRESETS[preset]}
+    values: dict[str, object] = {"preset": preset, **PRESETS[preset], "independent": preset != "cochrane"}
     model = choices.get("model")
     if model in WITHOUT_TAU2:
         if choices.get("tau2") is not None or choices.get("pi") not in (None, "none"):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaback.models.fitted import Estimate, Fitted
+from metaback.models.specs import PoolSpec
 from metaback.postestimation.assumed import AssumedR
 
 Floats = NDArray[np.float64]
@@ -96,13 +97,71 @@ class Subgroups:
 
 
 @dataclass(frozen=True, slots=True)
+class Component:
+    """One variance component of a working model: where it lies ("between studies"), its value and its share of I2.
+
+    told: whether the data tell it from the others; where they do not, its value must not be shown alone.
+    """
+
+    name: str
+    tau2: float
+    i2: float | None
+    told: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rho:
+    """The pool of a working model under one assumed correlation of effects on the same people."""
+
+    rho: float
+    mean: Estimate
+    tau2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """A pool of rows that depend on each other by a working model with robust variance, and what it stands beside.
+
+    spec: the request in the words of the working model (REML, CR2); pool: its result; naive: that of the request as it
+    was made, every row a study of its own. primary: whether the working model is the answer; why: the reason where it
+    is not. components: of variance; grid: the pool under other correlations than `spec.rho`. sentences: what depends on
+    what, how it was modelled and what was assumed. loglik: restricted log-likelihood at its maximum. widened: how
+    many times as wide the interval is as that which takes rows as independent.
+    """
+
+    spec: PoolSpec
+    pool: PoolSummary
+    naive: PoolSummary
+    primary: bool
+    why: str
+    components: tuple[Component, ...]
+    grid: tuple[Rho, ...]
+    sentences: tuple[str, ...]
+    loglik: float
+    widened: float
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """One finished comparison: what figures and reports are made from.
 
-    assumed: the pool under other pre-post correlations, None where none was assumed.
+    fitted: request, effects and the fit that takes every row as independent. assumed: the pool under other pre-post
+    correlations, None where none was assumed. working: the model of rows that depend on each other, None where every
+    study has one row.
     """
 
     fitted: Fitted
     overall: PoolSummary
     subgroups: Subgroups | None
     assumed: AssumedR | None = None
+    working: Working | None = None
+
+    @property
+    def dependent(self) -> bool:
+        """Tell whether the pool is that of a working model of dependent rows."""
+        return self.working is not None and self.working.primary
+
+    @property
+    def spec(self) -> PoolSpec:
+        """Return the request in the words of the model that made `overall`."""
+        return self.working.spec if self.working is not None and self.working.primary else self.fitted.spec
