@@ -144,6 +144,7 @@ def test_the_table_itself_is_never_overwritten(run: Run, tmp_path: Path) -> None
         ((str(TABLE), "--compare", "core_stabilisation"), 2, "A:B"),
         ((str(TABLE), "--compare", "core_stabilisation:yoga"), 2, "yoga"),
         ((str(TABLE), "--by", "strata"), 2, "stratum"),
+        ((str(TABLE), "--by", "stratum", "--by", "outcome"), 2, "'stratum,outcome'"),
         ((str(TABLE), "--preset", "revman"), 2, "revman5"),
         ((str(TABLE), "--level", "95"), 2, "level"),
         ((str(TABLE), "--tau2", "XX"), 2, "REML"),

@@ -45,9 +45,12 @@ def test_results_are_those_of_the_call(big: Path, capsys: pytest.CaptureFixture[
     pd.testing.assert_frame_equal(pd.read_parquet(out), expected, check_dtype=False, check_exact=True)
 
 
-def test_several_keys_and_standard_errors_are_named(big: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("by", [["--by", "gene,site"], ["--by", "gene", "--by", "site"]])
+def test_several_keys_and_standard_errors_are_named(
+    big: Path, capsys: pytest.CaptureFixture[str], by: list[str]
+) -> None:
     out = big.with_name("results.parquet")
-    words = ["--by", "gene,site", "--se", "sei", "--out", str(out), "--workers", "1", "-q"]
+    words = [*by, "--se", "sei", "--out", str(out), "--workers", "1", "-q"]
     assert told(["pool", str(big), *words], capsys) == (0, "", "")
     assert pd.read_parquet(out).columns[:3].tolist() == ["gene", "site", "k"]
 

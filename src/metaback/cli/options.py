@@ -122,7 +122,7 @@ _POOLING = (
         "--by",
         multiple=True,
         callback=_with_commas,
-        help="Column of subgroups.  [default: stratum, where there is more than one]",
+        help="Column of subgroups.  [default: stratum, where there is more than one]  Repeatable for long tables.",
     ),
     click.option(
         "--subgroup-tau2", type=choice_of(SubgroupTau2), help="One between-study variance for each, or for all."
