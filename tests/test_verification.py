@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 import pytest
 
 import metaback as mb
@@ -268,8 +272,161 @@ def test_the_folder_of_the_command_is_not_written_to(here: Path) -> None:
     assert not (here / "elsewhere").exists()
 
 
-def test_a_report_made_in_python_has_no_command(here: Path) -> None:
-    mb.pool(here / "table.csv").report("of_python")
+# ---------------------------------------------------------------- reports made in Python
+
+FRAME = pd.DataFrame(
+    {
+        "study": ["A 2001", "=B 2002", "C 2003", "'=D"],
+        "n_1": [20, 30, 15, 40],
+        "mean_1": [5.1, 5.5, 6.0, 1 / 3],
+        "sd_1": [2.0, 1.9, 2.5, 2.1],
+        "n_2": [21, 28, 16, 41],
+        "mean_2": [4.0, 4.9, 4.1, 0.1],
+        "sd_2": [2.2, 2.1, 2.3, 2.0],
+        "dose": pd.Categorical(["low", "high", None, "low"], categories=["low", "high"], ordered=True),
+        "seen": pd.to_datetime(["2020-01-01", None, "2020-03-01", "2021-01-01"]),
+        "odd": [1, "a", None, 2.5],
+        "blind": [True, False, True, True],
+        "whole": pd.array([1, None, 3, 4], dtype="Int64"),
+    },
+    index=pd.Index([7, 5, 3, 1]),
+)
+
+
+def of_file(folder: Path) -> Any:
+    return mb.pool(folder / "table.csv", tau2="PM")
+
+
+def of_file_with_a_decision(folder: Path) -> Any:
+    said = {"finding": "too-few-studies", "action": "accept", "reason": "three are enough", "by": "AB"}
+    return mb.pool(folder / "table.csv", accept=[said])
+
+
+def of_frame(_: Path) -> Any:
+    return mb.pool(FRAME, by="dose", measure="MD", level=0.9, subgroup_tau2="separate")
+
+
+def of_table(_: Path) -> Any:
+    return mb.pool_table(mb.load_dataset("backpain").query("weeks >= 8"), outcome="pain", preset="revman5")
+
+
+def of_item(folder: Path) -> Any:
+    return of_table(folder)[0]
+
+
+def of_update(folder: Path) -> Any:
+    return of_frame(folder).update(tau2="DL", ci="Wald").update(pi="none")
+
+
+def of_columns(_: Path) -> Any:
+    table = pd.DataFrame({"trial": ["A", "B", "C"], "g": [0.1, 0.3, 1 / 3], "s": [0.14, 0.17, 0.22], "yi": [9, 9, 9]})
+    return mb.pool(table, effect="g", se="s", study="trial")
+
+
+def of_correlations(_: Path) -> Any:
+    table = FRAME.rename(columns={f"{stem}_1": f"{stem}_change_1" for stem in ("mean", "sd")})
+    table = table.rename(columns={f"{stem}_2": f"{stem}_change_2" for stem in ("mean", "sd")})
+    facts = {"vas": {"higher_is_better": False, "low": 0, "high": 100}}
+    return mb.pool_table(table, measure="MD", r=np.float64(0.5), r_grid=(0.3, 0.7), instruments=facts)
+
+
+SLOW = [pytest.param(one, marks=pytest.mark.slow) for one in (of_file_with_a_decision, of_item, of_columns)]
+MADE = (of_file, of_frame, of_table, of_update, of_correlations, *SLOW)
+
+
+@pytest.mark.parametrize("made_by", MADE)
+def test_a_report_made_in_python_is_made_again(here: Path, made_by: Callable[[Path], Any]) -> None:
+    made_by(here).report("of_python")
+    before = contents(here / "of_python")
+    (here / "table.csv").unlink()  # what it keeps is enough
+    found = mb.verify("of_python")
+    assert (found.grade, found.ok, found.files, found.reason) == ("bytes same", True, (), "")
+    assert contents(here / "of_python") == before
+
+
+def test_other_settings_change_bytes_of_a_report_made_in_python_and_no_number(here: Path) -> None:
+    of_frame(here).report("of_python", layout="bmj", formats=("xlsx",))
+    with mpl.rc_context({"text.hinting": "no_hinting", "text.antialiased": False}):
+        found = mb.verify("of_python")
+    assert (found.grade, found.ok, found.numbers) == ("numbers same", True, ())
+    assert found.files
+
+
+def test_a_cell_that_was_changed_in_the_kept_table_is_named(here: Path) -> None:
+    of_file(here).report("of_python")
+    edit(here / "of_python" / "tables" / "input.csv", ("5.5,1.9", "5.5,1.8"))
+    found = mb.verify("of_python")
+    assert (found.grade, found.ok, found.changed) == ("numbers differ", False, ("tables/input.csv",))
+    assert "in the table: Pooled effect SMD, B 2002, inputs, sd 1: 1.9 became 1.8" in found.causes
+
+
+def test_a_forged_number_of_a_report_made_in_python_is_found(here: Path) -> None:
+    of_frame(here).report("of_python")
+    old = pooled(here / "of_python")["p_value"]
+    edit(here / "of_python" / "results.json", (f'"p_value": {old!r}', '"p_value": 0.04'), manifest=True)
+    found = mb.verify("of_python")
+    assert (found.grade, found.changed, found.numbers[0].old) == ("numbers differ", (), 0.04)
+
+
+def test_a_report_that_keeps_its_table_is_held_against_another(here: Path) -> None:
+    of_file(here).report("of_python")
+    assert mb.verify("of_python", table="table.csv").grade == "bytes same"
+    edit(here / "table.csv", ("5.5,1.9", "5.5,1.8"))
+    assert mb.verify("of_python").grade == "bytes same"
+    found = mb.verify("of_python", table="table.csv")
+    assert (found.grade, found.changed) == ("numbers differ", ())
+    assert "not the one that the report was made from" in found.causes[0]
+    of_table(here).report("of_part")
+    whole = Path(__file__).parents[1] / "data" / "trials.csv"
+    assert mb.verify("of_part", table=whole).grade == "bytes same"
+
+
+def test_the_kept_table_has_every_digit_and_runs_no_formula(here: Path) -> None:
+    of_frame(here).report("of_python")
+    with (here / "of_python" / "tables" / "input.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["mean_1"]) for row in rows] == FRAME["mean_1"].tolist()
+    assert [row["study"][0] for row in rows] == ["A", "'", "C", "'"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (('"verb": "pool"', '"verb": "eval"'), "cannot be followed"),
+        (('"verb": "pool"', '"verb": "__class__"'), "cannot be followed"),
+        (('"calls": [', '"calls": 3, "was": ['), "cannot be read"),
+        (('"schema_version": 1', '"schema_version": 9'), "another version"),
+        (('"tau2": "PM"', '"tau2": "XX"'), "tau2"),
+        (('"tau2": "PM"', '"progress": true, "data": 1'), "cannot be followed"),
+        (("{", "["), "cannot be read"),
+    ],
+)
+def test_a_forged_recipe_is_refused(here: Path, change: tuple[str, str], told: str) -> None:
+    of_file(here).report("of_python")
+    edit(here / "of_python" / "recipe.json", change, manifest=True)
+    found = mb.verify("of_python")
+    assert (found.grade, found.ok) == ("not run again", False)
+    assert told in found.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("5.5,1.9", "5.5,-1.9"), "negative"),
+        (("5.5,1.9", "5.5,x"), "cannot be read"),
+        (("B 2002,", ""), "cannot be read"),
+    ],
+)
+def test_a_kept_table_that_no_reader_takes_is_refused(here: Path, change: tuple[str, str], told: str) -> None:
+    of_file(here).report("of_python")
+    edit(here / "of_python" / "tables" / "input.csv", change)
+    found = mb.verify("of_python")
+    assert (found.grade, found.ok) == ("not run again", False)
+    assert told in found.reason
+
+
+def test_a_report_of_effects_computed_before_keeps_no_table(here: Path) -> None:
+    mb.pool(mb.effect_sizes(mb.read_trials(here / "table.csv"))).report("of_python")
     found = mb.verify("of_python")
     assert (found.grade, found.ok, found.changed) == ("not run again", False, ())
     assert "made in Python" in found.reason

@@ -29,6 +29,8 @@ from metaback.report.formats import document_files, known_formats
 from metaback.report.frames import listed_record
 from metaback.report.grade import certainty_blocks, certainty_keys, certainty_words
 from metaback.report.html import render_html
+from metaback.report.kept import NAME as RECIPE
+from metaback.report.kept import Made, kept_files
 from metaback.report.listing import listing_blocks
 from metaback.report.plan_sections import beside_blocks, plan_blocks, sensitivity_record
 from metaback.report.plan_toml import resolved_toml
@@ -67,7 +69,7 @@ class Origin:
     plan: the file that the decisions of the check came from, None where they came from elsewhere. request: what was
     asked of the whole table, None where a part of it was pooled; with it goes a script that makes the numbers again.
     planned: what a plan and the run asked for together; roles: columns that were named by hand.
-    layout: of the forest plots.
+    layout: of the forest plots. made: the table and the calls of a result that was made in Python.
     """
 
     source: Source
@@ -79,6 +81,7 @@ class Origin:
     planned: Planned | None = None
     roles: Mapping[str, str] = field(default_factory=dict[str, str])
     layout: str = "standard"
+    made: Made | None = None
 
 
 def write_report(
@@ -102,6 +105,7 @@ def write_report(
     record = _provenance(origin)
     files = report_files(table, origin, record, formats=wanted, progress=progress)
     files |= _script(origin)
+    files |= {} if origin.made is None else kept_files(origin.made, layout=origin.layout, formats=formats)
     return write_bundle(Path(folder), files, provenance=record, force=force, keep=keep)
 
 
@@ -249,4 +253,5 @@ def _provenance(origin: Origin) -> dict[str, object]:
     described = InputFile(source.name, source.sha256, source.rows, source.roles, source.notes)
     idle = set[str]() if estimates_tau2(spec) else {"tau2", "pi", "subgroup_tau2"}
     options = spec.model_dump(mode="json", exclude=idle)
-    return provenance(described, plan=origin.plan, command=origin.command, options=options)
+    found = provenance(described, plan=origin.plan, command=origin.command, options=options)
+    return found if origin.made is None else {**found, "recipe": RECIPE}

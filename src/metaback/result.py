@@ -41,6 +41,7 @@ from metaback.progress import Progress, teller
 from metaback.report.audit_words import headline
 from metaback.report.card import card_html
 from metaback.report.frames import grid_frame, pooled_frame, studies_frame
+from metaback.report.kept import Made, call_words
 from metaback.report.methods import methods_text
 from metaback.report.records import analysis_record
 from metaback.report.regression_tables import pairs_frame
@@ -91,6 +92,7 @@ class Result:
     analysis: Analysis
     source: Source
     audit: Audit | None = None
+    made: Made | None = None
 
     @property
     def checks(self) -> Checks:
@@ -301,9 +303,11 @@ class Result:
     def report(self, folder: str | Path, *, force: bool = False, **look: Unpack[ReportLook]) -> Path:
         """Write the report of this comparison into a folder, whole or not at all, and return the folder.
 
-        look: layout of the forest plot, and formats: "docx" and "pdf" beside the page and Markdown.
+        look: layout of the forest plot, and formats: "docx", "pdf" and "xlsx" beside the page and Markdown. The table
+        goes into the folder as it was read, so that `metaback verify` makes the report again.
         """
-        return Results((self,), (), self.source, self.spec, self.checks.audit).report(folder, force=force, **look)
+        whole = Results((self,), (), self.source, self.spec, self.checks.audit, made=self.made)
+        return whole.report(folder, force=force, **look)
 
     def update(self, **choices: Any) -> Result:
         """Pool the same effects again with other choices, e.g. `update(tau2="DL", ci="Wald")` or `update(preset=...)`.
@@ -311,7 +315,9 @@ class Result:
         What was chosen before stays, what the preset chose follows the new preset or model. The effects themselves
         stay as they were computed.
         """
-        found = Result(analyse(self.effects, resolve_spec(**{**chosen(self.spec), **choices})), self.source)
+        made = None if self.made is None else self.made.then("update", **choices)
+        spec = resolve_spec(**{**chosen(self.spec), **choices})
+        found = Result(analyse(self.effects, spec), self.source, made=made)
         if self.audit is None:
             return found
         return replace(found, audit=audit_again(self.audit, found.fitted))
@@ -350,6 +356,7 @@ class Results:
     spec: PoolSpec
     audit: Audit | None = None
     request: Request | None = None
+    made: Made | None = None
 
     @property
     def checks(self) -> Checks:
@@ -377,13 +384,15 @@ class Results:
     def report(self, folder: str | Path, *, force: bool = False, **look: Unpack[ReportLook]) -> Path:
         """Write one report of all comparisons into a folder, whole or not at all, and return the folder.
 
-        look: layout of the forest plots, and formats: "docx" and "pdf" beside the page and Markdown.
+        look: layout of the forest plots, and formats: "docx", "pdf" and "xlsx" beside the page and Markdown. The table
+        goes into the folder as it was read, so that `metaback verify` makes the report again.
         """
         from metaback.bundle import Checked, Origin, write_report
 
         table = TableAnalysis(tuple(item.analysis for item in self.items), self.unpooled)
         checked = None if self.audit is None else Checked(self.audit)
-        origin = Origin(self.source, self.spec, checked, request=self.request, layout=look.get("layout", "standard"))
+        layout = look.get("layout", "standard")
+        origin = Origin(self.source, self.spec, checked, request=self.request, layout=layout, made=self.made)
         write_report(folder, table, origin, force=force, formats=tuple(look.get("formats", ())))
         return Path(folder)
 
@@ -448,7 +457,7 @@ def pool(
     if isinstance(data, EffectSizes):
         _refuse_late(said.words())
         return _pooled(data, spec, decisions, tell)
-    trials = data if isinstance(data, Trials) else checked_trials(data, effect, se, study)
+    whole = trials = data if isinstance(data, Trials) else checked_trials(data, effect, se, study)
     audit = None
     if decisions:
         audit = audit_table(trials, spec, Request(None, None, by, measure, said), decisions, split=False)
@@ -456,7 +465,8 @@ def pool(
     effects = effect_sizes(trials, measure=measure, preset=preset, by=by, **said.words())
     if audit is not None:
         effects = set_aside(effects, audit.answers.excluded, audit.answers.corrected)
-    return Result(analyse(effects, spec, tell), trials.source, audit)
+    made = Made(whole, (("pool", call_words(spec, said, decisions, measure=measure, by=by)),))
+    return Result(analyse(effects, spec, tell), trials.source, audit, made)
 
 
 def _pooled(effects: EffectSizes, spec: PoolSpec, decisions: tuple[Decision, ...], tell: Progress) -> Result:
@@ -529,6 +539,9 @@ def pool_table(
     request = Request(outcome, compare, by, measure, effect_choices(**others))
     audit = audit_table(trials, spec, request, decisions)
     table = analyse_table(audit.trials, spec, replace(request, answers=audit.answers))
-    items = tuple(Result(analysis, trials.source) for analysis in table.analyses)
+    asked = {"outcome": outcome, "compare": compare, "by": by, "measure": measure}
+    made = Made(trials, (("pool_table", call_words(spec, request.choices, decisions, **asked)),))
+    found = enumerate(table.analyses)
+    items = tuple(Result(analysis, trials.source, made=made.then("item", place=place)) for place, analysis in found)
     whole = request if len(trials) == trials.source.rows else None  # a part of a file cannot be read again
-    return Results(items, table.unpooled, trials.source, spec, audit, whole)
+    return Results(items, table.unpooled, trials.source, spec, audit, whole, made)

@@ -18,10 +18,15 @@ from typing import Any, Literal
 from metaback.errors import DataError, EstimationError, FileError, MetabackError
 from metaback.report.bundle_io import MANIFEST, State, bundle_state, read_manifest
 from metaback.report.comparing import Change, changes, page_words, part_of, read_record, table_record, word_changes
+from metaback.report.kept import TABLE
 from metaback.report.provenance import versions
 
 Grade = Literal["bytes same", "numbers same", "numbers differ", "not run again"]
 RECORD = "results.json"
+NOTHING = (
+    "It was made in Python and keeps neither a command nor the table that it was made from, as a report of effects "
+    "that were computed before the call of pool; give pool the table itself."
+)
 CELLS = 10  # cells of a changed table that are named among the causes
 APART = ("provenance", "schema", "schema_version")  # what a record says about itself and not about the trials
 SAID: Mapping[Grade, str] = {
@@ -37,12 +42,13 @@ class Recipe:
     """How a report is made again: the files that it needs, as they were named, and what makes it from them.
 
     inputs: option -> the file as it was named; depth: how many folders down the report was put; run: takes the files
-    by option, and the folder to write into.
+    by option, and the folder to write into; whole: the report keeps its table, and needs no file.
     """
 
     inputs: Mapping[str, str]
     depth: int
     run: Callable[[Mapping[str, Path], Path], None]
+    whole: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,11 +114,12 @@ class Verification:
 def verify_bundle(
     folder: str | Path,
     recipe_of: Callable[[str], Recipe],
+    kept_of: Callable[[Path], Recipe | None] = lambda _: None,
     *,
     table: str | Path | None = None,
     plan: str | Path | None = None,
 ) -> Verification:
-    """Verify a report with a function that turns its recorded command into a recipe.
+    """Verify a report with a function that turns its recorded command into a recipe, and one that reads a kept recipe.
 
     table, plan: where these files are now; None looks for them under their recorded names, from the current folder and
     from the folders above the report. Nothing is written into the report. Raises `FileError` for a folder that is no
@@ -126,11 +133,10 @@ def verify_bundle(
         if not path.is_file():
             raise FileError(f"cannot read '{path}': no such file")
     command = record.get("command")
-    if not isinstance(command, str):
-        reason = "It was made in Python and has no command to repeat; its reproduce.py, where there is one, can be run."
-        return _ungraded(target, state, reason)
     try:
-        recipe = recipe_of(command)
+        recipe = recipe_of(command) if isinstance(command, str) else kept_of(target)
+        if recipe is None:
+            return _ungraded(target, state, NOTHING)
         found = _inputs(recipe, given, target, record)
         with tempfile.TemporaryDirectory(prefix="metaback-") as made, _dated(record):
             inputs = {
@@ -169,6 +175,8 @@ def _recorded(name: str, record: Mapping[str, Any]) -> str:
 
 def _inputs(recipe: Recipe, given: Mapping[str, Path], folder: Path, record: Mapping[str, Any]) -> dict[str, Path]:
     """Return the files that a recipe needs; a table that no word names stands in the plan."""
+    if recipe.whole:
+        return {name: path for name, path in given.items() if name == "table"}
     found = {name: given.get(name) or _find(word, name, folder, recipe, record) for name, word in recipe.inputs.items()}
     if "table" in found:
         return found
@@ -260,7 +268,8 @@ def _graded(folder: Path, made: Path, state: State, record: Mapping[str, Any], m
         files = (MANIFEST,)
     grade: Grade = "numbers differ" if numbers else "numbers same" if files or state.missing else "bytes same"
     edited = (*state.changed, *state.missing)
-    causes = _causes(edited, (*moved, *_cells(numbers if moved else ())), then, now) if files else ()
+    told = _cells(numbers if moved or TABLE in edited else ())
+    causes = _causes(edited, (*moved, *told), then, now) if files else ()
     return Verification(_name(folder), grade, state.changed, state.missing, state.extra, files, numbers, words, causes)
 
 

@@ -1,15 +1,21 @@
-"""Making a report again from the command that it records: only `metaback pool`, and only by its own parser."""
+"""Making a report again: from its command, only `metaback pool` by its own parser, or from the recipe that it keeps."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePath
+from typing import Any
 
 import click
 
-from metaback.cli.pool import command as pool
+from metaback.cli.pool import command as pool_command
+from metaback.data.read import read_trials
+from metaback.data.trials import Trials, as_named
 from metaback.errors import FileError, OptionError
+from metaback.report.kept import NAME, TABLE, Made, read_kept
+from metaback.result import pool, pool_table
 from metaback.verification import Recipe, Verification, verify_bundle
 
 
@@ -17,15 +23,55 @@ def verify(folder: str | Path, *, table: str | Path | None = None, plan: str | P
     """Verify a report: hold its files against their hashes, make it again from its command, and compare every number.
 
     The recorded command is parsed by the options of `metaback pool`, any other is refused, and run in this process in
-    a temporary folder; nothing is written into the report. The answer has a grade: "bytes same"; "numbers same" (to
+    a temporary folder; nothing is written into the report. One that was made in Python is made again from the table and
+    the calls that it keeps. The answer has a grade: "bytes same"; "numbers same" (to
     1e-8 relative; files with other bytes are named, with the versions that differ); "numbers differ" (each with its
-    place, old and new value, and the likely cause); "not run again" (with the reason: the table is not there, or the
-    report was made in Python and has no command). `ok` is true for the first two, where no file was changed.
+    place, old and new value, and the likely cause); "not run again" (with the reason, e.g. the table is not there).
+    `ok` is true for the first two, where no file was changed.
 
-    folder: the report. table, plan: where its inputs are now, if not under their recorded names. Raises `FileError`
+    folder: the report. table, plan: where its inputs are now, if not under their recorded names; a report that keeps
+    its table is held against `table` where one is named. Raises `FileError`
     for a folder that is no report.
     """
-    return verify_bundle(folder, recipe, table=table, plan=plan)
+    return verify_bundle(folder, recipe, kept, table=table, plan=plan)
+
+
+def kept(folder: Path) -> Recipe | None:
+    """Return how to make a report again from the recipe that it keeps, None where it keeps none."""
+    try:
+        recipe_file, table_file = ((folder / name).read_bytes() for name in (NAME, TABLE))
+    except OSError:
+        return None
+    made, look = read_kept(recipe_file, table_file)
+
+    def run(inputs: Mapping[str, Path], out: Path) -> None:
+        fresh = replace(made, trials=_same_rows(made.trials, inputs["table"])) if "table" in inputs else made
+        _reported(fresh, look, out)
+
+    return Recipe({"table": made.trials.source.name}, 1, run, whole=True)
+
+
+def _same_rows(known: Trials, path: Path) -> Trials:
+    """Read a table from a file as the kept one was read: its columns by their roles, and only its rows."""
+    columns = {role: column for role, column in known.roles.items() if not column.endswith(" (from its cell)")}
+    found = as_named(read_trials(path, roles=columns), columns)
+    if len(known) < known.source.rows:
+        found = found.take(row in set(known.rows) for row in found.rows)
+    roles = {role: column for role, column in known.roles.items() if role in found.roles}
+    return replace(found, roles=roles, source=known.source, notes=known.notes)
+
+
+def _reported(made: Made, look: Mapping[str, Any], out: Path) -> None:
+    """Make the calls of a recipe and write the report; nothing but the verbs of pooling is called."""
+    verbs: dict[str, Callable[..., Any]] = {"pool": pool, "pool_table": pool_table}
+    (first, words), *others = made.calls or (("", {}),)
+    try:
+        found = verbs[first](made.trials, **words)
+        for verb, said in others:
+            found = found[said["place"]] if verb == "item" else found.update(**said)
+        found.report(out, **look)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise FileError(f"The recipe of the report cannot be followed: {error!r}.") from error
 
 
 def recipe(line: str) -> Recipe:
@@ -37,10 +83,10 @@ def recipe(line: str) -> Recipe:
     if words[:2] != ("metaback", "pool"):
         raise FileError("The recorded command is not `metaback pool`, and nothing else is run.")
     try:
-        parsed = pool.make_context("pool", list(words[2:]), obj=words).params
+        parsed = pool_command.make_context("pool", list(words[2:]), obj=words).params
     except (click.ClickException, click.exceptions.Exit, OptionError) as error:
         raise FileError(f"The recorded command is not understood by this version: {_said(error)}") from error
-    paths = {param.name: parsed[param.name] for param in pool.params if param.name and _is_input(param, parsed)}
+    paths = {param.name: parsed[param.name] for param in pool_command.params if param.name and _is_input(param, parsed)}
 
     def run(inputs: Mapping[str, Path], folder: Path) -> None:
         _pooled(words, {**inputs, "out": folder, "output": "report", "force": False, "quiet": True, "dry_run": False})
@@ -59,6 +105,6 @@ def _said(error: BaseException) -> str:
 
 def _pooled(words: tuple[str, ...], others: Mapping[str, object]) -> None:
     """Run the command with the inputs and the folder that are given."""
-    with pool.make_context("pool", list(words[2:]), obj=words) as context:
+    with pool_command.make_context("pool", list(words[2:]), obj=words) as context:
         context.params.update(others)
-        pool.invoke(context)
+        pool_command.invoke(context)

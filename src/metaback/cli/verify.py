@@ -24,7 +24,8 @@ def command(ctx: click.Context, folder: Path, table: Path | None, plan: Path | N
 
     The recorded command is run again in a temporary folder; nothing is written into FOLDER. The grades: bytes same;
     numbers same (to 1e-8 relative, with the files that differ and why); numbers differ (which, old, new, likely cause);
-    not run again (why: the table is not found, or the report was made in Python).
+    not run again (why, e.g. the table is not found). A report that was made in Python is made again from the table
+    that it keeps, or from --table.
 
     \b
     Examples:

@@ -130,6 +130,9 @@ def provenance_blocks(record: Mapping[str, Any]) -> tuple[Block, ...]:
     blocks.append(Listing(tuple(items)))
     if record.get("command"):
         blocks += [Paragraph("This command makes the same report again:"), Code(str(record["command"]))]
+    elif record.get("recipe"):
+        kept = f"the table as it was read (tables/input.csv) and the calls that pooled it ({record['recipe']})"
+        blocks.append(Paragraph(f"Made in Python. `metaback verify` makes this report again from {kept}."))
     return tuple(blocks)
 
 
