@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metaback.data.trials import Source
 from metaback.effects.instruments import Instrument
 from metaback.models.plans import Plan
 from metaback.models.specs import PoolSpec, chosen, estimates_tau2
-from metaback.plots.forest import draw_forest, forest_data
-from metaback.plots.forest_data import ForestChoices
+from metaback.plots.forest import draw_forest, draw_forest_pages, forest_data
+from metaback.plots.forest_data import ForestChoices, ForestData
+from metaback.plots.forest_layouts import forest_layout
+from metaback.plots.prisma import draw_prisma, prisma_data
+from metaback.plots.report_figures import LeftOut, ReportFigure, report_figures
 from metaback.plots.save import XML_DECLARATION, figure_bytes, svg_text
 from metaback.postestimation.audit import Audit
+from metaback.postestimation.clinical import reference_sd, settings_beyond
 from metaback.postestimation.planned import Planned
-from metaback.postestimation.sensitivity import SensitivityResult, planned_sensitivity
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import Request, TableAnalysis
 from metaback.report.audit_records import audit_record, findings_csv
 from metaback.report.audit_sections import audit_blocks, audit_keys, flags_of, lead_blocks
-from metaback.report.bibliography import selected_bibtex
+from metaback.report.bibliography import cite_mark, selected_bibtex
 from metaback.report.bundle_io import write_bundle
-from metaback.report.clinical import clinical_blocks, clinical_keys, grade_of
-from metaback.report.document import Block, Figure
+from metaback.report.clinical import chosen_mid, clinical_blocks, clinical_keys, grade_of
+from metaback.report.document import Block, Figure, PaperPage
+from metaback.report.figure_sections import FLOW_KEYS, figure_blocks, figures_record, flow_blocks
 from metaback.report.formats import document_files, known_formats
 from metaback.report.frames import listed_record
 from metaback.report.grade import certainty_blocks, certainty_keys, certainty_words
@@ -32,7 +36,7 @@ from metaback.report.html import render_html
 from metaback.report.kept import NAME as RECIPE
 from metaback.report.kept import Made, kept_files
 from metaback.report.listing import listing_blocks
-from metaback.report.plan_sections import beside_blocks, plan_blocks, sensitivity_record
+from metaback.report.plan_sections import plan_blocks, subgroup_blocks
 from metaback.report.plan_toml import resolved_toml
 from metaback.report.prisma_map import prisma_blocks, prisma_keys, report_parts
 from metaback.report.provenance import (
@@ -47,11 +51,18 @@ from metaback.report.provenance import (
 from metaback.report.records import json_text, pooled_csv, results_record, studies_csv
 from metaback.report.reproduce import NAME as SCRIPT
 from metaback.report.reproduce import Call, decision_words, reproduce_script
+from metaback.report.robustness import Robustness, robustness, robustness_blocks, sensitivity_record, standard_record
 from metaback.report.route_table import routes_csv
 from metaback.report.sections import Beside, document_keys, report_document
 from metaback.report.words import anchor, comparison
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
 Progress = Callable[[str], None]
+PAPER = ("docx", "pdf")
+SHORT = "m"  # before the ids of a drawing, which the page makes its own: they are a good part of the bytes
+TALL = 60  # rows of a forest plot above which paper has it in pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,25 +132,102 @@ def report_files(
     pooled = tuple(analysis for analysis in table.analyses if analysis.overall.k > 1)
     single = tuple(analysis for analysis in table.analyses if analysis.overall.k == 1)
     audit = None if origin.checked is None else origin.checked.audit
-    beside_main = [planned_sensitivity(analysis, _plan(origin)) for analysis in pooled]
-    files: dict[str, bytes | str] = {}
-    figures: dict[int, Figure] = {}
+    studio = _Studio({}, formats)
+    flow = _flow(origin, table, studio)
+    parts: list[_Part] = []
     for position, analysis in enumerate(pooled):
         progress(comparison(analysis).title)
-        figures[position] = _forest(analysis, position + 1, origin.layout, files)
+        parts.append(_part(analysis, position + 1, origin, studio))
+    cites = tuple(dict.fromkeys((*(FLOW_KEYS if flow else ()), *(key for part in parts for key in part.cites))))
+    keys = document_keys(pooled, cites)
     document = report_document(
         pooled,
         title=_title(origin),
-        figures=figures,
-        lead=_lead(origin, audit, record),
-        tail=(*listing_blocks(single, table.unpooled), *_map(origin, pooled), *provenance_blocks(record)),
+        figures={position: part.forest for position, part in enumerate(parts)},
+        lead=(*_lead(origin, audit, record), *flow),
+        tail=(*listing_blocks(single, table.unpooled), *_map(origin, pooled, parts), *provenance_blocks(record)),
         flags=flags_of(audit),
         checks=(*certainty_blocks(_plan(origin), pooled, instruments=_facts(origin)), *audit_blocks(audit)),
-        beside={i: _beside(analysis, origin, beside_main[i]) for i, analysis in enumerate(pooled)},
+        beside={i: _beside(analysis, origin, parts[i], keys) for i, analysis in enumerate(pooled)},
+        cites=cites,
     )
-    files |= _records(table, origin, record, beside_main)
+    files = studio.files | _records(table, origin, record, parts)
     files |= document_files(document, formats, files)
     return files | {"report.html": render_html(document)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What was made of one comparison: its forest plot, further figures with those left out, sensitivity analyses."""
+
+    forest: Figure
+    further: tuple[tuple[ReportFigure, Figure], ...]
+    left_out: tuple[LeftOut, ...]
+    robust: Robustness
+
+    @property
+    def cites(self) -> tuple[str, ...]:
+        """Return the keys that figures cite."""
+        return tuple(key for drawn, _ in self.further for key in drawn.cites)
+
+
+@dataclass(frozen=True, slots=True)
+class _Studio:
+    """Where figures become files; formats: what the report is written as beside page and Markdown."""
+
+    files: dict[str, bytes | str]
+    formats: tuple[str, ...]
+
+    def picture(self, drawn: Drawing, name: str, caption: str, alt: str, *, title: str, painted: bool = True) -> Figure:
+        """Add the files of one figure and return it; painted: whether a PNG goes with it even where Word needs none."""
+        svg = svg_text(drawn, SHORT, title=title)
+        self.files[f"figures/{name}.svg"] = XML_DECLARATION + svg
+        if painted or "docx" in self.formats:
+            self.files[f"figures/{name}.png"] = figure_bytes(drawn, "png")
+        return Figure(svg, f"{name}.svg", caption, alt)
+
+    def pages(self, data: ForestData, name: str) -> tuple[PaperPage, ...]:
+        """Cut a tall forest plot into pages where the report goes on paper."""
+        if len(data.rows) <= TALL or not set(PAPER).intersection(self.formats):
+            return ()
+        made: list[PaperPage] = []
+        for number, drawn in enumerate(draw_forest_pages(data), 1):
+            page = f"{name}-page-{number}"
+            made.append(PaperPage(svg_text(drawn, SHORT), f"{page}.svg", str(drawn.get_label())))
+            if "docx" in self.formats:
+                self.files[f"figures/{page}.png"] = figure_bytes(drawn, "png")
+        return tuple(made)
+
+
+def _part(analysis: Analysis, number: int, origin: Origin, studio: _Studio) -> _Part:
+    """Draw and compute what stands beside the numbers of one comparison."""
+    plan = _plan(origin)
+    slug = f"{number:02d}-{anchor(comparison(analysis).title)}"
+    asked = None if plan is None else plan.report.figures
+    further: list[tuple[ReportFigure, Figure]] = []
+    left_out: list[LeftOut] = []
+    for found in report_figures(analysis, asked, layout=origin.layout):
+        if isinstance(found, LeftOut):
+            left_out.append(found)
+            continue
+        title = f"{found.title}: {found.subject}"
+        name = f"{found.key}-{slug}"
+        made = studio.picture(found.drawing, name, "", found.alt, title=title, painted=False)
+        further.append((found, made))
+    forest = _forest(analysis, slug, origin.layout, studio)
+    return _Part(forest, tuple(further), tuple(left_out), robustness(analysis, plan))
+
+
+def _flow(origin: Origin, table: TableAnalysis, studio: _Studio) -> tuple[Block, ...]:
+    """Return the flow diagram of the plan's counts, nothing where it has none."""
+    plan = _plan(origin)
+    if plan is None or plan.prisma is None:
+        return ()
+    data = prisma_data(plan.prisma.counts)
+    drawn = studio.picture(draw_prisma(data), "flow", "PRISMA 2020 flow diagram.", data.alt, title="Flow diagram")
+    names = {label for each in table.analyses for label in each.fitted.effects.labels}
+    names |= {label for effects in table.unpooled for label in effects.labels}
+    return flow_blocks(drawn, plan.prisma, len(names))
 
 
 def _plan(origin: Origin) -> Plan | None:
@@ -152,18 +240,45 @@ def _facts(origin: Origin) -> Mapping[str, Instrument]:
     return {} if origin.request is None else origin.request.choices.instruments
 
 
-def _beside(analysis: Analysis, origin: Origin, found: Sequence[SensitivityResult]) -> Beside:
-    """Return what stands beside the numbers of one comparison: the plan's analyses, and what the result means."""
-    grade = grade_of(_plan(origin), analysis)
+def _beside(analysis: Analysis, origin: Origin, part: _Part, keys: Sequence[str]) -> Beside:
+    """Return what stands beside the numbers of one comparison: what the result means, hangs on and looks like.
+
+    keys: of the references, in the order of their numbers.
+    """
+    grade, facts = grade_of(_plan(origin), analysis), _facts(origin)
     name = anchor(comparison(analysis).title)
-    clinical = clinical_blocks(analysis, grade=grade, instruments=_facts(origin), anchor=name)
-    return Beside((*clinical, *beside_blocks(analysis, origin.planned, found)), certainty_words(grade))
+    style = forest_layout(origin.layout).numbers
+    mid, _ = chosen_mid(analysis, grade, facts, reference_sd(analysis.fitted.effects, facts))
+    captioned = [(drawn.title, replace(made, caption=_caption(drawn, keys))) for drawn, made in part.further]
+    blocks = (
+        *subgroup_blocks(analysis, origin.planned),
+        *clinical_blocks(analysis, grade=grade, instruments=facts, anchor=name),
+        *robustness_blocks(analysis, part.robust, anchor=name, style=style),
+        *figure_blocks(captioned, [found.why for found in part.left_out], anchor=name),
+    )
+    return Beside(blocks, certainty_words(grade), beyond=settings_beyond(analysis, mid), style=style)
 
 
-def _map(origin: Origin, pooled: Sequence[Analysis]) -> tuple[Block, ...]:
+def _caption(drawn: ReportFigure, keys: Sequence[str]) -> str:
+    """Write title with its references, comparison, and what to read in a figure."""
+    parts = (f"{drawn.title}{cite_mark(keys, *drawn.cites)}", drawn.subject, drawn.read)
+    return " ".join(f"{part.removesuffix('.')}." for part in parts if part)
+
+
+def _map(origin: Origin, pooled: Sequence[Analysis], parts: Sequence[_Part]) -> tuple[Block, ...]:
     """Return which items of the reporting guideline this report speaks to."""
-    parts = report_parts(_plan(origin), pooled, checks=origin.checked is not None)
-    return prisma_blocks(parts, sport=True) if pooled else ()
+    plan = _plan(origin)
+    shown = {drawn.key for part in parts for drawn, _ in part.further}
+    found = report_parts(
+        plan,
+        pooled,
+        checks=origin.checked is not None,
+        sensitivity=bool(parts),
+        judgements="risk-of-bias" in shown,
+        bias="funnel" in shown,
+        flow=plan is not None and plan.prisma is not None,
+    )
+    return prisma_blocks(found, sport=True) if pooled else ()
 
 
 def _other_keys(origin: Origin, pooled: Sequence[Analysis]) -> tuple[str, ...]:
@@ -183,7 +298,7 @@ def _records(
     table: TableAnalysis,
     origin: Origin,
     record: Mapping[str, object],
-    beside_main: Sequence[Sequence[SensitivityResult]],
+    parts: Sequence[_Part],
 ) -> dict[str, bytes | str]:
     """Return the files of a report that hold data: results, tables, references and the resolved plan."""
     pooled = tuple(analysis for analysis in table.analyses if analysis.overall.k > 1)
@@ -194,15 +309,26 @@ def _records(
     results = results_record(pooled, title=_title(origin), provenance=record)
     results["listed"] = listed_record(single, table.unpooled)
     results["checks"] = None if audit is None else audit_record(audit)
+    made = list(zip(pooled, parts, strict=True))
+    results["standard_sensitivity"] = [standard_record(analysis, part.robust) for analysis, part in made]
+    results["figures"] = [_figures_of(analysis, part) for analysis, part in made]
     if planned is not None and planned.plan is not None:
-        results["sensitivity"] = list(map(sensitivity_record, pooled, beside_main))
+        results["sensitivity"] = [sensitivity_record(analysis, part.robust.planned) for analysis, part in made]
+        results["flow"] = None if planned.plan.prisma is None else planned.plan.prisma.counts
         files["plan.resolved.toml"] = resolved_toml(planned.plan, origin.spec)
     return files | {
         "results.json": json_text(results),
         "tables/pooled.csv": pooled_csv(pooled),
         "tables/studies.csv": studies_csv((*pooled, *single)),
         "tables/routes.csv": routes_csv((*pooled, *single)),
-        "references.bib": selected_bibtex((*document_keys(pooled), *audit_keys(audit), *_other_keys(origin, pooled))),
+        "references.bib": selected_bibtex(
+            (
+                *document_keys(pooled),
+                *(key for part in parts for key in part.cites),
+                *audit_keys(audit),
+                *_other_keys(origin, pooled),
+            )
+        ),
     }
 
 
@@ -221,16 +347,18 @@ def _plan_blocks(origin: Origin) -> tuple[Block, ...]:
     return plan_blocks(planned.plan, "" if origin.plan is None else origin.plan.sha256, planned.overridden)
 
 
-def _forest(analysis: Analysis, number: int, layout: str, files: dict[str, bytes | str]) -> Figure:
+def _forest(analysis: Analysis, slug: str, layout: str, studio: _Studio) -> Figure:
     """Draw one forest plot, add its files and return the figure of the page."""
     data = forest_data(analysis, ForestChoices(layout=layout))
-    title = comparison(analysis).title
-    name = f"forest-{number:02d}-{anchor(title)}"
-    drawn = draw_forest(data)
-    svg = svg_text(drawn, name, title=title)
-    files[f"figures/{name}.svg"] = XML_DECLARATION + svg
-    files[f"figures/{name}.png"] = figure_bytes(drawn, "png")
-    return Figure(svg, f"{name}.svg", f"Forest plot. {title}.", data.alt)
+    title, name = comparison(analysis).title, f"forest-{slug}"
+    made = studio.picture(draw_forest(data), name, f"Forest plot. {title}.", data.alt, title=title)
+    return replace(made, pages=studio.pages(data, name))
+
+
+def _figures_of(analysis: Analysis, part: _Part) -> dict[str, object]:
+    """Return which figures one comparison has in the report, and why it lacks others, as plain JSON values."""
+    drawn = [("forest", part.forest.name), *((found.key, made.name) for found, made in part.further)]
+    return figures_record(comparison(analysis).title, drawn, [(found.key, found.why) for found in part.left_out])
 
 
 def _script(origin: Origin) -> dict[str, bytes | str]:

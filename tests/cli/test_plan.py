@@ -162,7 +162,7 @@ def test_a_report_computes_sensitivity_analyses_once_per_comparison(
         seen.append(analysis)
         return planned_sensitivity(analysis, plan)
 
-    monkeypatch.setattr("metaback.bundle.planned_sensitivity", counted)
+    monkeypatch.setattr("metaback.report.robustness.planned_sensitivity", counted)
     (tmp_path / "t.csv").write_text("study,yi,vi\nA,0.1,0.02\nB,0.4,0.03\nC,0.2,0.05\n", encoding="utf-8")
     (tmp_path / "p.toml").write_text('[[sensitivity]]\nname = "S"\ntau2 = "DL"\n', encoding="utf-8")
     code, _, err = run("pool", "t.csv", "--plan", "p.toml", "--out", "out")

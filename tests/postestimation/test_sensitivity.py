@@ -12,7 +12,7 @@ import metaback as mb
 from metaback.errors import OptionError
 from metaback.models.plans import Plan, Sensitivity
 from metaback.postestimation.sensitivity import planned_sensitivity, sensitivity_analyses
-from metaback.report.plan_sections import sensitivity_table
+from metaback.report.robustness import sensitivity_table
 
 SAME = 1e-10  # closed forms and a root to 1e-12 of its bracket, on the same effects
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from metaback.errors import OptionError, suggestion
 from metaback.models.specs import (
@@ -26,11 +26,44 @@ from metaback.models.specs import (
 )
 from metaback.vocabulary import Format, Layout
 
+_COUNT = {"type": "integer", "minimum": 0}
+_PARTS = {"anyOf": [_COUNT, {"type": "object", "minProperties": 1, "additionalProperties": _COUNT}]}
+
+
+def _count(value: object) -> int:
+    """Return a count, or say what one is."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise PydanticCustomError("count", "give a whole number of at least 0")
+    return value
+
+
+def _parts(value: object) -> int | dict[str, int]:
+    """Return a count, or the counts of parts by their names."""
+    if isinstance(value, dict) and value:
+        return {str(name): _part(str(name), part) for name, part in cast("dict[object, object]", value).items()}
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise PydanticCustomError("count", 'give a whole number of at least 0, or parts such as { "MEDLINE" = 310 }')
+    return value
+
+
+def _part(name: str, value: object) -> int:
+    """Return the count of one part."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise PydanticCustomError("count", "the part {name} is no whole number of at least 0", {"name": repr(name)})
+    return value
+
+
 Text = Annotated[str, Field(min_length=1)]
 Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 Action = Literal["accept", "correct", "exclude"]
 Certainty = Literal["high", "moderate", "low", "very low"]
 Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, PlainValidator(_count), WithJsonSchema(_COUNT)]
+Parts = Annotated[int | dict[str, int], PlainValidator(_parts), WithJsonSchema(_PARTS)]
+Drawn = Literal[
+    "funnel", "leave-one-out", "cumulative", "baujat", "influence", "risk-of-bias", "radial", "labbe", "drapery",
+    "orchard", "profile", "gosh",
+]  # fmt: skip
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -188,11 +221,50 @@ class Grade(_Section):
 
 
 class ReportWords(_Section):
-    """How the report is written: title; layout of the forest plots; formats beside page and Markdown."""
+    """How the report is written: title; layout of the forest plots; formats beside page and Markdown.
+
+    figures: those beside the forest plots, in their order; None for the usual ones where they can be read, () for none.
+    """
 
     title: Text | None = None
     layout: Layout | None = None
     formats: tuple[Format, ...] = ()
+    figures: tuple[Drawn, ...] | None = None
+
+
+class Flow(_Section):
+    """Counts of the PRISMA 2020 flow diagram: numbers, or parts by their names where `Parts` says so.
+
+    Whether the boxes add up is checked before anything is pooled.
+    """
+
+    databases: Parts | None = None
+    registers: Parts | None = None
+    duplicates: Count | None = None
+    automation: Count | None = None
+    removed: Count | None = None
+    screened: Count | None = None
+    excluded: Parts | None = None
+    sought: Count | None = None
+    not_retrieved: Count | None = None
+    assessed: Count | None = None
+    reports_excluded: Parts | None = None
+    other_sources: Parts | None = None
+    other_sought: Count | None = None
+    other_not_retrieved: Count | None = None
+    other_assessed: Count | None = None
+    other_excluded: Parts | None = None
+    studies: Count | None = None
+    reports: Count | None = None
+    previous_studies: Count | None = None
+    previous_reports: Count | None = None
+    total_studies: Count | None = None
+    total_reports: Count | None = None
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """Return the counts that were given."""
+        return self.model_dump(exclude_none=True)
 
 
 class Run(_Section):
@@ -213,6 +285,7 @@ class Plan(_Section):
     sensitivity: tuple[Sensitivity, ...] = ()
     checks: PlannedChecks = PlannedChecks()
     grade: tuple[Grade, ...] = ()
+    prisma: Flow | None = None
     report: ReportWords = ReportWords()
     run: Run = Run()
     deviation: tuple[Deviation, ...] = ()
@@ -318,8 +391,10 @@ def _known(steps: list[int | str]) -> list[str]:
 
 
 def _field(steps: list[int | str]) -> Any:
-    """Return what a field may hold."""
+    """Return what a field may hold; for a place in a list, what the list may hold."""
     section: Any = Plan
+    while isinstance(steps[-1], int):
+        steps = steps[:-1]
     for step in steps[:-1]:
         if isinstance(step, str) and step in section.model_fields:
             section = _section(section.model_fields[step].annotation)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from metaback.plots.forest import draw_forest
 from metaback.plots.registry import figure
 from metaback.plots.style import Style
-from metaback.plots.subset_forest_data import cumulative_forest_data, leave_one_out_forest_data
+from metaback.plots.subset_forest_data import cumulative_forest_data, in_layout, leave_one_out_forest_data
 from metaback.postestimation.cumulative import cumulative
 from metaback.postestimation.leave_one_out import leave_one_out
 from metaback.postestimation.summary import Analysis
@@ -24,9 +24,11 @@ def draw_leave_one_out(
     style: Style | None = None,
     by: str | None = None,
     title: str | None = None,
+    layout: str = "standard",
 ) -> Figure:
-    """Draw the pool without each row in turn, or with by="study" without all rows of each study."""
+    """Draw the pool without each row in turn, or with by="study" without all rows of each study; layout: as forest."""
     data = leave_one_out_forest_data(analysis, leave_one_out(analysis, by=by), title=title)
+    data = in_layout(data, layout)
     return draw_forest(data, style=style, ax=ax)
 
 
@@ -40,7 +42,12 @@ def draw_cumulative(
     descending: bool = False,
     collapse: bool = False,
     title: str | None = None,
+    layout: str = "standard",
 ) -> Figure:
-    """Draw the pool of the first study, of the first two and so on; order, descending and collapse as `cumulative`."""
+    """Draw the pool of the first study, of the first two and so on; order, descending and collapse as `cumulative`.
+
+    layout: as of the forest plot.
+    """
     found = cumulative(analysis, order=order, descending=descending, collapse=collapse)
-    return draw_forest(cumulative_forest_data(analysis, found, title=title), style=style, ax=ax)
+    data = in_layout(cumulative_forest_data(analysis, found, title=title), layout)
+    return draw_forest(data, style=style, ax=ax)

@@ -12,9 +12,11 @@ from metaback import numbers
 from metaback.models.fitted import Estimate
 from metaback.plots import forest_words as words
 from metaback.plots.forest_data import NO_EFFECT, ForestColumn, ForestData, ForestRow
+from metaback.plots.forest_layouts import forest_layout
 from metaback.postestimation.cumulative import Cumulative
 from metaback.postestimation.flips import one_line
 from metaback.postestimation.leave_one_out import LeaveOneOut
+from metaback.postestimation.number_styles import restyled
 from metaback.postestimation.subsets import Subsets
 from metaback.postestimation.summary import Analysis, Heterogeneity
 from metaback.postestimation.words import (
@@ -75,6 +77,19 @@ def cumulative_forest_data(analysis: Analysis, found: Cumulative, *, title: str 
     head = f"Cumulative forest, by {found.order}"
     alt = _alt(analysis, found.pools, head, [f"up to {one_line(name)}" for name in names], said)
     return replace(data, label_head="Added", footnotes=(*notes, *data.footnotes), alt=alt)
+
+
+def in_layout(data: ForestData, layout: str) -> ForestData:
+    """Return the forest in the colours and with the way of writing numbers of a layout; its columns stay.
+
+    P values keep their places: a column has room for those of the house only.
+    """
+    chosen = forest_layout(layout)
+    style, ratio = chosen.numbers, data.way in ("exp", "exp_share")
+    rows = tuple(
+        replace(row, cells=tuple(restyled(cell, style, ratio=ratio) for cell in row.cells)) for row in data.rows
+    )
+    return replace(data, rows=rows, layout=chosen)
 
 
 def _step(found: Cumulative, i: int) -> str:

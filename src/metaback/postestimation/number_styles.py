@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from metaback.numbers import ABSENT, fixed, p_phrase, significant
+from metaback.numbers import ABSENT, fixed, p_phrase, p_text, significant
 
 _NUMBER = "[\u2212]?(?:\u221e|[0-9][0-9,]*(?:\\.[0-9]+)?)"
 _INTERVAL = re.compile(rf"\[({_NUMBER}), ({_NUMBER})\]")
@@ -106,6 +106,20 @@ def p_styled(p: float | None, style: NumberStyle, letter: str = "") -> str:
         sign, value = "=", _places(p, style)
     value = value if style.p_zero else value.removeprefix("0")
     return f"{named}{style.p_space}{sign}{style.p_space}{value}"
+
+
+def p_cell(p: float | None, style: NumberStyle) -> str:
+    """Write a P value without its letter, for a column of them, as `restyled` leaves nothing to do.
+
+    >>> [p_cell(0.0312, NUMBER_STYLES[key]) for key in ("standard", "jama", "bmj", "lancet")]
+    ['0.03', '.03', '0.03', '0·031']
+    >>> [p_cell(p, NUMBER_STYLES["bmj"]) for p in (0.0004, None)]
+    ['<0.001', '–']
+    """
+    if style == STANDARD or p is None or not math.isfinite(p):
+        return p_text(p)
+    text = p_styled(p, style).removeprefix(style.p_letter)
+    return restyled(text.replace(" ", "").removeprefix("="), style)
 
 
 def _places(p: float, style: NumberStyle) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -68,6 +68,16 @@ def reference_text(key: str) -> str:
 def reference_list(keys: Iterable[str]) -> tuple[str, ...]:
     """Write references in the order of their numbers."""
     return tuple(reference_text(key) for key in keys)
+
+
+def cite_mark(keys: Sequence[str], *cited: str) -> str:
+    """Return the mark of some references by their places in the list of a document, "" for none that it has.
+
+    >>> cite_mark(("a", "b", "c"), "c", "a"), cite_mark(("a",), "d")
+    (' [1, 3]', '')
+    """
+    numbers = sorted(keys.index(key) + 1 for key in dict.fromkeys(cited) if key in keys)
+    return f" [{', '.join(map(str, numbers))}]" if numbers else ""
 
 
 def selected_bibtex(keys: Iterable[str]) -> str:

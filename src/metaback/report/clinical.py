@@ -123,7 +123,7 @@ def _setting_rows(analysis: Analysis, mid: float | None, source: str) -> list[Ro
         where = f"{found.direction} {threshold_text(found.threshold)}{favoured}"
         name = "no effect" if part == 0 else "the smallest difference that matters"
         why = rests if part == 0 else f"the same; {source}"
-        rows.append((f"Settings whose true effect lies beyond {name} ({where})", _share(found), why))
+        rows.append((f"Settings whose true effect lies beyond {name} ({where})", share_text(found), why))
     return rows
 
 
@@ -133,7 +133,7 @@ def threshold_text(value: float) -> str:
     return text if len(text) <= 6 else significant(value)
 
 
-def _share(found: BeyondThreshold) -> str:
+def share_text(found: BeyondThreshold) -> str:
     """Write a probability with its limits in percent."""
     limits = (
         "" if found.lower is None or found.upper is None else f" [{_percent(found.lower)}, {_percent(found.upper)}]"

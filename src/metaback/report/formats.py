@@ -59,7 +59,8 @@ def document_files(
 
 
 def _pictures(document: Document, files: Mapping[str, bytes | str]) -> dict[str, bytes]:
-    """Find the PNG of each figure beside its SVG."""
-    names = (block.name for block in document.blocks if isinstance(block, Figure))
+    """Find the PNG of each figure, or of each of its pages, beside its SVG."""
+    figures = (block for block in document.opened if isinstance(block, Figure))
+    names = (part.name for block in figures for part in block.pages or (block,))
     found = ((name, files.get(f"figures/{name.removesuffix('.svg')}.png")) for name in names)
     return {name: content for name, content in found if isinstance(content, bytes)}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from metaback.numbers import df_text, fixed, humanise, p_phrase
+from metaback.numbers import df_text, fixed, humanise
+from metaback.postestimation.beyond import BeyondThreshold
 from metaback.postestimation.fit_statistics import fit_statistics
+from metaback.postestimation.number_styles import STANDARD, NumberStyle, p_styled, restyled
 from metaback.postestimation.summary import Analysis, PoolSummary
 from metaback.postestimation.words import (
     comparison,
@@ -26,6 +28,7 @@ from metaback.postestimation.words import (
 )
 from metaback.report.bibliography import reference_list
 from metaback.report.document import Block, Document, Figure, Heading, Listing, Notes, Paragraph
+from metaback.report.heterogeneity import heterogeneity_table
 from metaback.report.methods import methods_keys, methods_sentences, methods_text
 from metaback.report.route_table import route_table
 from metaback.report.tables import Flag, assumed_table, overview_table, pooled_table, pools, study_table
@@ -38,10 +41,18 @@ CERTAINTY = "certainty of the evidence not rated"
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What stands beside the numbers of one comparison: blocks after its pooled results, and its certainty in words."""
+    """What stands beside the numbers of one comparison, besides what every section has.
+
+    blocks: after its heterogeneity (clinical reading, sensitivity analyses, figures); certainty: in words, as people
+    rated it. answer: right below the answer, for what a reader must hold against it: the same pooled by another model.
+    beyond: shares of settings beyond thresholds, for the table of heterogeneity. style: how its numbers are written.
+    """
 
     blocks: tuple[Block, ...] = ()
     certainty: str = CERTAINTY
+    answer: tuple[Block, ...] = ()
+    beyond: tuple[BeyondThreshold, ...] = ()
+    style: NumberStyle = STANDARD
 
 
 ALONE = Beside()
@@ -62,26 +73,27 @@ def section_blocks(
 
     number: of the comparison, None when it is the only one; anchor: fragment of its heading, unique in the document.
     cited: keys whose numbers the document has fixed; without it the section brings its own list of references.
-    methods: whether the section ends with its methods paragraph. beside: what stands between the pooled results and
-    the studies (clinical reading, sensitivity analyses), and how certain people are. flags: findings of the check by
-    the name of the row.
+    methods: whether the section ends with its methods paragraph. beside: what stands below the answer, and between
+    heterogeneity and the studies (clinical reading, sensitivity analyses), and how certain people are.
+    flags: findings of the check by the name of the row.
     """
     title = comparison(analysis).title
     blocks: list[Block] = [
         Heading(2, f"{number}. {title}" if number is not None else title, anchor),
-        Paragraph(answer(analysis, beside.certainty), "answer"),
+        Paragraph(answer(analysis, beside.certainty, beside.style), "answer"),
+        *beside.answer,
     ]
     box = notes(analysis)
     blocks += [box] if box.points else []
     blocks += [figure] if figure is not None else []
     blocks += [
         Heading(3, "Pooled results", f"{anchor}-pooled"),
-        pooled_table(analysis),
-        Paragraph(heterogeneity_text(analysis)),
-        *_assumed_blocks(analysis),
+        pooled_table(analysis, beside.style),
+        *_assumed_blocks(analysis, beside.style),
+        *_heterogeneity_blocks(analysis, beside, f"{anchor}-heterogeneity"),
         *beside.blocks,
         Heading(3, "Studies", f"{anchor}-studies"),
-        study_table(analysis, flags=flags),
+        study_table(analysis, flags=flags, style=beside.style),
         *_route_blocks(analysis),
     ]
     if methods:
@@ -89,16 +101,20 @@ def section_blocks(
     return tuple(blocks)
 
 
-def answer(analysis: Analysis, certainty: str = CERTAINTY) -> str:
-    """Answer the question of one comparison in one sentence, with how certain people rated it."""
+def answer(analysis: Analysis, certainty: str = CERTAINTY, style: NumberStyle = STANDARD) -> str:
+    """Answer the question of one comparison in one sentence, with how certain people rated it.
+
+    style: how its numbers are written.
+    """
     names, effects, pool = comparison(analysis), analysis.fitted.effects, analysis.overall
     digits = effect_digits(pool.mean)
     subject = [sentence_case(names.outcome)] if names.outcome else []
     if names.first and names.second:
         subject.append(f"{names.first} compared with {names.second}" if subject else f"{names.first} vs {names.second}")
     size = (
-        f"{measure_name(effects)} {point_text(pool.mean, digits)} "
-        f"({percent(pool.mean.level)} CI {limits_cell(pool.mean, digits)}; {_evidence(pool)})"
+        f"{measure_name(effects)} {restyled(point_text(pool.mean, digits), style)} "
+        f"({percent(pool.mean.level)} CI {restyled(limits_cell(pool.mean, digits), style)}; "
+        f"{restyled(_evidence(pool), style)})"
     )
     ends = [words for words in (direction(analysis), certainty) if words]
     opening = f"{', '.join(subject)}: " if subject else ""
@@ -120,10 +136,17 @@ def _limited(points: tuple[str, ...]) -> tuple[str, ...]:
     return (*points[: NOTES_SHOWN - 1], f"{len(points) - NOTES_SHOWN + 1:,} more notes: results.json has them all.")
 
 
-def _assumed_blocks(analysis: Analysis) -> list[Block]:
+def _assumed_blocks(analysis: Analysis, style: NumberStyle) -> list[Block]:
     """Return the table of the pool under other pre-post correlations, nothing where none were asked for."""
-    table = assumed_table(analysis)
+    table = assumed_table(analysis, style)
     return [] if table is None else [table]
+
+
+def _heterogeneity_blocks(analysis: Analysis, beside: Beside, where: str) -> list[Block]:
+    """Return heading, table and sentences on how much the effects differ; of one effect there is a sentence only."""
+    text = Paragraph(heterogeneity_text(analysis, beside.style))
+    table = heterogeneity_table(analysis, beside.beyond, beside.style)
+    return [text] if table is None else [Heading(3, "Heterogeneity", where), table, text]
 
 
 def _route_blocks(analysis: Analysis) -> list[Block]:
@@ -132,13 +155,16 @@ def _route_blocks(analysis: Analysis) -> list[Block]:
     return [] if table is None else [table]
 
 
-def heterogeneity_text(analysis: Analysis) -> str:
-    """Say how much the effects differ: Q, tau2, I2 under both definitions, prediction and subgroups."""
+def heterogeneity_text(analysis: Analysis, style: NumberStyle = STANDARD) -> str:
+    """Say how much the effects differ: Q, tau2, I2 under both definitions, prediction and subgroups.
+
+    style: how numbers are written.
+    """
     pool, spec = analysis.overall, analysis.fitted.spec
     found, level = pool.heterogeneity, percent(spec.level)
     if found.q_df == 0:
         return "With one effect, heterogeneity cannot be estimated."
-    sentences = [f"Cochran's Q was {fixed(found.q)} on {df_text(found.q_df)} df ({p_phrase(found.q_p)})"]
+    sentences = [f"Cochran's Q was {fixed(found.q)} on {df_text(found.q_df)} df ({p_styled(found.q_p, style)})"]
     if found.tau2 is not None:
         point, ends = tau2_texts(found)
         limits = f" ({level} CI {' to '.join(ends)})" if ends else ""
@@ -149,8 +175,8 @@ def heterogeneity_text(analysis: Analysis) -> str:
     else:
         sentences.append(f"I² from Q was {percent_cell(found.i2_q)}")
     text = f"{'; '.join(sentences)}."
-    more = (_prediction_sentence(analysis), _subgroup_sentence(analysis), _fit_sentence(analysis))
-    return " ".join(part for part in (text, *more) if part)
+    parts = [restyled(part, style) for part in (text, _prediction_sentence(analysis), _fit_sentence(analysis))]
+    return " ".join(part for part in (*parts[:2], _subgroup_sentence(analysis, style), parts[2]) if part)
 
 
 def _fit_sentence(analysis: Analysis) -> str:
@@ -175,19 +201,22 @@ def report_document(
     tail: Sequence[Block] = (),
     flags: Mapping[str, tuple[Flag, ...]] | None = None,
     beside: Mapping[int, Beside] | None = None,
+    cites: Sequence[str] = (),
 ) -> Document:
     """Put a whole report together: overview, one section per comparison, methods once, references once.
 
     figures: figure of each comparison by its position. lead: blocks before the first section; tail: after the
     references (provenance). beside: what stands beside the numbers of each comparison, by its position. checks: the
-    section on the check of the table, before the methods; flags: its findings by the name of the row.
+    section on the check of the table, before the methods; flags: its findings by the name of the row. cites: keys that
+    other parts cite, numbered after those of the methods.
     """
     drawn = figures or {}
-    keys = document_keys(analyses)
+    keys = document_keys(analyses, cites)
     several = len(analyses) > 1
     blocks: list[Block] = list(lead)
     if several:
-        blocks += [Heading(2, "Overview", "overview"), overview_table(analyses)]
+        style = (beside or {}).get(0, ALONE).style
+        blocks += [Heading(2, "Overview", "overview"), overview_table(analyses, style)]
     for position, analysis in enumerate(analyses):
         number = position + 1 if several else None
         blocks += section_blocks(
@@ -208,12 +237,12 @@ def report_document(
     return Document(title, tuple(blocks))
 
 
-def document_keys(analyses: Sequence[Analysis]) -> tuple[str, ...]:
-    """Return the keys that all methods together cite, in the order of their numbers."""
+def document_keys(analyses: Sequence[Analysis], cites: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the keys that all methods together cite, in the order of their numbers, then those of other parts."""
     keys: dict[str, None] = {}
     for analysis in analyses:
         keys.update(dict.fromkeys(methods_keys(analysis.fitted.spec, analysis.fitted.effects)))
-    return tuple(keys)
+    return tuple(keys | dict.fromkeys(cites))
 
 
 def _evidence(pool: PoolSummary) -> str:
@@ -245,7 +274,7 @@ def _prediction_sentence(analysis: Analysis) -> str:
     )
 
 
-def _subgroup_sentence(analysis: Analysis) -> str:
+def _subgroup_sentence(analysis: Analysis, style: NumberStyle) -> str:
     groups = analysis.subgroups
     if groups is None:
         return ""
@@ -254,10 +283,8 @@ def _subgroup_sentence(analysis: Analysis) -> str:
         return f"Only one subgroup by {name} could be pooled, so no difference between subgroups was tested."
     letter, value, df = difference_statistic(groups.test)
     shared = " (one τ² for all)" if groups.tau2 == "common" else ""
-    return (
-        f"Test for differences between subgroups by {name}{shared}: {letter} = {value} on {' and '.join(df)} df "
-        f"({p_phrase(groups.test.p_value)})."
-    )
+    numbers = f"{letter} = {value} on {' and '.join(df)} df ({p_styled(groups.test.p_value, style)})"
+    return f"Test for differences between subgroups by {name}{shared}: {restyled(numbers, style)}."
 
 
 def _methods_blocks(analysis: Analysis, where: str, cited: tuple[str, ...] | None) -> list[Block]:

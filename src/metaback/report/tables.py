@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.specs import estimates_tau2
-from metaback.numbers import ABSENT, MINUS, df_text, fixed, humanise, p_text, percent_weights, significant
+from metaback.numbers import ABSENT, MINUS, df_text, fixed, humanise, percent_weights, significant
+from metaback.postestimation.number_styles import STANDARD, NumberStyle, p_cell, restyled
 from metaback.postestimation.summary import Analysis, PoolSummary
 from metaback.postestimation.words import (
     NOT_ESTIMABLE,
@@ -56,13 +57,17 @@ class Flag:
 
 
 def study_table(
-    analysis: Analysis, *, brief: bool = False, flags: Mapping[str, tuple[Flag, ...]] | None = None
+    analysis: Analysis,
+    *,
+    brief: bool = False,
+    flags: Mapping[str, tuple[Flag, ...]] | None = None,
+    style: NumberStyle = STANDARD,
 ) -> Table:
     """Return one row per row of the file: raw data, effect with its interval, variance, weight, origin.
 
     brief: without raw data, variance and origin (for the card). flags: findings of the check by the name of the row;
-    their cells are marked, and a column names them. Of very long tables the first rows are returned, and
-    the caption says so; the CSV holds all.
+    their cells are marked, and a column names them. style: how numbers are written. Of very long tables the first rows
+    are returned, and the caption says so; the CSV holds all.
     """
     effects, spec = analysis.fitted.effects, analysis.fitted.spec
     level = percent(spec.level)
@@ -95,7 +100,8 @@ def study_table(
         f"Studies: {measure_words(effects)} of each row with its {level} confidence "
         f"interval (normal quantile){_scale_remark(analysis)}; weights are those of the pool of all studies."
     )
-    table = replace(_table(caption, columns, file="studies.csv"), marked=_marked(columns, own))
+    styled = _styled(columns, style, ratio=_ratio(analysis))
+    table = replace(_table(caption, styled, file="studies.csv"), marked=_marked(columns, own))
     return _shortened(table, CARD_ROWS if brief else PAGE_ROWS)
 
 
@@ -109,8 +115,8 @@ def _marked(columns: Sequence[_Column], found: Sequence[tuple[Flag, ...]]) -> tu
     )
 
 
-def pooled_table(analysis: Analysis) -> Table:
-    """Return one row for all studies and one per subgroup."""
+def pooled_table(analysis: Analysis, style: NumberStyle = STANDARD) -> Table:
+    """Return one row for all studies and one per subgroup; style: how numbers are written."""
     spec = analysis.fitted.spec
     level = percent(spec.level)
     digits = effect_digits(analysis.overall.mean)
@@ -123,7 +129,7 @@ def pooled_table(analysis: Analysis) -> Table:
             tuple(estimate_cell(pool.mean, digits) for _, pool in rows),
             numeric=True,
         ),
-        *_p_columns([pool for _, pool in rows]),
+        *_p_columns([pool for _, pool in rows], style),
     ]
     if estimates_tau2(spec):
         columns.append(
@@ -132,15 +138,17 @@ def pooled_table(analysis: Analysis) -> Table:
     columns.append(
         _Column(_i2_head(analysis), tuple(i2_cell(pool.heterogeneity, spec) for _, pool in rows), numeric=True)
     )
-    columns.append(_Column("Q (df), P", tuple(_q_cell(pool) for _, pool in rows), numeric=True))
+    cells = tuple(_q_cell(pool, style) for _, pool in rows)
+    columns.append(_Column(f"Q (df), {style.p_letter}", cells, numeric=True))
     if asks_prediction(spec):
         cells = tuple(limits_cell(pool.prediction, digits) for _, pool in rows)
         columns.append(_Column(f"{level} prediction interval", cells, numeric=True))
     caption = f"Pooled results{_scale_remark(analysis)}; {_i2_definition(analysis)}."
-    return _table(caption, columns, file="pooled.csv", strong=(0,) if len(rows) > 1 else ())
+    styled = _styled(columns, style, ratio=_ratio(analysis))
+    return _table(caption, styled, file="pooled.csv", strong=(0,) if len(rows) > 1 else ())
 
 
-def assumed_table(analysis: Analysis) -> Table | None:
+def assumed_table(analysis: Analysis, style: NumberStyle = STANDARD) -> Table | None:
     """Return one row per assumed pre-post correlation, that of the main result in bold; None without a grid."""
     assumed = analysis.assumed
     if assumed is None or not assumed.grid:
@@ -150,13 +158,18 @@ def assumed_table(analysis: Analysis) -> Table | None:
     columns = [
         _Column("Assumed r", tuple(f"{r:g}".replace("-", MINUS) for r in assumed.grid), numeric=True),
         _Column(f"{measure_short(analysis.fitted.effects)} [{level} CI]", tuple(means), numeric=True),
-        _Column("P", tuple(p_text(mean.p_value) if mean else ABSENT for mean in assumed.means), numeric=True),
+        _Column(
+            style.p_letter,
+            tuple(p_cell(mean.p_value, style) if mean else ABSENT for mean in assumed.means),
+            numeric=True,
+        ),
         _Column("τ²", tuple(significant(value) for value in assumed.tau2), numeric=True),
     ]
     rests = plural(assumed.rows, "effect rests", "effects rest")
     shown = ", back-transformed" if analysis.overall.mean.way != "identity" else ""
     caption = f"Pooled effect over the assumed pre-post correlation r, on which {rests}{shown}."
-    return _table(caption, columns, strong=(assumed.grid.index(assumed.r),))
+    styled = _styled(columns, style, ratio=_ratio(analysis))
+    return _table(caption, styled, strong=(assumed.grid.index(assumed.r),))
 
 
 def compact_table(analysis: Analysis) -> Table:
@@ -173,8 +186,8 @@ def compact_table(analysis: Analysis) -> Table:
     )
 
 
-def overview_table(analyses: Sequence[Analysis]) -> Table:
-    """Return one row per comparison, for the top of a report with several."""
+def overview_table(analyses: Sequence[Analysis], style: NumberStyle = STANDARD) -> Table:
+    """Return one row per comparison, for the top of a report with several; style: how numbers are written."""
     level = percent(analyses[0].fitted.spec.level)
     columns = [
         _Column("Comparison", tuple(f"{i}. {comparison(a).title}" for i, a in enumerate(analyses, 1))),
@@ -185,7 +198,7 @@ def overview_table(analyses: Sequence[Analysis]) -> Table:
             tuple(estimate_cell(a.overall.mean, effect_digits(a.overall.mean)) for a in analyses),
             numeric=True,
         ),
-        *_p_columns([a.overall for a in analyses]),
+        *_p_columns([a.overall for a in analyses], style),
         _Column(
             f"{level} prediction interval",
             tuple(limits_cell(a.overall.prediction, effect_digits(a.overall.mean)) for a in analyses),
@@ -193,7 +206,8 @@ def overview_table(analyses: Sequence[Analysis]) -> Table:
         ),
         _Column("I²", tuple(_i2_point(a) for a in analyses), numeric=True),
     ]
-    return _table("Overview of all comparisons.", columns)
+    ratio = all(map(_ratio, analyses))
+    return _table("Overview of all comparisons.", _styled(columns, style, ratio=ratio))
 
 
 def _shortened(table: Table, most: int) -> Table:
@@ -230,11 +244,26 @@ def _size_columns(listed: Sequence[PoolSummary]) -> list[_Column]:
     return columns
 
 
-def _p_columns(listed: Sequence[PoolSummary]) -> list[_Column]:
+def _styled(columns: Sequence[_Column], style: NumberStyle, *, ratio: bool) -> list[_Column]:
+    """Write the numbers of columns as a journal does; columns of words stay as they are."""
+    return [
+        replace(column, cells=tuple(restyled(cell, style, ratio=ratio) for cell in column.cells))
+        if column.numeric
+        else column
+        for column in columns
+    ]
+
+
+def _ratio(analysis: Analysis) -> bool:
+    """Tell whether effects are ratios, whose limits no minus sign can precede."""
+    return analysis.overall.mean.way == "exp"
+
+
+def _p_columns(listed: Sequence[PoolSummary], style: NumberStyle) -> list[_Column]:
     """Return the P values of the tests of no effect, nothing where none was made, as for one-group measures."""
     if not any(math.isfinite(pool.mean.p_value) for pool in listed):
         return []
-    return [_Column("P", tuple(p_text(pool.mean.p_value) for pool in listed), numeric=True)]
+    return [_Column(style.p_letter, tuple(p_cell(pool.mean.p_value, style) for pool in listed), numeric=True)]
 
 
 def _people(pool: PoolSummary) -> str:
@@ -245,11 +274,11 @@ def _i2_point(analysis: Analysis) -> str:
     return percent_cell(i2_shown(analysis.overall.heterogeneity, analysis.fitted.spec))
 
 
-def _q_cell(pool: PoolSummary) -> str:
+def _q_cell(pool: PoolSummary, style: NumberStyle) -> str:
     found = pool.heterogeneity
     if found.q_df == 0:
         return ABSENT
-    return f"{fixed(found.q)} ({df_text(found.q_df)}), {p_text(found.q_p)}"
+    return f"{fixed(found.q)} ({df_text(found.q_df)}), {p_cell(found.q_p, style)}"
 
 
 def _i2_head(analysis: Analysis) -> str:
