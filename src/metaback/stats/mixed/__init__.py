@@ -1,0 +1,9 @@
+"""The engine of dependent effects: fits whose cost grows with the clusters, not with the square of the rows."""
+
+from metaback.stats.mixed.finish import names_of
+from metaback.stats.mixed.fit import fit_mixed, marginal, profile_loglik
+from metaback.stats.mixed.problem import clusters_of
+from metaback.stats.mixed.records import MixedFit, Term
+from metaback.stats.mixed.structures import STRUCTURES
+
+__all__ = ["STRUCTURES", "MixedFit", "Term", "clusters_of", "fit_mixed", "marginal", "names_of", "profile_loglik"]

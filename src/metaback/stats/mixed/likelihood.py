@@ -1,0 +1,140 @@
+"""From sums over blocks to the log-likelihood of a model of dependent effects, its slope and its curvature.
+
+y = X beta + e with e ~ N(0, M), M = V + sum of random terms. Everything the likelihood needs of M are sums over its
+blocks: log|M|, K = Y'M^-1 Y with Y = [X, y], and their derivatives. Blocks of any shape, and crossed effects, come
+down to this one record; replicates weight the blocks by how often they enter.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from metaback.stats.mixed.records import Bools, Floats
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Sums over blocks at R values of J parameters, with A = M^-1, S_j = dM/du_j and S_jk the second derivative.
+
+    log_det: (R,) log|M|; K: (R, Q, Q) Y'AY. Of order 2 only: trace (R, J) tr(A S_j); first (R, J, Q, Q) Y'A S_j A Y;
+    cross (R, J, J) tr(A S_j A S_k); second (R, J, J, Q, Q) Y'A S_j A S_k A Y; bend_trace (R, J, J) tr(A S_jk) and
+    bend (R, J, J, Q, Q) Y'A S_jk A Y, None where M is linear in the parameters. bad: (R,) whether an M is not positive
+    definite.
+    """
+
+    log_det: Floats
+    K: Floats
+    bad: Bools
+    trace: Floats | None = None
+    first: Floats | None = None
+    cross: Floats | None = None
+    second: Floats | None = None
+    bend_trace: Floats | None = None
+    bend: Floats | None = None
+
+    def plus(self, other: Sums) -> Sums:
+        """Add the sums over other blocks."""
+        return Sums(
+            self.log_det + other.log_det,
+            self.K + other.K,
+            self.bad | other.bad,
+            _add(self.trace, other.trace),
+            _add(self.first, other.first),
+            _add(self.cross, other.cross),
+            _add(self.second, other.second),
+            _add(self.bend_trace, other.bend_trace),
+            _add(self.bend, other.bend),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The log-likelihoods at R parameters, without constants; beta (R, p), its covariance, and log|X'AX|."""
+
+    reml: Floats
+    ml: Floats
+    beta: Floats
+    cov: Floats
+    good: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """The criterion (R,), its gradient (R, J), Hessian (R, J, J) and expected information (R, J, J)."""
+
+    value: Floats
+    gradient: Floats
+    hessian: Floats
+    fisher: Floats
+
+
+def level(sums: Sums) -> Level:
+    """Return -1/2 [log|M| + log|X'AX| + y'Py] and -1/2 [log|M| + y'Py]; -inf where M or X'AX is not positive definite.
+
+    y'Py = K_yy - K_yx K_xx^-1 K_xy; y should be free of X beta as far as is known, so that no digit is lost.
+
+    >>> one = Sums(np.zeros(1), np.array([[[2.0, 1.0], [1.0, 3.0]]]), np.zeros(1, dtype=bool))
+    >>> round(float(level(one).ml[0]), 6), float(level(one).beta[0, 0])
+    (-1.25, 0.5)
+    """
+    p = sums.K.shape[-1] - 1
+    x = sums.K[:, :p, :p]
+    eye = np.eye(p)
+    good = ~sums.bad & np.isfinite(sums.K).all(axis=(1, 2)) & np.isfinite(sums.log_det)
+    x = np.where(good[:, None, None], x, eye)
+    scale = 1 / np.sqrt(np.maximum(np.diagonal(x, axis1=1, axis2=2), np.finfo(float).tiny))
+    if p:
+        good &= np.linalg.eigvalsh(x * scale[:, :, None] * scale[:, None, :])[:, 0] > 1e-13
+    x = np.where(good[:, None, None], x, eye)
+    cov = np.linalg.inv(x) if p else x
+    xy = np.where(good[:, None], sums.K[:, :p, p], 0.0)
+    beta = np.linalg.solve(x, xy[..., None])[..., 0] if p else xy
+    log_x = np.linalg.slogdet(x)[1] if p else np.zeros(good.size)
+    ml = -0.5 * (sums.log_det + sums.K[:, p, p] - (xy * beta).sum(axis=1))
+    return Level(np.where(good, ml - 0.5 * log_x, -np.inf), np.where(good, ml, -np.inf), beta, cov, good)
+
+
+def slope(sums: Sums, *, reml: bool) -> Slope:
+    """Return value, gradient, Hessian and expected information of the criterion in the parameters of the sums.
+
+    gradient_j = -1/2 [tr(P S_j) - y'P S_j P y]; Hessian_jk = 1/2 tr(P S_j P S_k) - y'P S_j P S_k P y
+    - 1/2 [tr(P S_jk) - y'P S_jk P y]; information_jk = 1/2 tr(P S_j P S_k). For the full likelihood M^-1 stands for P
+    in the traces. Source: Harville 1977.
+    """
+    if sums.trace is None or sums.first is None or sums.cross is None or sums.second is None:
+        raise ValueError("sums of order 2 are needed")
+    at = level(sums)
+    p = at.beta.shape[1]
+    z = np.concatenate([-at.beta, np.ones((at.beta.shape[0], 1))], axis=1)
+    first_z = np.einsum("rjab,rb->rja", sums.first, z)
+    quad = np.einsum("rja,ra->rj", first_z, z)
+    inner = np.einsum("rja,rab,rkb->rjk", first_z[..., :p], at.cov, first_z[..., :p])
+    second = np.einsum("ra,rjkab,rb->rjk", z, sums.second, z)
+    second = 0.5 * (second + second.swapaxes(1, 2))
+    gradient = -0.5 * (sums.trace - quad)
+    trace2 = sums.cross
+    hessian = 0.5 * trace2 - second + inner
+    if reml:
+        cx = at.cov[:, None] @ sums.first[..., :p, :p]
+        lost = np.einsum("rjab,rkba->rjk", cx, cx)
+        outer = np.einsum("rab,rjkba->rjk", at.cov, sums.second[..., :p, :p])
+        gradient = gradient + 0.5 * np.trace(cx, axis1=2, axis2=3)
+        trace2 = trace2 - outer - outer.swapaxes(1, 2) + lost
+        hessian = 0.5 * trace2 - second + inner
+    if sums.bend is not None and sums.bend_trace is not None:
+        hessian = hessian - 0.5 * (sums.bend_trace - np.einsum("ra,rjkab,rb->rjk", z, sums.bend, z))
+        if reml:
+            hessian = hessian + 0.5 * np.einsum("rab,rjkba->rjk", at.cov, sums.bend[..., :p, :p])
+    return Slope(at.reml if reml else at.ml, gradient, hessian, 0.5 * trace2)
+
+
+def _add(a: Floats | None, b: Floats | None) -> Floats | None:
+    """Add what both have; None stands for zeros."""
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b

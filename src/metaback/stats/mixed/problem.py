@@ -1,0 +1,237 @@
+"""Lay out a model of dependent effects for its kernels: scaled, centred, and grouped by size of cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metaback.stats.blocks import BlockMatrix, Blocks, blocks_of, linked, on_diagonal, regrouped
+from metaback.stats.mixed.blockwise import Curve, Group, group_of, sums_of
+from metaback.stats.mixed.likelihood import Slope, Sums, slope
+from metaback.stats.mixed.records import Bools, Floats, Places, Term
+from metaback.stats.mixed.structures import CURVES, Chart, chart_of
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Rows in orthonormal columns and a unit of their own: y = unit (y_ + shift of the columns), V = unit^2 V_.
+
+    Y: (n, p + 1) orthonormal columns and centred y; basis: (p, p) R of X = QR; shift: (p,) coefficients of Q that were
+    taken off y, in its unit.
+    """
+
+    Y: Floats
+    basis: Floats
+    shift: Floats
+    unit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parameters of all terms: their charts, where each begins, and its places among those of blocks.
+
+    Linear parameters of blocks come first, then a pair (variance, range) for every curve.
+    """
+
+    charts: tuple[Chart, ...]
+    starts: tuple[int, ...]
+    places: tuple[Places, ...]
+    q: int
+    J: int
+
+
+Kernel = Callable[[Floats, Floats | None, int], Sums]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """All that a climb needs; labels: (n,) cluster of each row, sizes: (B,) rows of each cluster."""
+
+    frame: Frame
+    parts: Parts
+    kernel: Kernel
+    labels: Places
+    sizes: Places
+    terms: tuple[Term, ...]
+
+
+def clusters_of(V: BlockMatrix, terms: Sequence[Term]) -> Places:
+    """Return the cluster (n,) of each row: rows of different clusters are independent.
+
+    Clusters are numbered in the order of their first rows; they are the connected parts of the graph of rows that
+    share a block of V or a level of the outer factor of a term. Known correlations link levels.
+
+    >>> from metaback.stats.blocks import diagonal
+    >>> V = diagonal(blocks_of(np.arange(3)), np.ones(3))
+    >>> clusters_of(V, [Term("ID0", np.array([0, 1, 0]))]).tolist()
+    [0, 1, 0]
+    """
+    groupings = [] if all(rows.shape[1] == 1 for rows in V.blocks.rows) else [_labels(V.blocks)]
+    groupings += [term.outer if term.known is None else _related(term) for term in terms]
+    return linked(V.blocks.n, groupings)
+
+
+def _labels(blocks: Blocks) -> Places:
+    """Return the number (n,) of the block of each row."""
+    labels = np.empty(blocks.n, dtype=np.intp)
+    for rows, number in zip(blocks.rows, blocks.number, strict=True):
+        labels[rows] = number[:, None]
+    return labels
+
+
+def _related(term: Term) -> Places:
+    """Return the group (n,) of outer levels that known correlations link."""
+    known = np.asarray(term.known)
+    i, j = np.nonzero(known)
+    edges = np.concatenate([i, j])
+    levels = linked(edges.size, [edges, np.concatenate([np.arange(i.size), np.arange(i.size)])])
+    group = np.full(known.shape[0], -1, dtype=np.intp)
+    group[edges] = levels
+    return np.where(term.outer >= 0, group[term.outer], -1)
+
+
+def frame_of(y: Floats, X: Floats, V: BlockMatrix) -> Frame:
+    """Return y, X and the unit in which the numbers of the search are near 1.
+
+    The unit is a power of 2 near the root of the median sampling variance, so that scaling rounds nothing.
+    """
+    v = on_diagonal(V)
+    middle = float(np.median(v[v > 0])) if (v > 0).any() else float(np.var(y)) or 1.0
+    unit = 2.0 ** round(0.5 * np.log2(middle))
+    Q, basis = np.linalg.qr(X)
+    w = 1 / np.sqrt(np.maximum(v / unit**2, 1e-12))
+    scaled = y / unit
+    root: Floats = np.asarray(np.linalg.pinv(Q * w[:, None]), dtype=float)
+    shift: Floats = np.asarray(np.zeros(root.shape[0]), dtype=float)
+    for _ in range(3):  # each round takes off what the rounding of the one before left
+        shift = np.asarray(shift + root @ ((scaled - Q @ shift) * w), dtype=float)
+    return Frame(np.concatenate([Q, (scaled - Q @ shift)[:, None]], axis=1), basis, shift, unit)
+
+
+def parts_of(terms: Sequence[Term]) -> Parts:
+    """Return the charts of the terms and the order of their parameters."""
+    charts = tuple(chart_of(term) for term in terms)
+    sizes = [len(chart.kinds) for chart in charts]
+    starts = tuple(np.concatenate([[0], np.cumsum(sizes)]).astype(int).tolist())
+    linear = [0 if chart.patterns is None else chart.patterns.shape[0] for chart in charts]
+    at, bent = 0, sum(linear)
+    places: list[Places] = []
+    for count in linear:
+        places.append(np.arange(at, at + count) if count else np.arange(bent, bent + 2))
+        at, bent = (at + count, bent) if count else (at, bent + 2)
+    return Parts(charts, starts[:-1], tuple(places), starts[-1], bent)
+
+
+def patterns_of(term: Term, chart: Chart, rows: Places) -> Floats:
+    """Return the constant derivatives (J, B, m, m) of the linear parameters of a term in blocks of rows (B, m)."""
+    if chart.patterns is None:
+        return np.zeros((0, *rows.shape, rows.shape[1]))
+    same = shared(term, rows)
+    if term.Z is not None:
+        z = term.Z[rows]
+        return np.einsum("bmi,jik,bnk->jbmn", z, chart.patterns, z) * same
+    if term.inner is None:
+        return same[None] * np.ones((chart.patterns.shape[0], 1, 1, 1))
+    inner = np.maximum(term.inner[rows], 0)
+    return chart.patterns[:, inner[:, :, None], inner[:, None, :]] * same
+
+
+def shared(term: Term, rows: Places) -> Floats:
+    """Return how much of the outer factor two rows share (B, m, m): 1 for one level, or the known correlation."""
+    outer = term.outer[rows]
+    there = outer >= 0
+    both = there[:, :, None] & there[:, None, :]
+    if term.known is not None:
+        return np.where(both, term.known[outer[:, :, None], outer[:, None, :]], 0.0)
+    return (both & (outer[:, :, None] == outer[:, None, :])).astype(float)
+
+
+def distances_of(term: Term, rows: Places) -> Floats:
+    """Return distances (B, m, m), nan between rows that do not share a level of the outer factor."""
+    if term.structure == "AR":
+        if term.inner is None:
+            raise ValueError("structure AR needs an inner factor")
+        at = term.inner[rows][..., None].astype(float)
+    elif term.position is None:
+        raise ValueError(f"structure {term.structure} needs positions")
+    else:
+        at = term.position[rows]
+    d = np.sqrt(((at[:, :, None] - at[:, None, :]) ** 2).sum(axis=3))
+    return np.where(shared(term, rows) > 0, d, np.nan)
+
+
+def groups_of(frame: Frame, V: BlockMatrix, terms: Sequence[Term], parts: Parts, blocks: Blocks) -> list[Group]:
+    """Return the blocks by size, with all that the terms add."""
+    groups: list[Group] = []
+    wide = regrouped(V, blocks)
+    for rows, values in zip(blocks.rows, wide.parts, strict=True):
+        S = [patterns_of(term, chart, rows) for term, chart in zip(terms, parts.charts, strict=True)]
+        curves: list[Curve] = [CURVES[t.structure] for t in terms if t.structure in CURVES]
+        far = [distances_of(t, rows) for t in terms if t.structure in CURVES]
+        stack = np.concatenate(S) if S else np.zeros((0, *rows.shape, rows.shape[1]))
+        groups.append(group_of(values / frame.unit**2, frame.Y[rows], stack, curves, far))
+    return groups
+
+
+def blockwise_kernel(groups: Sequence[Group], blocks: Blocks) -> Kernel:
+    """Return the sums over all groups as one function of parameters, counts of blocks and order."""
+
+    def kernel(u: Floats, counts: Floats | None, order: int) -> Sums:
+        out: Sums | None = None
+        for group, number in zip(groups, blocks.number, strict=True):
+            one = sums_of(group, u, None if counts is None else counts[:, number], order=order)
+            out = one if out is None else out.plus(one)
+        if out is None:
+            raise ValueError("there are no rows")
+        return out
+
+    return kernel
+
+
+def problem_of(y: Floats, X: Floats, V: BlockMatrix, terms: Sequence[Term]) -> Problem:
+    """Return the model laid out; the kernel is chosen by what the terms and V are made of."""
+    frame, parts = frame_of(y, X, V), parts_of(terms)
+    labels = clusters_of(V, terms)
+    blocks = blocks_of(labels)
+    kernel = blockwise_kernel(groups_of(frame, V, terms, parts, blocks), blocks)
+    return Problem(frame, parts, kernel, labels, np.bincount(labels), tuple(terms))
+
+
+def to_blocks(parts: Parts, x: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the parameters of blocks u (R, J) at x (R, q), and their first and second derivatives."""
+    R = x.shape[0]
+    u, first, second = np.zeros((R, parts.J)), np.zeros((R, parts.J, parts.q)), np.zeros((R, parts.J, parts.q, parts.q))
+    for chart, start, places in zip(parts.charts, parts.starts, parts.places, strict=True):
+        own = slice(start, start + len(chart.kinds))
+        value, slopes, bends = chart.u(x[:, own])
+        u[:, places] = value
+        first[:, places, own] = slopes
+        second[:, places, own, own] = bends
+    return u, first, second
+
+
+def allowed(parts: Parts, x: Floats) -> Bools:
+    """Tell for which x (R, q) all correlations can be those of a matrix."""
+    good: Bools = np.asarray(np.isfinite(x).all(axis=1))
+    for chart, start in zip(parts.charts, parts.starts, strict=True):
+        if chart.allowed is not None:
+            good &= chart.allowed(x[:, start : start + len(chart.kinds)])
+    return good
+
+
+def sums_at(problem: Problem, x: Floats, counts: Floats | None, order: int) -> Sums:
+    """Return the sums at x (R, q)."""
+    return problem.kernel(to_blocks(problem.parts, x)[0], counts, order)
+
+
+def slope_at(problem: Problem, x: Floats, counts: Floats | None, *, reml: bool) -> Slope:
+    """Return the criterion at x (R, q) with its derivatives in x."""
+    u, first, second = to_blocks(problem.parts, x)
+    at = slope(problem.kernel(u, counts, 2), reml=reml)
+    gradient = np.einsum("rj,rjq->rq", at.gradient, first)
+    turned = first.swapaxes(1, 2)
+    hessian = turned @ at.hessian @ first + np.einsum("rj,rjqs->rqs", at.gradient, second)
+    value = np.where(allowed(problem.parts, x), at.value, -np.inf)
+    return Slope(value, gradient, hessian, turned @ at.fisher @ first)

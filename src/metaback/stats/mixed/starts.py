@@ -1,0 +1,102 @@
+"""Where the search begins: a coarse grid over the whole space of variances and correlations, and its own peaks."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from metaback.stats.mixed.problem import Problem
+from metaback.stats.mixed.records import Floats, Places, Term
+from metaback.stats.mixed.structures import CURVES, Chart, reach
+
+SHARES = ((0.0, 0.1, 1.0, 4.0), (0.0, 0.3, 2.0), (0.05, 1.0))  # of the excess variance, by how many points there are
+CORRELATIONS = ((-0.8, 0.0, 0.8), (-0.6, 0.6), (0.3,))
+RANGES = ((0.03, 0.2, 1.0), (0.05, 0.5), (0.2,))  # of the longest distance
+MOST = 100  # points of the grid
+CLIMBS = 3  # peaks of the grid that are climbed
+
+
+def grid_of(problem: Problem) -> tuple[Floats, tuple[int, ...]]:
+    """Return starts x (points, q) and the shape of their grid: for each term a size, then a correlation or range.
+
+    Three grids of falling fineness; the first with at most `MOST` points is taken, and the last in any case.
+    """
+    excess = excess_variance(problem)
+    for fineness in range(len(SHARES)):
+        axes: list[list[Floats]] = []
+        shape: list[int] = []
+        for term, chart in zip(problem.terms, problem.parts.charts, strict=True):
+            points, own = _of_term(term, chart, excess, problem.frame.unit, fineness)
+            axes.append(points)
+            shape += own
+        if np.prod(shape) <= MOST or fineness == len(SHARES) - 1:
+            break
+    else:
+        raise AssertionError("no grid")
+    return np.array([np.concatenate(point) for point in itertools.product(*axes)]).reshape(-1, problem.parts.q), tuple(
+        shape
+    )
+
+
+def excess_variance(problem: Problem) -> float:
+    """Return by how much the squares of the centred effects exceed their sampling variances, at least a tenth of these.
+
+    Both in units of the frame, where the median sampling variance is near 1.
+    """
+    y = problem.frame.Y[:, -1]
+    spare = max(y.size - problem.frame.basis.shape[0], 1)
+    return max(float((y**2).sum() / spare) - 1.0, 0.1)
+
+
+def _of_term(term: Term, chart: Chart, excess: float, unit: float, fineness: int) -> tuple[list[Floats], list[int]]:
+    """Return the starts x of one term and the shape of its grid."""
+    shares = np.array(SHARES[fineness])
+    second = [kind for kind, _ in chart.kinds if kind != "variance"]
+    levels = max(term.levels, 1 if term.Z is None else term.Z.shape[1])
+    sizes = np.maximum(shares, 0.02 if second and term.structure not in CURVES else 0.0) * excess
+    others = np.array([0.0])
+    if second:
+        others = np.array(CORRELATIONS[fineness])
+        others = np.where(others < 0, others / max(levels - 1, 1), others)
+        if term.structure == "CAR":
+            others = np.abs(others) + 0.05
+        elif second[0] == "range":
+            others = np.array(RANGES[fineness]) * reach(term)[1]
+    points = [_point(term, chart, size, other, unit) for size in sizes for other in np.unique(others)]
+    return points, [len(shares), np.unique(others).size]
+
+
+def _point(term: Term, chart: Chart, size: float, other: float, unit: float) -> Floats:
+    """Return x of one size and one correlation; what the user gave stands in its place."""
+    theta = np.array([size if kind == "variance" else other for kind, _ in chart.kinds])
+    if term.Z is not None:
+        spread = np.maximum((term.Z[term.outer >= 0] ** 2).mean(axis=0), 1e-300)
+        theta[: spread.size] /= spread
+    return chart.search(with_given(term, chart, theta, unit))
+
+
+def with_given(term: Term, chart: Chart, theta: Floats, unit: float) -> Floats:
+    """Return natural parameters, in units of the frame, with those that the user gave in their places."""
+    theta = theta.copy()
+    for i, value in enumerate(term.fixed):
+        if value is not None:
+            theta[i] = value / unit**2 if chart.kinds[i][0] == "variance" else value
+    return theta
+
+
+def tops(values: Floats, shape: tuple[int, ...]) -> Places:
+    """Return the points of a grid that no neighbour along an axis exceeds, best first, at most `CLIMBS` of them.
+
+    >>> tops(np.array([1.0, 3.0, 2.0, 5.0]), (4,)).tolist()
+    [3, 1]
+    """
+    table = values.reshape(shape)
+    top = np.isfinite(table)
+    for axis in range(table.ndim):
+        rise = np.diff(table, axis=axis, prepend=-np.inf, append=-np.inf)
+        count = table.shape[axis]
+        top &= (np.take(rise, range(count), axis=axis) > 0) | ~np.isfinite(np.take(rise, range(count), axis=axis))
+        top &= ~(np.take(rise, range(1, count + 1), axis=axis) > 0)
+    found = np.flatnonzero(top.ravel())
+    return found[np.argsort(-values[found], kind="stable")][:CLIMBS]
