@@ -27,6 +27,7 @@ from metaback.stats.mixed.starts import grid_of, tops
 from metaback.stats.mixed.structures import CURVES
 from metaback.status import Status
 
+COLLINEAR = 1e-10  # share of a column that the columns before it do not explain, below which it repeats them
 SAME = 1e-6  # log-likelihoods closer than this are one peak
 
 
@@ -202,6 +203,6 @@ def _refused(y: Floats, X: Floats, V: BlockMatrix) -> Status:
         return Status.TOO_FEW_STUDIES
     if p:
         spread = np.sqrt((X**2).sum(axis=0))
-        if (spread == 0).any() or np.linalg.matrix_rank(X / np.where(spread > 0, spread, 1)) < p:
+        if (spread == 0).any() or (np.abs(np.diagonal(np.linalg.qr(X / spread, mode="r"))) < COLLINEAR).any():
             return Status.RANK_DEFICIENT
     return Status.CONVERGED

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from metaback.stats.blocks import BlockMatrix, Blocks, blocks_of, linked, on_diagonal, regrouped
 from metaback.stats.mixed.blockwise import Curve, Group, group_of, sums_of
 from metaback.stats.mixed.likelihood import Slope, Sums, slope
+from metaback.stats.mixed.nested import nest_of, nested_sums
 from metaback.stats.mixed.records import Bools, Floats, Places, Term
 from metaback.stats.mixed.structures import CURVES, Chart, chart_of
 
@@ -101,12 +103,12 @@ def frame_of(y: Floats, X: Floats, V: BlockMatrix) -> Frame:
     middle = float(np.median(v[v > 0])) if (v > 0).any() else float(np.var(y)) or 1.0
     unit = 2.0 ** round(0.5 * np.log2(middle))
     Q, basis = np.linalg.qr(X)
-    w = 1 / np.sqrt(np.maximum(v / unit**2, 1e-12))
+    weighted = Q / np.maximum(v / unit**2, 1e-12)[:, None]
     scaled = y / unit
-    root: Floats = np.asarray(np.linalg.pinv(Q * w[:, None]), dtype=float)
-    shift: Floats = np.asarray(np.zeros(root.shape[0]), dtype=float)
+    shift: Floats = np.asarray(np.zeros(basis.shape[0]), dtype=float)
+    root = np.linalg.pinv(weighted.T @ Q)
     for _ in range(3):  # each round takes off what the rounding of the one before left
-        shift = np.asarray(shift + root @ ((scaled - Q @ shift) * w), dtype=float)
+        shift = np.asarray(shift + root @ (weighted.T @ (scaled - Q @ shift)), dtype=float)
     return Frame(np.concatenate([Q, (scaled - Q @ shift)[:, None]], axis=1), basis, shift, unit)
 
 
@@ -194,6 +196,10 @@ def problem_of(y: Floats, X: Floats, V: BlockMatrix, terms: Sequence[Term]) -> P
     """Return the model laid out; the kernel is chosen by what the terms and V are made of."""
     frame, parts = frame_of(y, X, V), parts_of(terms)
     labels = clusters_of(V, terms)
+    nest = nest_of(frame.Y, V, terms, labels)
+    if nest is not None:
+        nest = replace(nest, v=nest.v / frame.unit**2)
+        return Problem(frame, parts, partial(nested_sums, nest), labels, np.bincount(labels), tuple(terms))
     blocks = blocks_of(labels)
     kernel = blockwise_kernel(groups_of(frame, V, terms, parts, blocks), blocks)
     return Problem(frame, parts, kernel, labels, np.bincount(labels), tuple(terms))
