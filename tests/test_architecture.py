@@ -52,7 +52,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "models": frozenset({"numpy", "pydantic", "pydantic_core", "statsmodels"}),
     "postestimation": frozenset({"numpy", "scipy", "pandas", "statsmodels"}),
     "bias": frozenset({"numpy", "scipy", "pandas"}),
-    "plots": frozenset({"numpy", "matplotlib"}),
+    "plots": frozenset({"numpy", "matplotlib", "PIL"}),
     "report": frozenset({"numpy", "pandas", "jinja2", "markupsafe", "docx", "typst", "xlsxwriter"}),
     "bundle": frozenset({"numpy", "pandas"}),
     "universes": frozenset({"numpy", "pandas"}),

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from metaback.numbers import as_given
+from metaback.numbers import as_given, fixed
 from metaback.plots.chart import WIDTH, Words, open_chart, plan_chart
+from metaback.plots.dots import tell
 from metaback.plots.drapery_data import DraperyData, drapery_data
 from metaback.plots.page import Mark
 from metaback.plots.registry import figure
@@ -76,7 +77,10 @@ def _studies(ax: Axes, data: DraperyData) -> None:
     curves = [np.column_stack([data.grid, data.studies[i]]) for i in order.tolist()]
     thin = 0.7 if len(curves) <= 60 else 0.35
     made = LineCollection(curves, colors=greys, linewidths=thin, zorder=1.5)
-    made.set_gid("studies")
+    told = zip(data.labels, data.weight.tolist(), strict=True)
+    tips = [f"{label}: weight {fixed(weight, 1)}%" for label, weight in told]
+    places: list[int] = order.tolist()
+    tell(made, "studies", [tips[i] for i in places])
     ax.add_collection(made, autolim=False)
 
 

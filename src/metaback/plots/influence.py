@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from metaback.numbers import significant
+from metaback.plots.dots import tell
 from metaback.plots.influence_data import InfluenceData, InfluencePanel, influence_data
 from metaback.plots.page import (
     GREY,
@@ -153,7 +155,7 @@ def _panel(ax: Axes, panel: InfluencePanel, data: InfluenceData, measure: Ruler)
     start = panel.reference if panel.reference is not None else low
     stems = [[(start, y), (x, y)] for x, y in zip(panel.values[known].tolist(), rows[known].tolist(), strict=True)]
     ax.add_collection(LineCollection(stems, colors=GREY, linewidths=0.6, zorder=2), autolim=False)
-    _points(ax, panel.values, rows, data, style)
+    _points(ax, panel, rows, data, style)
 
 
 def _worth(line: float, panel: InfluencePanel, known: Bools) -> bool:
@@ -167,8 +169,9 @@ def _worth(line: float, panel: InfluencePanel, known: Bools) -> bool:
     return low - 2.5 * reach <= line <= high + 2.5 * reach
 
 
-def _points(ax: Axes, values: Floats, rows: Floats, data: InfluenceData, style: Style) -> None:
+def _points(ax: Axes, panel: InfluencePanel, rows: Floats, data: InfluenceData, style: Style) -> None:
     """Draw the marks, one call for each shape."""
+    values = panel.values
     both = data.influential & data.outlying
     kinds = (
         (~data.influential & ~data.outlying, "o", style.square_colour, 4.0),
@@ -179,10 +182,12 @@ def _points(ax: Axes, values: Floats, rows: Floats, data: InfluenceData, style: 
     for keep, marker, face, size in kinds:
         some = keep & np.isfinite(values)
         if some.any():
-            ax.plot(
+            (marks,) = ax.plot(
                 values[some], rows[some], marker, markersize=size, markerfacecolor=face, markeredgecolor=style.ink,
                 markeredgewidth=0.6, zorder=3, clip_on=False,
             )  # fmt: skip
+            names = [f"{data.labels[i]}: {panel.title} {significant(values[i])}" for i in np.flatnonzero(some).tolist()]
+            tell(marks, f"{panel.key}-{marker}", names)
 
 
 @figure("influence", title="Influence of each study", cite="viechtbauer2010b")

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from metaback.numbers import as_given
+from metaback.plots.dots import tell
 from metaback.plots.orchard_data import OrchardData, OrchardGroup, orchard_data, size_steps
 from metaback.plots.page import (
     Page,
@@ -173,10 +174,11 @@ def _panel(ax: Axes, data: OrchardData, rows: list[tuple[float, float]], measure
         if whole and len(data.groups) > 1:
             ax.axhline(start, color=style.ink, linewidth=0.5, zorder=0)
         areas = np.array([_diameter(value, top) ** 2 for value in group.precision.tolist()])
-        ax.scatter(
+        circles = ax.scatter(
             group.effects, middle + SPREAD * height * group.places, s=areas, color=FILL[whole], alpha=0.55,
             edgecolors=style.ink, linewidths=0.35, zorder=2, clip_on=True,
         )  # fmt: skip
+        tell(circles, f"studies-{place}", group.tips)
         _trunk(ax, group, middle, style, whole=whole)
 
 

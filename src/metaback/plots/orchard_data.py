@@ -23,6 +23,7 @@ from metaback.postestimation.words import (
     percent,
     plural,
     sentence_case,
+    study_estimates,
 )
 from metaback.stats.measures.family import has_null
 from metaback.stats.scatter import side_by_side
@@ -36,7 +37,8 @@ class OrchardGroup:
     """One row: its name, counts in words, the mean and its intervals on the analysis scale, and its effects.
 
     prediction: limits of a new setting, None where there are none. effects: (m,) and precision 1 / SE: (m,) of those
-    that are pooled; places: (m,) where each stands across the row, -1 to 1; labels: (m,).
+    that are pooled; places: (m,) where each stands across the row, -1 to 1; labels: (m,); tips: (m,) what a page shows
+    of each.
     """
 
     name: str
@@ -48,6 +50,7 @@ class OrchardGroup:
     precision: Floats
     places: Floats
     labels: tuple[str, ...]
+    tips: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,9 @@ def orchard_data(analysis: Analysis, *, title: str | None = None) -> OrchardData
     effects, mean = analysis.fitted.effects, analysis.overall.mean
     digits = effect_digits(mean)
     every = effects.estimable
-    groups = [*_subgroups(analysis, digits), _group("All effects", analysis.overall, effects, every, digits)]
+    cells = [estimate_cell(one, digits) for one in study_estimates(analysis)]
+    whole = _group("All effects", analysis.overall, effects, every, cells, digits)
+    groups = [*_subgroups(analysis, cells, digits), whole]
     return OrchardData(
         title=comparison(effects).known if title is None else title,
         axis_title=words.axis_title(effects, mean.way),
@@ -90,7 +95,7 @@ def orchard_data(analysis: Analysis, *, title: str | None = None) -> OrchardData
     )
 
 
-def _subgroups(analysis: Analysis, digits: int) -> list[OrchardGroup]:
+def _subgroups(analysis: Analysis, cells: list[str], digits: int) -> list[OrchardGroup]:
     """Return the rows of the subgroups; effects of no stated group have a row without a mean."""
     effects, groups = analysis.fitted.effects, analysis.subgroups
     if groups is None or effects.by is None:
@@ -102,13 +107,15 @@ def _subgroups(analysis: Analysis, digits: int) -> list[OrchardGroup]:
         if not rows.any():
             continue
         name = "No subgroup given" if level == NOT_STATED else sentence_case(numbers.humanise(level))
-        made.append(_group(name, pools.get(level), effects, rows, digits))
+        made.append(_group(name, pools.get(level), effects, rows, cells, digits))
     return made
 
 
-def _group(name: str, pool: PoolSummary | None, effects: EffectSizes, rows: Bools, digits: int) -> OrchardGroup:
-    """Return one row."""
-    yi = effects.yi[rows]
+def _group(
+    name: str, pool: PoolSummary | None, effects: EffectSizes, rows: Bools, cells: list[str], digits: int
+) -> OrchardGroup:
+    """Return one row; cells: the estimate of every effect of the table."""
+    yi, places = effects.yi[rows], np.flatnonzero(rows).tolist()
     mean = None if pool is None else pool.mean
     prediction = None if pool is None else pool.prediction
     return OrchardGroup(
@@ -120,7 +127,8 @@ def _group(name: str, pool: PoolSummary | None, effects: EffectSizes, rows: Bool
         effects=yi,
         precision=1 / np.sqrt(effects.vi[rows]),
         places=side_by_side(yi),
-        labels=tuple(effects.labels[i] for i in np.flatnonzero(rows).tolist()),
+        labels=tuple(effects.labels[i] for i in places),
+        tips=tuple(f"{effects.labels[i]}: {cells[i]}" for i in places),
     )
 
 
@@ -131,7 +139,7 @@ def _also(prediction: Estimate | None, digits: int) -> str:
 
 def _footnotes(analysis: Analysis) -> tuple[str, ...]:
     """Tell what the marks are, how the means were made, and who is missing."""
-    level = percent(analysis.fitted.spec.level)
+    level = percent(analysis.spec.level)
     mark = f"Thick lines: {level} confidence intervals of the means"
     thin = [analysis.overall, *(analysis.subgroups.pools if analysis.subgroups else ())]
     also = f"; thin lines: {level} prediction intervals (PI)" if any(pool.prediction for pool in thin) else ""
@@ -146,7 +154,7 @@ def _alt(analysis: Analysis, groups: list[OrchardGroup]) -> str:
     effects = analysis.fitted.effects
     name = comparison(effects).known
     parts = [f"Orchard plot{f' of {name}' if name else ''}, {counts(analysis.overall, words.JOINT)}"]
-    parts.append(f"{sentence_case(measure_name(effects))}, estimates with {percent(analysis.fitted.spec.level)} CI")
+    parts.append(f"{sentence_case(measure_name(effects))}, estimates with {percent(analysis.spec.level)} CI")
     ordered = [groups[-1], *groups[:-1]]
     parts += [f"{group.name}: {group.text} ({group.counts})" for group in ordered[: NAMED + 1] if group.text]
     if len(groups) - 1 > NAMED:

@@ -10,6 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
+from metaback.numbers import fixed
+from metaback.plots.dots import tell
 from metaback.plots.page import GREY, Page, Scale, bare, draw_scale, figure_of, note_lines, notes_height, page, size_of
 from metaback.plots.registry import figure
 from metaback.plots.rob_data import RobBar, RobData, rob_data
@@ -25,6 +27,8 @@ COLUMN = 0.245  # inches between circles
 APART = 0.12  # inches before the overall column
 BAR, THICK = 3.0, 0.62  # inches of a whole bar, and its share of a row
 EDGE = "#444444"
+CIRCLES = 1_000  # above which the circles have no tips of their own
+BLANK = "not judged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +150,12 @@ def _lights(sheet: Page, data: RobData, plan: _Plan) -> None:
         middle = plan.lights + (i + 0.5) * plan.row
         sheet.label(style.margin, middle + 0.36 * style.size / 72, label, plan.labels)
         for j, cell in enumerate(cells):
-            _circle(sheet, left + _at(data, j), middle, cell)
+            mark = _circle(sheet, left + _at(data, j), middle, cell)
+            if len(data.labels) * len(data.domains) <= CIRCLES:
+                tell(mark, f"study-{i}-{j}", [f"{label}, {data.domains[j].title}: {cell.word if cell else BLANK}"])
 
 
-def _circle(sheet: Page, x: float, y: float, cell: Judgement | None) -> None:
+def _circle(sheet: Page, x: float, y: float, cell: Judgement | None) -> Line2D:
     """Draw one judgement; a blank cell is an empty circle."""
     at = sheet.height - y
     trans = sheet.figure.dpi_scale_trans
@@ -162,6 +168,7 @@ def _circle(sheet: Page, x: float, y: float, cell: Judgement | None) -> None:
     if cell is not None:
         size = 8.0 if len(cell.symbol) == 1 else 6.0
         _sign(sheet, x, at, cell, size)
+    return mark
 
 
 def _sign(sheet: Page, x: float, y: float, cell: Judgement, size: float) -> None:
@@ -193,6 +200,8 @@ def _bars(ax: Axes, data: RobData, measure: Ruler) -> None:
             line = "-" if judgement else ":"
             part = Rectangle((100 * start, i - THICK / 2), 100 * share, THICK, facecolor=face, edgecolor=EDGE)
             part.set(linewidth=0.5, linestyle=line, zorder=2, clip_on=False)
+            word = judgement.word if judgement else BLANK
+            tell(part, f"bar-{i}-{round(1000 * start)}", [f"{bar.domain.title}: {word} {fixed(100 * share, 0)}%"])
             ax.add_patch(part)
             if judgement is not None and share * inches > 0.13:
                 ax.text(

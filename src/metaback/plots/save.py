@@ -6,11 +6,17 @@ import html
 import io
 import math
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from matplotlib.collections import Collection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
+from PIL import Image
 
 from metaback.errors import OptionError
 from metaback.plots.style import Style, drawing
@@ -90,6 +96,7 @@ def _group_end(body: str, first: int) -> int:
 def figure_bytes(fig: Figure, kind: str, *, title: str = "", dpi: int | None = None) -> bytes:
     """Return the figure as a file of a kind ("svg", "png", "pdf", ...); the same figure gives the same bytes.
 
+    A TIFF is RGB without alpha, with LZW; in EPS see-through marks are opaque, in the colours that they have on white.
     dpi: resolution of painted kinds, 300 by default, lowered where the figure is too tall to be painted at it.
     """
     if kind == "svg":
@@ -97,13 +104,66 @@ def figure_bytes(fig: Figure, kind: str, *, title: str = "", dpi: int | None = N
     kinds = fig.canvas.get_supported_filetypes()
     if kind not in kinds:
         raise OptionError.unknown("kind", kind, sorted(kinds))
-    look, buffer = Style(), io.BytesIO()
-    extra: dict[str, Any] = {"metadata": _METADATA[kind]} if kind in _METADATA else {}
+    resolution = _resolution(fig, dpi or Style().dpi)
     if kind in {"tif", "tiff"}:
-        extra["pil_kwargs"] = {"compression": "tiff_deflate"}
-    with drawing(look):
-        fig.savefig(buffer, format=kind, dpi=_resolution(fig, dpi or look.dpi), **extra)
-    return _PS_DATE.sub(b"", buffer.getvalue()) if kind in {"eps", "ps"} else buffer.getvalue()
+        return _tiff(_painted(fig, "png", resolution), resolution)
+    if kind in {"eps", "ps"}:
+        with _opaque(fig):
+            return _PS_DATE.sub(b"", _painted(fig, kind, resolution))
+    return _painted(fig, kind, resolution)
+
+
+def _painted(fig: Figure, kind: str, dpi: int) -> bytes:
+    """Let matplotlib write a figure."""
+    buffer = io.BytesIO()
+    extra: dict[str, Any] = {"metadata": _METADATA[kind]} if kind in _METADATA else {}
+    with drawing(Style()):
+        fig.savefig(buffer, format=kind, dpi=dpi, **extra)
+    return buffer.getvalue()
+
+
+def _tiff(png: bytes, dpi: int) -> bytes:
+    """Return a picture as journals want a TIFF: red, green and blue without alpha, LZW, its resolution stated."""
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as painted:
+        painted.convert("RGB").save(buffer, "tiff", compression="tiff_lzw", dpi=(dpi, dpi))
+    return buffer.getvalue()
+
+
+@contextmanager
+def _opaque(fig: Figure) -> Generator[None]:
+    """Give see-through marks the colours that they have on white, for PostScript knows no transparency.
+
+    Afterwards they are as before.
+    """
+    seen: list[Any] = fig.findobj(lambda artist: isinstance(artist, Collection | Line2D) and _alpha(artist) < 1)
+    before = [(one, one.get_alpha(), _face(one)) for one in seen]
+    for one, alpha, face in before:
+        one.set_alpha(None)
+        _paint(one, [tuple(1 - alpha * (1 - part) for part in to_rgb(colour)) for colour in face])
+    try:
+        yield
+    finally:
+        for one, alpha, face in before:
+            _paint(one, face)
+            one.set_alpha(alpha)
+
+
+def _alpha(artist: Any) -> float:
+    found = artist.get_alpha()
+    return 1.0 if found is None else float(found)
+
+
+def _face(artist: Any) -> list[Any]:
+    """Return the colours that fill an artist's marks."""
+    return list(artist.get_facecolor()) if isinstance(artist, Collection) else [artist.get_markerfacecolor()]
+
+
+def _paint(artist: Any, colours: list[Any]) -> None:
+    if isinstance(artist, Collection):
+        artist.set_facecolor(colours)
+    else:
+        artist.set_markerfacecolor(colours[0])
 
 
 def save_figure(fig: Figure, path: str | Path, *, title: str = "", dpi: int | None = None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,9 +14,16 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from metaback.plots.bent_ticks import bent_ticks
+from metaback.plots.dots import tell
 from metaback.plots.forest_data import STRAIGHT
 from metaback.plots.picture import Picture
-from metaback.plots.specification_data import MainMark, SpecificationData, SpecificationPanel, specification_data
+from metaback.plots.specification_data import (
+    ChoiceRow,
+    MainMark,
+    SpecificationData,
+    SpecificationPanel,
+    specification_data,
+)
 from metaback.plots.style import Style, drawing
 from metaback.plots.text import Ruler, ruler
 from metaback.plots.ticks import Ticks, axis_ticks
@@ -63,7 +71,7 @@ def draw_specification(data: SpecificationData, *, style: Style | None = None) -
         figure.set_label(data.alt)
         _words(figure, data, sheet, measure)
         for panel, left in zip(data.panels, sheet.lefts, strict=True):
-            _curve(figure, panel, sheet, left, measure)
+            _curve(figure, panel, sheet, left, measure, data.rows)
             if data.rows:
                 _choices(figure, panel, data, sheet, left, look)
         return figure
@@ -218,7 +226,17 @@ def _ticks(panel: SpecificationPanel, low: float, high: float, measure: Ruler) -
     return axis_ticks(low, high, panel.scale, null=panel.null, inches=CURVE, width=depth)
 
 
-def _curve(figure: Figure, panel: SpecificationPanel, sheet: _Sheet, left: float, measure: Ruler) -> None:
+def _tips(panel: SpecificationPanel, rows: Sequence[ChoiceRow]) -> list[str]:
+    """Write what each specification chose."""
+    return [
+        "; ".join(f"{row.head}: {row.label}" for row, share in zip(rows, column, strict=True) if share > 0)
+        for column in panel.taken.T.tolist()
+    ]
+
+
+def _curve(
+    figure: Figure, panel: SpecificationPanel, sheet: _Sheet, left: float, measure: Ruler, rows: Sequence[ChoiceRow]
+) -> None:
     """Draw the upper panel of one measure."""
     style = measure.style
     n = panel.estimate.size
@@ -235,12 +253,15 @@ def _curve(figure: Figure, panel: SpecificationPanel, sheet: _Sheet, left: float
     for at in () if panel.mcid is None else (-panel.mcid, panel.mcid):
         if low < at < high:
             ax.axhline(at, color=style.muted, linewidth=0.7, linestyle=(0, (4, 3)), zorder=1)
-    (_bands if panel.joined else _points)(ax, panel, sheet, style)
+    if panel.joined:
+        _bands(ax, panel, sheet, style)
+    else:
+        _points(ax, panel, sheet, style, _tips(panel, rows))
     if panel.main is not None:
         _main(ax, panel.main, style)
 
 
-def _points(ax: Axes, panel: SpecificationPanel, sheet: _Sheet, style: Style) -> None:
+def _points(ax: Axes, panel: SpecificationPanel, sheet: _Sheet, style: Style, tips: Sequence[str]) -> None:
     """Draw one interval and one point for each specification."""
     x = np.arange(panel.estimate.size)
     room = 72 * sheet.panel / x.size
@@ -255,10 +276,11 @@ def _points(ax: Axes, panel: SpecificationPanel, sheet: _Sheet, style: Style) ->
     ax.add_collection(lines, autolim=False)
     size = max(0.9, min(4.5, 0.8 * room))
     for keep, face, edge in ((~same, "white", OTHER), (same, style.diamond_colour, style.diamond_colour)):
-        ax.plot(
+        (marks,) = ax.plot(
             x[keep], panel.estimate[keep], "o", markersize=size, markerfacecolor=face if size > 2 else edge,
             markeredgecolor=edge, markeredgewidth=min(0.8, size / 4), zorder=3, clip_on=False,
         )  # fmt: skip
+        tell(marks, f"{panel.measure}-{face.strip('#')}", [tips[i] for i in np.flatnonzero(keep).tolist()])
 
 
 def _bands(ax: Axes, panel: SpecificationPanel, sheet: _Sheet, style: Style) -> None:
