@@ -2,8 +2,21 @@
 
 from metaback.stats.mixed.finish import names_of
 from metaback.stats.mixed.fit import fit_mixed, marginal, profile_loglik
+from metaback.stats.mixed.predicted import RandomEffects, leverages, random_effects
 from metaback.stats.mixed.problem import clusters_of
 from metaback.stats.mixed.records import MixedFit, Term
 from metaback.stats.mixed.structures import STRUCTURES
 
-__all__ = ["STRUCTURES", "MixedFit", "Term", "clusters_of", "fit_mixed", "marginal", "names_of", "profile_loglik"]
+__all__ = [
+    "STRUCTURES",
+    "MixedFit",
+    "RandomEffects",
+    "Term",
+    "clusters_of",
+    "fit_mixed",
+    "leverages",
+    "marginal",
+    "names_of",
+    "profile_loglik",
+    "random_effects",
+]

@@ -43,7 +43,9 @@ def nest_of(Y: Floats, V: BlockMatrix, terms: Sequence[Term], labels: Places) ->
 
     Y: (n, Q) columns and effects; labels: (n,) numbers of the clusters.
     """
-    own, shared, places = [], [], []
+    own: list[Floats] = []
+    shared: list[Term] = []
+    places: list[int] = []
     for place, term in enumerate(terms):
         if term.structure != "ID0" or term.known is not None:
             return None

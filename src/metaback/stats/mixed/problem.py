@@ -106,7 +106,7 @@ def frame_of(y: Floats, X: Floats, V: BlockMatrix) -> Frame:
     weighted = Q / np.maximum(v / unit**2, 1e-12)[:, None]
     scaled = y / unit
     shift: Floats = np.asarray(np.zeros(basis.shape[0]), dtype=float)
-    root = np.linalg.pinv(weighted.T @ Q)
+    root: Floats = np.asarray(np.linalg.pinv(weighted.T @ Q), dtype=float)
     for _ in range(3):  # each round takes off what the rounding of the one before left
         shift = np.asarray(shift + root @ (weighted.T @ (scaled - Q @ shift)), dtype=float)
     return Frame(np.concatenate([Q, (scaled - Q @ shift)[:, None]], axis=1), basis, shift, unit)
