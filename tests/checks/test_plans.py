@@ -10,7 +10,7 @@ import pytest
 
 import metaback as mb
 from metaback.checks.plans import few_studies_wald, no_prediction_interval, own_weights, too_few_studies
-from metaback.checks.quick_pools import mean_interval, prediction_limits, quick_pools, usable, whole_pool
+from metaback.checks.quick_pools import mean_interval, prediction_limits, quick_pools, usable, whole_pools
 from metaback.checks.scene import Plan, Pooled, Scene
 from metaback.data.read import read_trials
 from metaback.models.specs import resolve_spec
@@ -82,7 +82,7 @@ def test_wald_with_few_trials_shows_the_other_interval(found: Any, scene_of: Any
     assert finding.severity == "warning"
     pool = scene_of(table, spec={"preset": "revman5"}).pools[0]
     for rule in ("Wald", "HKSJ"):
-        low, high = mean_interval(whole_pool(pool), rule)
+        low, high = mean_interval(whole_pools([pool])[0], rule)
         right = mb.pool(table, preset="revman5", ci=rule).estimate
         assert (low, high) == pytest.approx((right.lower, right.upper), rel=TIGHT)
         assert f"[{low:.2f}, {high:.2f}]".replace("-", "\u2212") in finding.says
@@ -93,7 +93,7 @@ def test_the_stroke_units_are_those_of_metafor(found: Any, scene_of: Any) -> Non
     table = pd.DataFrame(NORMAND, columns=["n_1", "mean_1", "sd_1", "n_2", "mean_2", "sd_2"])
     table.insert(0, "study", [f"Trial {i}" for i in range(1, 10)])
     words = {"measure": "MD", "spec": {"preset": "revman5"}}
-    quick = whole_pool(scene_of(table, **words).pools[0])
+    (quick,) = whole_pools(scene_of(table, **words).pools[:1])
     assert quick.tau2[0] == pytest.approx(205.4094, abs=5e-5)
     assert quick.mean[0] == pytest.approx(-13.98172, abs=5e-6)
     assert mean_interval(quick, "Wald") == pytest.approx((-24.02987, -3.933578), abs=5e-6)
@@ -115,7 +115,7 @@ def test_a_missing_prediction_interval_is_shown(found: Any, run: Any, scene_of: 
     """The interval in the finding is that of the package; two effects have none."""
     (finding,) = found("no-prediction-interval", _spread_out(), spec={"pi": "none"})
     assert (finding.severity, finding.whole) == ("information", True)
-    low, high = prediction_limits(whole_pool(scene_of(_spread_out()).pools[0], Plan()))
+    low, high = prediction_limits(whole_pools(scene_of(_spread_out()).pools[:1], Plan())[0])
     assert (low, high) == pytest.approx(mb.pool(_spread_out(), pi="t(k-1)", ci="Wald").pi, rel=TIGHT)
     outcome = run("no-prediction-interval", _spread_out(2), spec={"pi": "none"})
     assert (outcome.findings, outcome.passed_over) == (
@@ -181,6 +181,25 @@ def test_quick_pools_are_the_pools_of_the_package() -> None:
         right = mb.pool(table.drop(index=2), tau2=spec.tau2, ci="Wald").estimate
         assert found.mean[0] == pytest.approx(right.point, rel=TIGHT)
         assert np.sqrt(found.variance[0]) == pytest.approx(right.se, rel=TIGHT)
+
+
+@pytest.mark.parametrize("tau2", ["DL", "REML", "0.25"])
+def test_pools_of_all_sizes_are_those_made_alone(tau2: str) -> None:
+    """Padding changes no pool, and they come in the order in which they were asked for."""
+    rng = np.random.default_rng(4)
+    pools: list[Pooled] = []
+    for k in (2, 40, 3, 5, 2, 9, 33):
+        flags = np.zeros(k + 1, dtype=bool)
+        y, v = rng.normal(0.3, 0.5, k + 1), rng.uniform(0.01, 0.2, k + 1)
+        y[k // 2] = np.nan
+        pools.append(Pooled("", np.arange(k + 1), "MD", "linear", y, v, flags, flags))
+    for pool, quick in zip(pools, whole_pools(pools, Plan(tau2=tau2)), strict=True):
+        ok = usable(pool)
+        alone = quick_pools(pool.yi[ok][None], pool.vi[ok][None], np.ones((1, int(ok.sum())), dtype=bool), tau2)
+        for name in ("mean", "variance", "tau2", "q", "p", "q1", "df", "i2"):
+            (found,), (expected,) = getattr(quick, name), getattr(alone, name)
+            assert found == pytest.approx(expected, rel=TIGHT, abs=TIGHT), name
+    assert whole_pools([]) == ()
 
 
 def test_a_pool_without_variances_is_empty() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from metaback.checks.findings import Cell, Finding, Outcome, Proposal
 from metaback.checks.groups_exchanged import groups_exchanged
 from metaback.checks.mends import arms_exchanged, turned_round
-from metaback.checks.quick_pools import Quick, name_of, pools_text, shown, usable, whole_pool, without_each
+from metaback.checks.quick_pools import Quick, name_of, pools_text, shown, usable, whole_pools, without_each
 from metaback.checks.rules import rule
 from metaback.checks.scene import Bools, Floats, Places, Pooled, Scene, groups
 from metaback.numbers import as_given, fixed, significant
@@ -107,17 +107,12 @@ def sign_swapped(scene: Scene) -> Outcome:
     """
     findings = _stated_signs(scene)
     known = {finding.rows for finding in findings}
-    few = dim = blurred = examined = 0
-    signless: list[str] = []
-    for pool in scene.pools:
-        count = int(usable(pool).sum())
-        if not _can_turn(pool.measure):
-            signless.append(pool.measure)
-            continue
-        if count < FEWEST:
-            few += 1
-            continue
-        whole = whole_pool(pool)
+    dim = blurred = examined = 0
+    signless = [pool.measure for pool in scene.pools if not _can_turn(pool.measure)]
+    signed = [(pool, int(usable(pool).sum())) for pool in scene.pools if _can_turn(pool.measure)]
+    enough = [(pool, count) for pool, count in signed if count >= FEWEST]
+    few = len(signed) - len(enough)
+    for (pool, count), whole in zip(enough, whole_pools([pool for pool, _ in enough]), strict=True):
         told = int(_told_apart(pool, whole).sum())
         examined += told
         dim, blurred = dim + (count > told), blurred + count - told
@@ -292,7 +287,8 @@ def arms_swapped(scene: Scene) -> Outcome:
 def _odd(rows: Places, a: Floats, b: Floats) -> set[tuple[float, float]]:
     """Return the sizes of arms of one study that stand the other way round than in most of its rows."""
     counts = Counter((float(a[i]), float(b[i])) for i in rows)
-    return {pair for pair, count in counts.items() if _fewer(pair, count, counts)}
+    order = {pair: place for place, pair in enumerate(counts)}
+    return {pair for pair in counts if _fewer(pair, counts, order)}
 
 
 def _by_chance(rows: Places, a: Floats, b: Floats) -> float:
@@ -310,10 +306,15 @@ def _exchanged(
     scene: Scene, rows: Places, odd: set[tuple[float, float]], sizes: tuple[Floats, Floats]
 ) -> list[Finding]:
     """Word the rows of one study whose numbers of people stand the other way round than in most of its rows."""
-    a, b = sizes
+    pairs = {int(i): (float(sizes[0][i]), float(sizes[1][i])) for i in rows}
+    alike: dict[tuple[float, float], list[int]] = {}
+    for place, pair in pairs.items():
+        alike.setdefault(pair, []).append(place)
     found: list[Finding] = []
-    for place in (int(i) for i in rows if (float(a[i]), float(b[i])) in odd):
-        mates = [int(i) for i in rows if (float(a[i]), float(b[i])) == (float(b[place]), float(a[place]))]
+    for place, (first, second) in pairs.items():
+        if (first, second) not in odd:
+            continue
+        mates = alike[second, first]
         one, two = (as_given(float(scene.numbers(f"n_{arm}")[place])) for arm in "12")
         changes = arms_exchanged(scene, place)
         found.append(
@@ -334,9 +335,10 @@ def _exchanged(
     return found
 
 
-def _fewer(pair: tuple[float, float], count: int, counts: Counter[tuple[float, float]]) -> bool:
+def _fewer(
+    pair: tuple[float, float], counts: Counter[tuple[float, float]], order: dict[tuple[float, float], int]
+) -> bool:
     """Tell whether the mirror of a pair of sizes has more rows, or as many and stood there first."""
     mirror = (pair[1], pair[0])
-    order = list(counts)
-    other = counts.get(mirror, 0)
-    return bool(other) and (count < other or (count == other and order.index(mirror) < order.index(pair)))
+    count, other = counts[pair], counts[mirror]
+    return bool(other) and (count < other or (count == other and order[mirror] < order[pair]))

@@ -10,7 +10,7 @@ import numpy as np
 
 from metaback.checks.findings import Finding, Outcome, Severity
 from metaback.checks.intervals import told_together
-from metaback.checks.quick_pools import name_of, quick_pools, shown, usable
+from metaback.checks.quick_pools import name_of, quick_pools, shown, stacked, usable
 from metaback.checks.rules import rule
 from metaback.checks.scene import Bools, Floats, Places, Plan, Pooled, Scene
 from metaback.checks.spreads import suspected_rows
@@ -80,7 +80,7 @@ def _left(scene: Scene) -> list[Left]:
 
 def _leave(pools: Sequence[Pooled], plan: Plan) -> list[Left]:
     """Return the same for pools of about one size, stacked side by side."""
-    y, v, mask = _stacked(pools)
+    y, v, mask = stacked(pools)
     if mask.shape[1] < 2:  # nothing is left without a single row
         return [_alone(pool) for pool in pools]
     whole = quick_pools(y, v, mask)
@@ -108,17 +108,6 @@ def _alone(pool: Pooled) -> Left:
     ok = usable(pool)
     none = np.full(int(ok.sum()), np.nan)
     return Left(pool.places[ok], pool.yi[ok], none, none, none, none, none, np.ones_like(none))
-
-
-def _stacked(pools: Sequence[Pooled]) -> tuple[Floats, Floats, Bools]:
-    """Return effects and variances of some pools side by side, (pools, largest k), and which cells are filled."""
-    kept = [usable(pool) for pool in pools]
-    shape = (len(pools), max(1, *(int(own.sum()) for own in kept)) if kept else 1)
-    y, v, mask = np.zeros(shape), np.ones(shape), np.zeros(shape, dtype=bool)
-    for i, (pool, own) in enumerate(zip(pools, kept, strict=True)):
-        k = int(own.sum())
-        y[i, :k], v[i, :k], mask[i, :k] = pool.yi[own], pool.vi[own], True
-    return y, v, mask
 
 
 def _fixed_tau2(y: Floats, v: Floats, mask: Bools, tau2: float) -> tuple[Floats, Floats, Floats]:

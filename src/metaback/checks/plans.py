@@ -16,7 +16,7 @@ from metaback.checks.quick_pools import (
     prediction_limits,
     shown,
     usable,
-    whole_pool,
+    whole_pools,
 )
 from metaback.checks.rules import rule
 from metaback.checks.scene import Floats, Pooled, Scene
@@ -134,8 +134,9 @@ def few_studies_wald(scene: Scene) -> Outcome:
     examined = sum(k for _, k in pools)
     if scene.plan.model != "random" or scene.plan.ci != "Wald" or scene.plan.weights is not None:
         return Outcome(examined=examined)
-    hits = [(pool, k, whole_pool(pool, scene.plan)) for pool, k in pools if k < FEW]
-    hits = [(pool, k, quick) for pool, k, quick in hits if quick.tau2[0] > 0]
+    small = [(pool, k) for pool, k in pools if k < FEW]
+    quicks = whole_pools([pool for pool, _ in small], scene.plan)
+    hits = [(pool, k, quick) for (pool, k), quick in zip(small, quicks, strict=True) if quick.tau2[0] > 0]
     if not hits:
         return Outcome(examined=examined)
     parts = [
@@ -172,10 +173,9 @@ def no_prediction_interval(scene: Scene) -> Outcome:
     examined = sum(k for _, k in pools)
     if not pools or scene.plan.pi != "none" or scene.plan.model != "random" or scene.plan.weights is not None:
         return Outcome(examined=examined, passed_over=few)
-    parts: list[str] = []
-    for pool, _ in pools[:SHOWN]:
-        quick = whole_pool(pool, scene.plan)
-        parts.append(f"{name_of(pool)} {_limits(pool, prediction_limits(quick))}")
+    first = [pool for pool, _ in pools[:SHOWN]]
+    quicks = zip(first, whole_pools(first, scene.plan), strict=True)
+    parts = [f"{name_of(pool)} {_limits(pool, prediction_limits(quick))}" for pool, quick in quicks]
     found = Finding(
         rule="no-prediction-interval",
         severity="information",
@@ -282,7 +282,8 @@ def heterogeneity_ignored(scene: Scene) -> Outcome:
     examined = sum(k for _, k in pools)
     if scene.plan.model not in ("equal", "fixed"):
         return Outcome(examined=examined)
-    hits = [(pool, k, quick) for pool, k in pools if (quick := whole_pool(pool)).p[0] < HETEROGENEOUS]
+    quicks = whole_pools([pool for pool, _ in pools])
+    hits = [(pool, k, quick) for (pool, k), quick in zip(pools, quicks, strict=True) if quick.p[0] < HETEROGENEOUS]
     if not hits:
         return Outcome(examined=examined)
     parts = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,11 @@ class Quick:
         """Return I2 in percent from Q."""
         return i2_from_q(self.q, self.df)
 
+    def each(self) -> tuple[Quick, ...]:
+        """Return the pools one by one, each with n = 1."""
+        columns = (self.mean, self.variance, self.tau2, self.q, self.p, self.q1, self.df)
+        return tuple(Quick(*(column[i : i + 1] for column in columns)) for i in range(self.mean.size))
+
 
 def quick_pools(y: Floats, v: Floats, mask: Bools, tau2: str = "DL") -> Quick:
     """Return random-effects pools of n row sets.
@@ -51,11 +57,30 @@ def quick_pools(y: Floats, v: Floats, mask: Bools, tau2: str = "DL") -> Quick:
     return Quick(fit.beta[:, 0], fit.cov[:, 0, 0], between, q, p, fit.q1, problems.m)
 
 
-def whole_pool(pool: Pooled, plan: Plan | None = None) -> Quick:
-    """Return the pool of all rows that have an effect, by the tau2 of a plan, else by that of DerSimonian and Laird."""
-    ok = usable(pool)
-    y, v = pool.yi[ok][None], pool.vi[ok][None]
-    return quick_pools(y, v, np.ones(y.shape, dtype=bool), plan.tau2 if plan else "DL")
+def whole_pools(pools: Sequence[Pooled], plan: Plan | None = None) -> tuple[Quick, ...]:
+    """Return each pool of all rows that have an effect, by the tau2 of a plan, else by that of DerSimonian and Laird.
+
+    pools: with at least one such row each. Pools of about one size, within a factor of 2, are one masked batch call.
+    """
+    sizes = np.array([int(usable(pool).sum()) for pool in pools], dtype=np.intp)
+    classes = np.ceil(np.log2(np.maximum(sizes, 1)))
+    found: dict[int, Quick] = {}
+    for number in np.unique(classes):
+        chosen = np.flatnonzero(classes == number).tolist()
+        quick = quick_pools(*stacked([pools[i] for i in chosen]), plan.tau2 if plan else "DL")
+        found |= dict(zip(chosen, quick.each(), strict=True))
+    return tuple(found[i] for i in range(len(pools)))
+
+
+def stacked(pools: Sequence[Pooled]) -> tuple[Floats, Floats, Bools]:
+    """Return effects and variances of some pools side by side, (pools, largest k), and which cells are filled."""
+    kept = [usable(pool) for pool in pools]
+    shape = (len(pools), max(1, *(int(own.sum()) for own in kept)) if kept else 1)
+    y, v, mask = np.zeros(shape), np.ones(shape), np.zeros(shape, dtype=bool)
+    for i, (pool, own) in enumerate(zip(pools, kept, strict=True)):
+        k = int(own.sum())
+        y[i, :k], v[i, :k], mask[i, :k] = pool.yi[own], pool.vi[own], True
+    return y, v, mask
 
 
 def usable(pool: Pooled) -> Bools:

@@ -91,8 +91,12 @@ class Scene:
         return len(self.trials)
 
     def numbers(self, role: str) -> Floats:
-        """Return a number role, (k,), nan where blank or where the table does not have it."""
-        return self.trials.numbers(role)
+        """Return a number role, (k,), nan where blank or where the table does not have it; it is not to be changed."""
+        name = f"numbers of {role}"
+        if name not in self.memo:
+            self.memo[name] = np.array(self.trials.numbers(role))
+            self.memo[name].setflags(write=False)
+        return self.memo[name]
 
     def texts(self, role: str) -> tuple[str, ...]:
         """Return a text role, (k,), "" where blank or where the table does not have it."""
@@ -106,9 +110,7 @@ class Scene:
 
     def label(self, place: int) -> str:
         """Name a row for a reader: its study and where it stands, `Nejati 2019 (row 27)`."""
-        column = self.trials.roles.get("study")
-        study = "" if column is None else str(self.trials.frame[column].iat[place])
-        return f"{study} ({self.trials.rows[place]})"
+        return f"{self.texts('study')[place]} ({self.trials.rows[place]})"
 
     def labels(self, places: Places | list[int] | tuple[int, ...]) -> str:
         """Name several rows, the first six of a long list."""
