@@ -15,6 +15,7 @@ from metaback.data.datasets import load_dataset
 from metaback.data.read import read_trials
 from metaback.effects.compute import default_measure, effect_sizes
 from metaback.effects.effect_sizes import EffectSizes
+from metaback.effects.ways import shown_decimals
 from metaback.errors import DataError, EstimationError, OptionError
 from metaback.models.specs import PoolSpec
 from metaback.postestimation.analysis import analyse
@@ -458,3 +459,31 @@ def test_numbers_whose_squares_are_none_get_a_reason_and_no_warning() -> None:
     found = effect_sizes(frame, measure="MD")
     assert not found.estimable[0]
     assert "beyond the range of numbers" in found.reasons[0]
+
+
+ABSURD: dict[str, dict[str, list[float]]] = {
+    "SMD": {
+        "n_1": [9, 9],
+        "mean_1": [1, 1e200],
+        "sd_1": [1, 1e200],
+        "n_2": [9, 9],
+        "mean_2": [2, 1],
+        "sd_2": [1, 1e200],
+    },
+    "MD": {"n_1": [9, 9], "mean_1": [1, 2], "sd_1": [1, 1e-300], "n_2": [9, 9], "mean_2": [2, 1], "sd_2": [1, 1e-300]},
+    "IRD": {"events_1": [9, 2], "time_1": [100, 1e-300], "events_2": [1, 3], "time_2": [10, 1e-300]},
+    "IRSD": {"events_1": [9, 9], "time_1": [100, 1e-300], "events_2": [1, 9], "time_2": [10, 1e300]},
+}
+
+
+@pytest.mark.parametrize("measure", ABSURD)
+def test_absurd_numbers_leave_no_effect_and_no_warning(measure: str) -> None:
+    """An SD of 1e200 has a square that is no number: d would be 0, and is not given at all."""
+    found = effect_sizes(read_trials(pd.DataFrame({"study": ["A", "B"], **ABSURD[measure]})), measure=measure)
+    assert found.estimable.tolist() == [True, False]
+    assert "beyond the range of numbers" in found.reasons[1]
+
+
+def test_decimals_of_a_number_do_not_hang_on_a_vast_one_beside_it() -> None:
+    """Rounding 1e300 to one decimal overflows."""
+    assert shown_decimals(np.array([1e300, 0.25, 12.0]), 12).tolist() == [0, 2, 0]

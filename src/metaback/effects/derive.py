@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,7 @@ class _Work:
     """A table while it is being completed; `halves` holds half a unit of the last digit where rounding is followed."""
 
     values: dict[str, Floats]
-    ways: dict[str, list[Way]]
+    ways: Mapping[str, Sequence[Way]]
     options: Mapping[str, str]
     size: int
     halves: dict[str, Floats] | None = None
@@ -122,12 +123,15 @@ def _start(
     values = {role: np.array(column, dtype=np.float64) for role, column in inputs.items()}
     values |= {f"assumed_{role}": np.full(size, value) for role, value in assume.items() if value is not None}
     known = {role for role, column in values.items() if np.isfinite(column).any()}
-    return _Work(values, _within_reach(known, open_ways(options, grade)), options, size)
+    return _Work(values, _within_reach(frozenset(known), tuple(options.items()), grade), options, size)
 
 
-def _within_reach(known: set[str], ways: Iterable[Way]) -> dict[str, list[Way]]:
+@lru_cache(maxsize=256)  # the tables of one review have few sets of columns, and each asks for every pool
+def _within_reach(
+    known: frozenset[str], options: tuple[tuple[str, str], ...], grade: Grade
+) -> Mapping[str, Sequence[Way]]:
     """Return by role the ways that can be gone from the known roles, in one step or several."""
-    listed, reach, before = list(ways), set(known), -1
+    listed, reach, before = list(open_ways(dict(options), grade)), set(known), -1
     while len(reach) > before:
         before = len(reach)
         for way in listed:

@@ -84,9 +84,11 @@ def _not_given(inputs: Mapping[str, Floats], blank: Sequence[str], kind: str, i:
 
 def _other_measures(trials: Trials, rows: Sequence[int]) -> dict[int, str]:
     """Say which measures rows without a named one have the numbers for, and what to do with a table of arms."""
+    if not rows:
+        return {}
     needs = {key: frozenset(roles) for key in MEASURES if (roles := raw_roles(key))}
     wanted = frozenset[str]().union(*needs.values()) & trials.roles.keys()
-    filled = {role: np.isfinite(trials.numbers(role)) for role in wanted} if rows else {}
+    filled = {role: np.isfinite(trials.numbers(role)) for role in wanted}
     long = bool(ARM_COLUMNS & {normal_name(column) for column in trials.frame.columns})
     words: dict[frozenset[str], str] = {}
     told: dict[int, str] = {}

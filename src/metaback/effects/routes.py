@@ -84,14 +84,17 @@ def from_raw(draft: Draft, inputs: Mapping[str, Floats], key: str, options: Mapp
     facts = about(key)
     columns = [inputs[role] for role in roles]
     complete = np.isfinite(np.stack(columns)).all(axis=0) & draft.open()
-    with np.errstate(over="ignore"):  # what is beyond the range of numbers gets its reason when it is filled in
+    with np.errstate(all="ignore"):  # what is beyond the range of numbers gets its reason below
         done = MEASURES[key].function(*columns, **options)
-    draft.fill(complete & done.defined, done.yi, done.vi, ROUTES[facts.kind])
-    for i in np.flatnonzero(complete & done.corrected):
+    size = np.abs(np.stack(columns))
+    vast: Bools = np.any(size > RANGE[1], axis=0)
+    tiny: Bools = np.any((size > 0) & (size < RANGE[0]), axis=0)
+    kept = done.defined & ~vast  # the square of a vast SD is no number any more, and its d would be 0
+    draft.fill(complete & kept, done.yi, done.vi, ROUTES[facts.kind])
+    for i in np.flatnonzero(complete & kept & done.corrected):
         draft.corrections[i].append(correction_of(key, options))
-    vast: Bools = np.any(np.abs(np.stack(columns)) > RANGE[1], axis=0)
-    for i in np.flatnonzero(complete & ~done.defined):
-        draft.reasons[i] = BEYOND if vast[i] else facts.undefined
+    for i in np.flatnonzero(complete & ~kept):
+        draft.reasons[i] = BEYOND if vast[i] or tiny[i] else facts.undefined
 
 
 def from_derived(

@@ -179,7 +179,8 @@ def shown_decimals(values: Floats, most: int) -> Floats:
     decimals = np.full(np.shape(values), float(most))
     open_rows = np.isfinite(values)
     for count in range(most):
-        hit = open_rows & (np.round(values, count) == values)
+        rest = np.where(open_rows, values, 0.0)  # whole numbers above 1e296 do not overflow for the sake of others
+        hit = open_rows & (np.round(rest, count) == rest)
         decimals[hit] = count
         open_rows = open_rows & ~hit
         if not open_rows.any():

@@ -160,7 +160,13 @@ def _parameters(function: Callable[..., Computed]) -> tuple[inspect.Parameter, .
 
 def raw_roles(key: str) -> tuple[str, ...]:
     """Return the roles that a measure is computed from: the positional parameters of its function."""
-    return tuple(p.name for p in _parameters(MEASURES[key].function) if p.kind is p.POSITIONAL_OR_KEYWORD)
+    return _positional(MEASURES[key].function)
+
+
+@cache
+def _positional(function: Callable[..., Computed]) -> tuple[str, ...]:
+    """Return the names of the positional parameters of a function of a measure."""
+    return tuple(p.name for p in _parameters(function) if p.kind is p.POSITIONAL_OR_KEYWORD)
 
 
 def option_names(key: str) -> tuple[str, ...]:
