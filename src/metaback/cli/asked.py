@@ -13,6 +13,7 @@ from metaback.data.trials import Trials
 from metaback.effects.instruments import read_instrument_file
 from metaback.errors import FileError, OptionError
 from metaback.models.plans import make_plan
+from metaback.plots.prisma_data import prisma_data
 from metaback.postestimation.planned import Planned, planned_requests
 from metaback.report.provenance import PlanFile
 
@@ -47,6 +48,8 @@ def asked(table: Path | None, options: Mapping[str, Any]) -> Asked:
     path: Path | None = options["plan"]
     text = None if path is None else read_plan(path)
     plan = None if text is None else make_plan(text.content, str(path))
+    if plan is not None and plan.prisma is not None:
+        prisma_data(plan.prisma.counts)  # boxes that do not add up are told before anything is pooled
     said = {name: options[name] for name in SAID}
     found = planned_requests(plan, {**said, "options": dict(options["conventions"]), **_instruments(options)})
     file = table or (None if path is None or plan is None or plan.data.file is None else path.parent / plan.data.file)

@@ -24,10 +24,12 @@ MOST = 100  # effects above which a figure with a row for each is no longer read
 PER_ROW = frozenset({"leave-one-out", "cumulative", "influence"})
 FORESTS = frozenset({"leave-one-out", "cumulative"})
 USUAL = ("risk-of-bias", "funnel", "leave-one-out", "cumulative", "baujat", "influence")
+NAIVE = frozenset({"baujat", "influence", "radial", "drapery", "profile", "gosh"})
+ALONE = "Every row is taken as independent here."
 READ = {
     "risk-of-bias": "Judgements of each study, and their shares.",
     "funnel": "Shaded: where single effects would be significant; dashed: where they would lie if all were one.",
-    "leave-one-out": "Each row is the pool without that study's row.",
+    "leave-one-out": "Each row is the pool without it.",
     "cumulative": "Each row is the pool of that study and all above it.",
     "baujat": "Right: adds much to the heterogeneity; up: moves the pooled effect.",
     "influence": "What the pool loses or gains with each row; dashed: limits of the usual rules of thumb.",
@@ -127,4 +129,5 @@ def _drawn(analysis: Analysis, key: str, layout: str) -> ReportFigure | LeftOut:
     except MetabackError as error:
         return LeftOut(key, f"No figure “{entry.title}”: {str(error).rstrip('.')}.")
     subject, alt = comparison(analysis).title, str(drawing.get_label())
-    return ReportFigure(key, drawing, entry.title, subject, READ.get(key, ""), alt, entry.cite)
+    read = " ".join(text for text in (READ.get(key, ""), ALONE if key in NAIVE and analysis.dependent else "") if text)
+    return ReportFigure(key, drawing, entry.title, subject, read, alt, entry.cite)

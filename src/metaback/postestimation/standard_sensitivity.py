@@ -46,7 +46,8 @@ def standard_sensitivity(analysis: Analysis) -> tuple[StandardPool, ...]:
     Estimators: REML, Paule-Mandel, DerSimonian-Laird, ML, Hedges and Sidik-Jonkman; rules: Wald, HKSJ and the wider of
     the two; the estimator and the rule of the main analysis are among them, whatever they are, but for rules that
     resample. What else was chosen stays (level, weights). All rules of an estimator share one fit. Edges: a combination
-    that the model does not allow is left out; one that fails has no mean.
+    that the model does not allow is left out; one that fails has no mean. All take every row as independent: where the
+    answer is that of a working model of dependent rows, they are held against the pool that does not know it either.
 
     >>> import metaback as mb
     >>> pain = mb.load_dataset("backpain").query("outcome == 'pain' and treatment_1 == 'posterior_chain'")
@@ -94,9 +95,15 @@ def _resolved(main: PoolSpec, **said: object) -> PoolSpec | None:
         return None
 
 
+def _beside(analysis: Analysis) -> Estimate:
+    """Return the mean that the analyses are held against: that of rows taken as independent."""
+    working = analysis.working
+    return analysis.overall.mean if working is None or not working.primary else working.naive.mean
+
+
 def _pool(analysis: Analysis, name: str, spec: PoolSpec, found: SpecificationNumbers) -> StandardPool:
     """Read one pool of the batch."""
-    main, own = analysis.overall.mean, analysis.fitted.spec
+    main, own = _beside(analysis), analysis.fitted.spec
     same = (spec.model, str(spec.tau2), spec.ci) == (own.model, str(own.tau2), own.ci)
     mean = None
     if found.status[0] == Status.CONVERGED:

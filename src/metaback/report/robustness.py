@@ -34,6 +34,10 @@ from metaback.stats.measures.family import has_null
 from metaback.stats.tau2 import TAU2_ESTIMATORS
 
 KEYS = ("veroniki2016", "inthout2014", "viechtbauer2010b")
+DEPENDENT = (
+    "The answer comes from a working model of rows that depend on each other. The standard analyses take every row as "
+    "independent, as do planned ones that say so: hold them against each other, for their intervals are too narrow."
+)
 LEFT_OUT = (3, 1000)  # effects from which leave-one-out says more than the forest does, and to which it is made
 NAMED = 6  # studies that turn the conclusion and are told one by one
 RATIOS = frozenset({"exp", "exp_share"})
@@ -70,9 +74,11 @@ def robustness_blocks(
     standard ones, which every report has.
     """
     blocks: list[Block] = [Heading(3, "Sensitivity analyses", f"{anchor}-sensitivity")]
+    if analysis.dependent:
+        blocks.append(Paragraph(DEPENDENT))
     if len(found.planned) > 1:
-        measure = analysis.fitted.effects.measure
-        blocks.append(sensitivity_table(found.planned[1:], found.planned[0], measure, style))
+        main, *others = found.planned
+        blocks.append(sensitivity_table(others, main, analysis.fitted.effects.measure, style))
     blocks += [standard_table(analysis, found.standard, style), Paragraph(standard_text(analysis, found), "plain")]
     if found.left_out is not None:
         blocks.append(Paragraph(left_out_text(analysis, found.left_out)))
@@ -250,8 +256,8 @@ def left_out_text(analysis: Analysis, found: LeaveOneOut) -> str:
     effects = analysis.fitted.effects
     low, high = (f"{interval_text(found.pools, i, effects)} without {one_line(found.labels[i])}" for i in ends)
     made = int(np.isfinite(found.pools.estimate).sum())
-    text = f"Leaving out one row at a time ({plural(made, 'pool')}), the pooled {measure_short(effects)} lies between "
-    text += f"{low} and {high}"
+    text = f"Leaving out one {found.by} at a time ({plural(made, 'pool')}), the pooled {measure_short(effects)} "
+    text += f"lies between {low} and {high}"
     tau2 = found.pools.tau2[np.isfinite(found.pools.tau2)]
     if tau2.size:
         text += f"; τ² between {significant(float(tau2.min()))} and {significant(float(tau2.max()))}"

@@ -34,7 +34,8 @@ ATTRIBUTES = frozenset(
 )
 RUNNING_TEXT = frozenset({"text", "tspan"})
 _LENGTH = re.compile(r"\s*([0-9.]+)\s*(pt|px|in|mm|cm)?\s*")
-_OUTSIDE = re.compile(r"url\((?!\s*['\"]?#)|@import|expression|javascript:", re.IGNORECASE)
+_OUTSIDE = re.compile(r"url\((?!\s*['\"]?#)")
+_BANNED = ("@import", "expression", "javascript:")
 _PIXELS = {"": 1.0, "px": 1.0, "pt": 96 / 72, "in": 96.0, "mm": 96 / 25.4, "cm": 96 / 2.54}
 
 
@@ -78,9 +79,15 @@ def _attributes(element: ET.Element, prefix: str) -> Iterator[tuple[str, str]]:
             inside = value.startswith("#")
             if inside or value.startswith(("data:image/png;base64,", "data:image/jpeg;base64,")):
                 yield "href", f"#{prefix}{value[1:]}" if inside else value
-        elif name in ATTRIBUTES and not _OUTSIDE.search(value):
-            linked = re.sub(r"url\(\s*(['\"]?)#", rf"url(\1#{prefix}", value)
+        elif name in ATTRIBUTES and not _leads_outside(value):
+            linked = re.sub(r"url\(\s*(['\"]?)#", rf"url(\1#{prefix}", value) if "url(" in value else value
             yield name, f"{prefix}{value}" if name == "id" else linked
+
+
+def _leads_outside(value: str) -> bool:
+    """Tell whether a value could load something, or run; most are long paths, which a pattern would be slow on."""
+    lowered = value.lower()
+    return any(word in lowered for word in _BANNED) or ("url(" in lowered and _OUTSIDE.search(lowered) is not None)
 
 
 def _local(name: str, space: str) -> str | None:
