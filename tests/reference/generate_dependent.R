@@ -86,7 +86,7 @@ m("hasselblad1998", "arms UN", "~ trt - 1", "~ trt | study", "UN")
 m("hasselblad1998", "arms CS", "~ trt - 1", "~ trt | study", "CS")
 m("hasselblad1998_contrasts", "network", "~ self_help + ind_counseling + grp_counseling - 1", "~ comp | study", "CS", fixed = list(rho = 0.5))
 m("hasselblad1998_contrasts", "inconsistency", "~ self_help + ind_counseling + grp_counseling - 1",
-  c("~ comp | study", "~ comp | comp"), c("CS", "ID"), fixed = list(rho = 0.5))
+  c("~ 1 | comp", "~ comp | study"), "CS", fixed = list(rho = 0.5))
 m("dagostino1998", "UN", "~ outcome - 1", "~ outcome | study", "UN")
 m("dagostino1998", "HCS", "~ outcome - 1", "~ outcome | study", "HCS")
 m("dagostino1998", "three levels", "~ outcome", "~ 1 | study/esid")
@@ -473,6 +473,7 @@ fit_one <- function(model, set, method) {
     M <- tryCatch(max(abs(marginal(V, terms, plan, start) - as.matrix(best$M))) / max(abs(best$M)), error = function(e) conditionMessage(e))
     if (!is.numeric(M) || M > 1e-6) stop("the covariance written here is not that of rma.mv: ", M)
     many <- c(list(start), lapply(starts_of(plan, y, frame$vi), function(s) pack(plan, s)$x))
+    if (length(start) > 8) many <- many[1:2]
     many <- many[seq_len(min(length(many), if (nrow(frame) > 150) 2 else if (nrow(frame) > 30) 3 else 5))]
     peaks <- lapply(many, function(s) tryCatch(climb(y, X, V, terms, plan, method, s), error = function(e) NULL))
     peaks <- Filter(function(p) !is.null(p) && is.finite(p$value) && p$value > -1e9, peaks)
