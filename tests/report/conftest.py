@@ -13,7 +13,7 @@ from metaback.effects.effect_sizes import Context, EffectSizes
 from metaback.models.fitted import Design, Estimate, Fit, Fitted
 from metaback.models.specs import PoolSpec, resolve_spec
 from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary, Subgroups, SubgroupTest
-from metaback.report.document import Block, Case, Code, Figure, Heading, Listing, Notes, Paragraph, Table
+from metaback.report.document import Block, Case, Code, Figure, Fold, Heading, Listing, Notes, Paragraph, Table
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -260,6 +260,7 @@ def build_every_block(text: str) -> tuple[Block, ...]:
         Listing((text, text), numbered=True),
         Code(" ".join(text.split())),
         Case(text, text, text, (text,), (small,), ((text, text),), "error"),
+        Fold(text, (Paragraph(text), Figure(DRAWING, text, text, text))),
     )
 
 

@@ -49,7 +49,7 @@ def heterogeneity_table(
     beyond: shares of settings beyond no effect and beyond a threshold that matters, as `settings_beyond` has them.
     style: how numbers are written. None for one effect.
     """
-    pool, spec = analysis.overall, analysis.fitted.spec
+    pool, spec = analysis.overall, analysis.spec
     if pool.heterogeneity.q_df == 0:
         return None
     level = percent(spec.level)
@@ -81,7 +81,7 @@ def _q_rows(analysis: Analysis, style: NumberStyle) -> Iterator[_Row]:
 def _tau_rows(analysis: Analysis) -> Iterator[_Row]:
     """Write tau2 and its root, in words of the scale that readers know."""
     found, mean = analysis.overall.heterogeneity, analysis.overall.mean
-    if found.tau2 is None or found.tau is None:
+    if found.tau2 is None:
         return
     scale = scale_name(mean.way)
     where = f", on the {scale}" if scale else ""
@@ -96,7 +96,7 @@ def _tau_rows(analysis: Analysis) -> Iterator[_Row]:
     elif low is not None:
         says += " Its interval excludes 0."
     yield _Row("τ²", tau2_cell(found), says)
-    if found.tau2 == 0:
+    if found.tau2 == 0 or found.tau is None:
         return
     unit = measure_short(analysis.fitted.effects)
     if mean.way in {"exp", "exp_share"}:
@@ -117,7 +117,7 @@ def _limited(value: float, low: float | None, high: float | None) -> str:
 
 def _i2_rows(analysis: Analysis) -> Iterator[_Row]:
     """Write I2 under both definitions, that of the analysis first, and H2."""
-    found, spec = analysis.overall.heterogeneity, analysis.fitted.spec
+    found, spec = analysis.overall.heterogeneity, analysis.spec
     limits = ""
     if found.i2_low is not None and found.i2_high is not None:
         limits = f" [{percent_cell(found.i2_low)}, {percent_cell(found.i2_high)}]"
@@ -135,7 +135,7 @@ def _i2_rows(analysis: Analysis) -> Iterator[_Row]:
 
 def _prediction_rows(analysis: Analysis) -> Iterator[_Row]:
     """Write the prediction interval, or why there is none."""
-    spec, pool = analysis.fitted.spec, analysis.overall
+    spec, pool = analysis.spec, analysis.overall
     if not estimates_tau2(spec):
         return
     prediction = pool.prediction
