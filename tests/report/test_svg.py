@@ -67,3 +67,8 @@ def test_width_in_pixels(width: str, pixels: int) -> None:
 def test_what_is_not_a_drawing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="SVG"):
         inline_svg(text, prefix="", label="")
+
+
+@pytest.mark.parametrize("name", ["stroke-linejoin", "stroke-linecap", "stroke-dasharray"])
+def test_how_lines_meet_survives(name: str) -> None:
+    assert f'{name}="round"' in drawn(f'<path d="M 0 0 L 9 9" {name}="round"/>')

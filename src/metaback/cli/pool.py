@@ -63,6 +63,7 @@ def command(table: Path | None, **options: Any) -> None:
       metaback pool --plan data/plan.toml --dry-run
       metaback pool data/trials.csv --plan data/plan.toml --out review/
       metaback pool data/trials.csv --plan data/plan.toml --preset revman5 --format text
+      metaback pool data/trials.csv --plan data/plan.toml --outcome disability --layout bmj --also docx --also xlsx
       metaback pool data/trials.csv --outcome pain --compare core_stabilisation:general_exercise --by stratum
       metaback pool data/trials.csv --outcome disability --measure SMD --tau2 PM --ci HKSJ --format json
       metaback pool big.parquet --by outcome_id --out results.parquet

@@ -24,8 +24,8 @@ ATTRIBUTES = frozenset(
         r"[\w-]+",
         """
         id d x y x1 x2 y1 y2 cx cy r rx ry fx fy dx dy width height points transform viewBox preserveAspectRatio
-        version style fill fill-opacity fill-rule stroke stroke-width stroke-opacity stroke-linecap stroke-
-        linejoin  stroke-dasharray stroke-dashoffset stroke-miterlimit opacity clip-path clip-rule clipPathUnits
+        version style fill fill-opacity fill-rule stroke stroke-width stroke-opacity stroke-linecap
+        stroke-linejoin stroke-dasharray stroke-dashoffset stroke-miterlimit opacity clip-path clip-rule clipPathUnits
         text-anchor font-family font-size font-style font-weight dominant-baseline letter-spacing rotate textLength
         lengthAdjust  offset stop-color stop-opacity gradientUnits gradientTransform patternUnits patternTransform
         refX refY  markerWidth markerHeight markerUnits orient marker-start marker-mid marker-end visibility display
