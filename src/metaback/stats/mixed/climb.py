@@ -35,7 +35,7 @@ class Peak:
 
     def take(self, which: Places) -> Peak:
         """Return some of the climbs."""
-        return Peak(self.x[which], _take(self.at, which), self.converged[which], self.steps[which], self.resting[which])
+        return Peak(self.x[which], self.at.take(which), self.converged[which], self.steps[which], self.resting[which])
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class _State:
 
     x: Floats
     at: Slope
-    step: Floats
+    radius: Floats
     left: Places
     steps: Places
     converged: Bools
@@ -55,102 +55,123 @@ def climb(objective: Objective, x: Floats, lower: Floats, upper: Floats, size: f
 
     objective: from x and the numbers of the replicates to their `Slope`. size: number of rows, which sets the rounding
     of a log-likelihood. A step d solves -H d = g on the parameters that do not rest at a bound; where -H is not
-    positive definite the expected information takes its place. Steps are shortened until the likelihood rises.
+    positive definite the expected information takes its place. A step that does not raise the likelihood is tried again
+    within a smaller radius.
     """
     R: int = x.shape[0]
     x = np.asarray(np.clip(x, lower, upper))
     state = _State(
-        x=x, at=objective(x, np.arange(R)), step=np.ones(R), left=np.full(R, POLISH, dtype=np.intp),
+        x=x, at=objective(x, np.arange(R)), radius=np.full(R, np.inf), left=np.full(R, POLISH, dtype=np.intp),
         steps=np.zeros(R, dtype=np.intp), converged=np.zeros(R, dtype=np.bool_),
     )  # fmt: skip
     running = np.flatnonzero(np.isfinite(state.at.value))
+    if not x.shape[1]:
+        state.converged[running] = True
+        running = running[:0]
     for _ in range(STEPS):
         if not running.size:
             break
         running = _advance(objective, state, running, lower, upper, size)
-    resting = _resting(state.x, state.at.gradient, lower, upper)
+    resting = _resting(state.x, state.at, lower, upper)
     return Peak(state.x, state.at, state.converged, state.steps, resting)
 
 
 def _advance(objective: Objective, state: _State, running: Places, lower: Floats, upper: Floats, size: float) -> Places:
     """Take one step of each running replicate and return those that go on."""
-    here = _take(state.at, running)
+    here = state.at.take(running)
     x, low, high = state.x[running], lower[running], upper[running]
-    resting = _resting(x, here.gradient, low, high)
-    d = direction(here, resting)
-    full = np.clip(x + d, low, high)
+    resting = _resting(x, here, low, high)
+    scale = scale_of(here)
+    d = direction(here, resting, state.radius[running])
+    trial = np.clip(x + d, low, high)
     noise = ROUNDING * (size + np.abs(here.value))
-    scale = np.abs(x) + 1e-6 / np.sqrt(np.maximum(np.diagonal(here.fisher, axis1=1, axis2=2), 1e-300)).clip(
-        1e-300, 1e300
-    )
-    arrived = (np.abs(full - x) <= SHORTEST * scale).all(axis=1)
-    gain = (here.gradient * np.where(resting, 0, d)).sum(axis=1)
-    polishing = (gain < noise) & ~arrived
+    arrived = (np.abs(trial - x) <= SHORTEST * (np.abs(x) + 1e-6 * scale)).all(axis=1)
+    polishing = ((here.gradient * np.where(resting, 0, d)).sum(axis=1) < noise) & ~arrived
     state.left[running[polishing]] -= 1
     arrived |= state.left[running] < 0
     state.converged[running[arrived]] = True
     on = ~arrived
-    running, x, polishing = running[on], x[on], polishing[on]
+    running, polishing = running[on], polishing[on]
+    x, trial, noise, scale = x[on], trial[on], noise[on], scale[on]
     if not running.size:
         return running
-    trial = np.clip(x + state.step[running, None] * d[on], low[on], high[on])
-    at = objective(trial, running)
-    rise = 1e-4 * np.maximum((here.gradient[on] * (trial - x)).sum(axis=1), 0)
-    better = np.isfinite(at.value) & ((at.value >= here.value[on] + rise - noise[on]) | polishing)
+    here, at = here.take(np.flatnonzero(on)), objective(trial, running)
+    s = trial - x
+    hoped = (here.gradient * s).sum(axis=1) + 0.5 * np.einsum("ri,rij,rj->r", s, here.hessian, s)
+    slope = (here.gradient * s).sum(axis=1)
+    gain = np.where(np.isfinite(at.value), at.value - here.value, -np.inf)
+    better = (gain >= 1e-4 * np.maximum(slope, 0) - noise) & np.isfinite(at.value) | polishing & np.isfinite(gain)
+    length = np.sqrt((np.where(scale > 0, s / np.where(scale > 0, scale, 1.0), 0.0) ** 2).sum(axis=1))
+    good = gain >= 0.75 * np.abs(hoped)
+    radius = np.where(better & good, np.maximum(state.radius[running], 3 * length), state.radius[running])
+    state.radius[running] = np.where(better, radius, 0.25 * np.minimum(length, radius))
     state.steps[running] += 1
-    taken = running[better]
-    state.x[taken] = trial[better]
-    _put(state.at, taken, at, better)
-    state.step[taken] = 1.0
-    state.step[running[~better]] *= 0.25
-    return running[state.step[running] > 1e-12]
+    state.x[running[better]] = trial[better]
+    state.at.put(running[better], at, better)
+    return running[state.radius[running] > SHORTEST]
 
 
-def direction(at: Slope, resting: Bools) -> Floats:
+def direction(at: Slope, resting: Bools, radius: Floats) -> Floats:
     """Return the step (R, q) of Newton, or of scoring where the likelihood is not curved like a peak.
 
-    Parameters are scaled by their expected information, so that what is flat does not depend on their units. Along
-    directions without curvature nothing moves. At a saddle the step follows the direction that curves upward.
+    Parameters are scaled by their information, so that what is flat does not depend on their units. Along directions
+    without curvature nothing moves. A step that is longer than the radius (R,) is that of the peak of the parabola
+    within the radius (Levenberg 1944); a saddle without slope is left along the direction that curves upward.
     """
-    spread = np.diagonal(at.fisher, axis1=1, axis2=2)
-    curve = np.abs(np.diagonal(at.hessian, axis1=1, axis2=2))
-    size = np.where(spread > 1e-8 * curve, spread, curve)
-    scale = np.where(size > 0, 1 / np.sqrt(np.where(size > 0, size, 1.0)), 0.0)
-    free = np.where(resting, 0.0, scale)
+    free = np.where(resting, 0.0, scale_of(at))
     both = free[:, :, None] * free[:, None, :]
     g = at.gradient * free
     values, vectors = np.linalg.eigh(-at.hessian * both)
-    lowest = values[:, 0] if values.shape[1] else np.zeros(values.shape[0])
-    step = _solve(values, vectors, g)
-    saddle = lowest < -FLAT
-    if saddle.any():
-        scored = _solve(*np.linalg.eigh(at.fisher[saddle] * both[saddle]), g[saddle])
-        still = (np.abs(scored) < 1e-7).all(axis=1) & (lowest[saddle] < -1e-4)
-        scored[still] += 0.1 * vectors[saddle][still][:, :, 0]
-        step[saddle] = scored
-    return step * free
-
-
-def _solve(values: Floats, vectors: Floats, g: Floats) -> Floats:
-    """Return the solution of a symmetric system by its eigenvalues, 0 along those that are flat."""
     along = np.einsum("rij,ri->rj", vectors, g)
+    step = _along(values, along)
+    saddle = values[:, :1].min(axis=1, initial=0.0) < -FLAT
+    scored = saddle & np.isinf(radius)
+    if scored.any():
+        levels, axes = np.linalg.eigh(at.fisher[scored] * both[scored])
+        turned = np.einsum("rij,ri->rj", axes, g[scored])
+        whole = np.einsum("rij,rj->ri", axes, _along(levels, turned))
+        step[scored] = np.einsum("rij,ri->rj", vectors[scored], whole)
+    far = ((np.sqrt((step**2).sum(axis=1)) > radius) | saddle) & ~scored
+    if far.any():
+        step[far] = _within(values[far], along[far], radius[far])
+    still = saddle & (np.abs(step) < 1e-7).all(axis=1) & (values[:, :1].min(axis=1, initial=0.0) < -1e-4)
+    inward = np.where(vectors[:, :, 0].sum(axis=1) < 0, -1.0, 1.0)
+    step[still, 0] = (inward * np.minimum(0.1, radius))[still]
+    return np.einsum("rij,rj->ri", vectors, step) * free
+
+
+def _along(values: Floats, along: Floats) -> Floats:
+    """Return slopes divided by curvatures, 0 where it is flat."""
     steep = values > FLAT
-    return np.einsum("rij,rj->ri", vectors, np.where(steep, along / np.where(steep, values, 1.0), 0.0))
+    return np.where(steep, along / np.where(steep, values, 1.0), 0.0)
 
 
-def _resting(x: Floats, gradient: Floats, lower: Floats, upper: Floats) -> Bools:
-    """Tell which parameters stand at a bound that the slope points through, or cannot move at all."""
-    return ((x <= lower) & (gradient <= 0)) | ((x >= upper) & (gradient >= 0)) | (lower == upper)
+def _within(values: Floats, along: Floats, radius: Floats) -> Floats:
+    """Return along / (values + mu) with the mu at which its length is the radius, found by bisection of log mu."""
+    floor = np.maximum(-values[:, 0], 0.0)
+    low, high = np.full(radius.size, -40.0), np.full(radius.size, 60.0)
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        mu = floor + np.exp(middle)
+        long = np.sqrt(((along / np.maximum(values + mu[:, None], 1e-100)) ** 2).sum(axis=1)) > radius
+        low, high = np.where(long, middle, low), np.where(long, high, middle)
+    return along / np.maximum(values + (floor + np.exp(high))[:, None], 1e-100)
 
 
-def _take(at: Slope, which: Places) -> Slope:
-    """Return the slopes of some replicates."""
-    return Slope(at.value[which], at.gradient[which], at.hessian[which], at.fisher[which])
+def scale_of(at: Slope) -> Floats:
+    """Return the distance (R, q) over which the likelihood changes by about 1; 0 for what changes nothing."""
+    size = np.maximum(at.size, np.abs(np.diagonal(at.hessian, axis1=1, axis2=2)))
+    return np.where(size > 0, 1 / np.sqrt(np.where(size > 0, size, 1.0)), 0.0)
 
 
-def _put(into: Slope, which: Places, at: Slope, kept: Bools) -> None:
-    """Write the slopes of replicates that moved."""
-    into.value[which] = at.value[kept]
-    into.gradient[which] = at.gradient[kept]
-    into.hessian[which] = at.hessian[kept]
-    into.fisher[which] = at.fisher[kept]
+def _resting(x: Floats, at: Slope, lower: Floats, upper: Floats) -> Bools:
+    """Tell which parameters stand at a bound that the slope points through, or cannot move at all.
+
+    Without any slope a parameter rests only where the likelihood does not curve upward: all standard deviations 0 is
+    a saddle of the model of standard deviations and correlations.
+    """
+    upward = np.diagonal(at.hessian, axis1=1, axis2=2) > 0
+    level = at.gradient == 0
+    low = (x <= lower) & ((at.gradient < 0) | (level & ~upward))
+    high = (x >= upper) & ((at.gradient > 0) | (level & ~upward))
+    return low | high | (lower == upper)

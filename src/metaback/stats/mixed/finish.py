@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from metaback.stats.mixed.climb import Peak
+from metaback.stats.mixed.climb import Peak, scale_of
 from metaback.stats.mixed.likelihood import LOG_2PI, level
 from metaback.stats.mixed.problem import Problem, parts_of, sums_at
 from metaback.stats.mixed.records import Bools, Floats, MixedFit, Term
@@ -60,6 +60,7 @@ def finished(problem: Problem, peak: Peak, counts: Floats | None, *, reml: bool)
     theta, slopes = natural_of(problem, x)
     ends = at_ends(problem, theta)
     told, cov = _known(problem, peak, slopes, theta)
+    told |= ends & _unbounded(problem) & ~_idle(problem, theta)  # the derivatives of a root vanish there
     away = ends | ~told | given(problem.terms)
     cov = np.where(away[:, :, None] | away[:, None, :], np.nan, cov)
     constant = 0.5 * LOG_2PI + math.log(problem.frame.unit)
@@ -78,7 +79,13 @@ def finished(problem: Problem, peak: Peak, counts: Floats | None, *, reml: bool)
     none = np.zeros((0, x.shape[1])), np.zeros(0)
     flags: dict[str, Any] = {"status": status.astype(np.int64), "n_iter": peak.steps.astype(np.int64)}
     return MixedFit(
-        **kept, **flags, names=names_of(problem.terms), at_bound=ends, identifiable=told, rivals=none[0], gaps=none[1]
+        **kept,
+        **flags,
+        names=names_of(problem.terms),
+        at_bound=ends & good[:, None],
+        identifiable=told & good[:, None],
+        rivals=none[0],
+        gaps=none[1],
     )
 
 
@@ -152,22 +159,27 @@ def _known(problem: Problem, peak: Peak, slopes: Floats, theta: Floats) -> tuple
     it cannot either. Nor can a correlation with something that has no variance.
     """
     q = theta.shape[1]
-    spread = np.diagonal(peak.at.fisher, axis1=1, axis2=2)
     free = ~peak.resting
     fixed = given(problem.terms)
-    scale = np.where(spread > 0, 1 / np.sqrt(np.where(spread > 0, spread, 1.0)), 1.0)
-    both = scale[:, :, None] * scale[:, None, :] * (free[:, :, None] & free[:, None, :])
-    hidden = np.eye(q) * (~free)[:, :, None]
-    values, vectors = np.linalg.eigh(peak.at.fisher * both + hidden)
+    scale = scale_of(peak.at)
+    scale = np.where(scale > 0, scale, 1.0)
+    both = scale[:, :, None] * scale[:, None, :]
+    values, vectors = np.linalg.eigh(np.where(fixed | fixed[:, None], np.eye(q), peak.at.fisher * both))
     flat = values < UNTOLD
     moved = slopes @ (vectors * scale[:, :, None])
-    size = np.abs(moved).max(axis=2, initial=0, keepdims=True)
-    told = ~((np.abs(moved) > 1e-6 * size) & flat[:, None, :]).any(axis=2)
-    values, vectors = np.linalg.eigh(-peak.at.hessian * both + hidden)
+    most = np.abs(moved).max(axis=2, initial=0, keepdims=True)
+    told = ~((np.abs(moved) > 1e-6 * most) & flat[:, None, :]).any(axis=2)
+    both = both * (free[:, :, None] & free[:, None, :])
+    values, vectors = np.linalg.eigh(-peak.at.hessian * both + np.eye(q) * (~free)[:, :, None])
     steep = values > UNTOLD
     half = vectors * np.where(steep, 1 / np.sqrt(np.where(steep, values, 1.0)), 0.0)[:, None, :]
     half = slopes @ (half * (scale * free)[:, :, None])
     return (told & ~_idle(problem, theta)) | fixed, half @ half.swapaxes(1, 2)
+
+
+def _unbounded(problem: Problem) -> Bools:
+    """Tell which parameters (q,) belong to charts without bounds, whose ends are reached by a singular root."""
+    return np.concatenate([np.zeros(0, dtype=bool), *(np.isinf(chart.lower) for chart in problem.parts.charts)])
 
 
 def _idle(problem: Problem, theta: Floats) -> Bools:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from metaback.stats.blocks import BlockMatrix, blocks_of, on_diagonal, regrouped
+from metaback.stats.blocks import BlockMatrix, blocks_of, regrouped
 from metaback.stats.mixed.climb import Peak, climb
 from metaback.stats.mixed.finish import blank, finished, names_of, natural_of, single
 from metaback.stats.mixed.likelihood import Slope, level
@@ -28,6 +28,8 @@ from metaback.stats.mixed.structures import CURVES
 from metaback.status import Status
 
 COLLINEAR = 1e-10  # share of a column that the columns before it do not explain, below which it repeats them
+SINGULAR = 1e-6  # root of the share of a sampling variance that must be its own
+FEW = 300  # rows up to which more starts are climbed
 SAME = 1e-6  # log-likelihoods closer than this are one peak
 
 
@@ -177,18 +179,20 @@ def _climb_from(problem: Problem, x: Floats, counts: Floats | None, *, reml: boo
 
 def _best(problem: Problem, *, reml: bool) -> tuple[Peak, Floats, Floats]:
     """Return the highest peak above the coarse grid, and x and gaps of the others that were found."""
+    if not problem.parts.q:
+        return _climb_from(problem, np.zeros((1, 0)), None, reml=reml), np.zeros((0, 0)), np.zeros(0)
     x, shape = grid_of(problem)
     at = level(sums_at(problem, x, None, 0))
     values = np.where(allowed(problem.parts, x), at.reml if reml else at.ml, -np.inf)
-    begin = tops(values, shape) if problem.parts.q else np.zeros(1, dtype=np.intp)
+    begin = tops(values, shape, wide=problem.labels.size <= FEW)
     if not begin.size:
         begin = np.array([int(np.argmax(values))])
     peaks = _climb_from(problem, x[begin], None, reml=reml)
-    order = np.argsort(np.where(peaks.converged, -peaks.at.value, np.inf), kind="stable")
-    best = peaks.take(order[:1])
-    gaps = best.at.value[0] - peaks.at.value[order[1:]]
-    other = order[1:][(gaps > SAME) & peaks.converged[order[1:]]]
-    return best, peaks.x[other], best.at.value[0] - peaks.at.value[other]
+    values = np.where(peaks.converged, peaks.at.value, -np.inf)
+    order = np.argsort(-values, kind="stable")
+    fresh = np.diff(values[order], prepend=values[order[0]]) < -SAME
+    other = order[fresh & np.isfinite(values[order])]
+    return peaks.take(order[:1]), peaks.x[other], values[order[0]] - values[other]
 
 
 def _refused(y: Floats, X: Floats, V: BlockMatrix) -> Status:
@@ -197,7 +201,7 @@ def _refused(y: Floats, X: Floats, V: BlockMatrix) -> Status:
     if not n:
         return Status.NO_STUDIES
     finite = np.isfinite(y).all() and np.isfinite(X).all() and all(np.isfinite(part).all() for part in V.parts)
-    if not finite or (on_diagonal(V) <= 0).any():
+    if not finite or not _positive(V):
         return Status.IMPOSSIBLE_NUMBERS
     if n < p:
         return Status.TOO_FEW_STUDIES
@@ -206,3 +210,20 @@ def _refused(y: Floats, X: Floats, V: BlockMatrix) -> Status:
         if (spread == 0).any() or (np.abs(np.diagonal(np.linalg.qr(X / spread, mode="r"))) < COLLINEAR).any():
             return Status.RANK_DEFICIENT
     return Status.CONVERGED
+
+
+def _positive(V: BlockMatrix) -> bool:
+    """Tell whether V is positive definite: no variance given those of the block before it is below 1e-12 of its own."""
+    for part in V.parts:
+        spread = np.diagonal(part, axis1=1, axis2=2)
+        if (spread <= 0).any():
+            return False
+        if part.shape[1] > 1:
+            root = np.sqrt(spread)
+            try:
+                pivots = np.linalg.cholesky(part / (root[:, :, None] * root[:, None, :]))
+            except np.linalg.LinAlgError:
+                return False
+            if (np.diagonal(pivots, axis1=1, axis2=2) < SINGULAR).any():
+                return False
+    return True

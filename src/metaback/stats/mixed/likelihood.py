@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metaback.stats.mixed.records import Bools, Floats
+from metaback.stats.mixed.records import Bools, Floats, Places
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -65,12 +65,40 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """The criterion (R,), its gradient (R, J), Hessian (R, J, J) and expected information (R, J, J)."""
+    """The criterion (R,), its gradient (R, J), Hessian (R, J, J) and expected information (R, J, J).
+
+    size: (R, J) what the expected information of each parameter alone would be if the coefficients were known: next to
+    it an information that rounding cannot tell from 0 is seen.
+    """
 
     value: Floats
     gradient: Floats
     hessian: Floats
     fisher: Floats
+    size: Floats
+
+    def take(self, which: Places) -> Slope:
+        """Return some of the replicates."""
+        return Slope(self.value[which], self.gradient[which], self.hessian[which], self.fisher[which], self.size[which])
+
+    def put(self, which: Places, other: Slope, kept: Bools) -> None:
+        """Write the replicates that `kept` marks among those of another into the places `which`."""
+        for mine, new in zip(self.arrays, other.arrays, strict=True):
+            mine[which] = new[kept]
+
+    @property
+    def arrays(self) -> tuple[Floats, ...]:
+        """List all arrays."""
+        return self.value, self.gradient, self.hessian, self.fisher, self.size
+
+    def along(self, value: Floats, first: Floats, second: Floats) -> Slope:
+        """Return the slope in x of a criterion of u(x), by the derivatives of u (R, J, q) and (R, J, q, q)."""
+        turned = first.swapaxes(1, 2)
+        hessian = turned @ self.hessian @ first + np.einsum("rj,rjqs->rqs", self.gradient, second)
+        # of a sum of parameters, at most J times the sum of their squares: enough for a scale
+        size = np.einsum("rj,rjq->rq", self.size, first**2)
+        gradient = np.einsum("rj,rjq->rq", self.gradient, first)
+        return Slope(value, gradient, hessian, turned @ self.fisher @ first, size)
 
 
 def level(sums: Sums) -> Level:
@@ -130,7 +158,8 @@ def slope(sums: Sums, *, reml: bool) -> Slope:
         hessian = hessian - 0.5 * (sums.bend_trace - np.einsum("ra,rjkab,rb->rjk", z, sums.bend, z))
         if reml:
             hessian = hessian + 0.5 * np.einsum("rab,rjkba->rjk", at.cov, sums.bend[..., :p, :p])
-    return Slope(at.reml if reml else at.ml, gradient, hessian, 0.5 * trace2)
+    size = 0.5 * np.diagonal(sums.cross, axis1=1, axis2=2)
+    return Slope(at.reml if reml else at.ml, gradient, hessian, 0.5 * trace2, size)
 
 
 def _add(a: Floats | None, b: Floats | None) -> Floats | None:

@@ -12,8 +12,9 @@ from metaback.stats.mixed.structures import CURVES, Chart, reach
 
 SHARES = ((0.0, 0.1, 1.0, 4.0), (0.0, 0.3, 2.0), (0.05, 1.0))  # of the excess variance, by how many points there are
 CORRELATIONS = ((-0.8, 0.0, 0.8), (-0.6, 0.6), (0.3,))
-RANGES = ((0.03, 0.2, 1.0), (0.05, 0.5), (0.2,))  # of the longest distance
+RANGES = ((0.01, 0.03, 0.1, 0.2, 0.4, 1.0), (0.03, 0.15, 0.6), (0.2,))  # of the longest distance
 MOST = 100  # points of the grid
+LOWEST = -1e300  # stands for a log-likelihood that is not defined
 CLIMBS = 3  # peaks of the grid that are climbed
 
 
@@ -85,18 +86,26 @@ def with_given(term: Term, chart: Chart, theta: Floats, unit: float) -> Floats:
     return theta
 
 
-def tops(values: Floats, shape: tuple[int, ...]) -> Places:
+def tops(values: Floats, shape: tuple[int, ...], *, wide: bool = False) -> Places:
     """Return the points of a grid that no neighbour along an axis exceeds, best first, at most `CLIMBS` of them.
+
+    wide: return the best point of every layer of the grid too, which is worth its time where rows are few: there
+    likelihoods have several peaks.
 
     >>> tops(np.array([1.0, 3.0, 2.0, 5.0]), (4,)).tolist()
     [3, 1]
     """
-    table = values.reshape(shape)
-    top = np.isfinite(table)
-    for axis in range(table.ndim):
-        rise = np.diff(table, axis=axis, prepend=-np.inf, append=-np.inf)
-        count = table.shape[axis]
-        top &= (np.take(rise, range(count), axis=axis) > 0) | ~np.isfinite(np.take(rise, range(count), axis=axis))
-        top &= ~(np.take(rise, range(1, count + 1), axis=axis) > 0)
+    table = np.where(np.isfinite(values), values, LOWEST).reshape(shape)
+    top = table > LOWEST
+    for axis, count in enumerate(shape):
+        rise = np.diff(table, axis=axis, prepend=2 * LOWEST, append=2 * LOWEST)
+        top &= np.take(rise, range(count), axis=axis) > 0
+        top &= np.take(rise, range(1, count + 1), axis=axis) <= 0
     found = np.flatnonzero(top.ravel())
-    return found[np.argsort(-values[found], kind="stable")][:CLIMBS]
+    found = found[np.argsort(-values[found], kind="stable")][:CLIMBS]
+    if not wide:
+        return found
+    layers = [np.arange(values.size).reshape(shape).swapaxes(0, axis).reshape(n, -1) for axis, n in enumerate(shape)]
+    best = [layer[np.argmax(values[layer])] for axis in layers for layer in axis]
+    extra = np.array([place for place in best if np.isfinite(values[place])], dtype=np.intp)
+    return np.concatenate([found, np.setdiff1d(extra, found)])
