@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
+from importlib import import_module
 from typing import Any, cast
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metaback.numbers import as_given, fixed, significant
+from metaback.stats.blocks import BlockMatrix, blocks_of, selected, within
 from metaback.stats.conversions import CONVERSIONS
 from metaback.stats.measures import about, choices_of
 
@@ -27,6 +29,7 @@ ROLE_WORDS: Mapping[str, str] = {
     "md_high": "upper limit of the mean difference",
     "df": "degrees of freedom",
 }
+AGGREGATE = "metaback.effects.aggregate"  # it makes effects of effects, so that it stands above this file
 READY = ("yi", "vi", "sei", "effect", "ci_low", "ci_high", "ci_level", "se", "d")
 DIGITS = 5  # of a number that was derived
 SHOWN, WIDTH = 10, 40  # rows, and letters of a study's name, that a listing shows
@@ -99,6 +102,8 @@ class EffectSizes:
     score_types, standardisers: per row, "final", "change" or "ancova" and what a standardised effect was divided by, ""
     where not stated; mixed_scores: why both kinds are pooled, in the user's words. Empty where nobody asked.
     grid: the assumed pre-post correlation and the effects under others, None where none was assumed.
+    cov: sampling covariance of all rows, with `vi` on its diagonal, None where nobody built one: see
+    `sampling_covariance`.
     """
 
     yi: Floats
@@ -127,6 +132,7 @@ class EffectSizes:
     ignored: tuple[tuple[str, ...], ...] = ()
     disagreements: tuple[tuple[str, ...], ...] = ()
     categories: Mapping[str, tuple[Any, ...]] = field(default_factory=dict[str, tuple[Any, ...]])
+    cov: BlockMatrix | None = None
 
     @property
     def k(self) -> int:
@@ -186,6 +192,10 @@ class EffectSizes:
         """
         return routes_frame(self)
 
+    def aggregate(self, **choices: Any) -> EffectSizes:
+        """Return one effect for each study: its rows taken together; see `metaback.aggregate`."""
+        return import_module(AGGREGATE).aggregate(self, **choices)
+
 
 PER_ROW = (
     "yi", "vi", "estimable", "labels", "rows", "clusters", "obtained", "reasons", "corrections", "by", "steps",
@@ -196,7 +206,9 @@ PER_ROW = (
 def select_rows(effects: EffectSizes, places: NDArray[np.intp]) -> EffectSizes:
     """Return the rows at some places, in that order; a place may stand there twice.
 
-    The grid over assumed correlations is left behind, because it belongs to the rows as they were pooled.
+    The grid over assumed correlations is left behind, because it belongs to the rows as they were pooled. The sampling
+    covariance is taken along; it is left behind where a row stands twice, because a row correlates fully with its
+    copy, and no model can be fitted to that.
 
     >>> from metaback.data.datasets import load_dataset
     >>> from metaback.effects.compute import effect_sizes
@@ -212,7 +224,9 @@ def select_rows(effects: EffectSizes, places: NDArray[np.intp]) -> EffectSizes:
     found = {name: taken(getattr(effects, name)) for name in PER_ROW}
     columns = {name: values[places] for name, values in effects.moderators.items()}
     inputs = {role: values[places] for role, values in effects.inputs.items()}
-    return replace(effects, **found, moderators=columns, inputs=inputs, grid=None)
+    once = np.unique(places).size == places.size
+    cov = selected(effects.cov, places) if effects.cov is not None and once else None
+    return replace(effects, **found, moderators=columns, inputs=inputs, grid=None, cov=cov)
 
 
 def set_aside(effects: EffectSizes, reasons: Mapping[int, str], corrections: Mapping[int, str]) -> EffectSizes:
@@ -233,6 +247,7 @@ def set_aside(effects: EffectSizes, reasons: Mapping[int, str], corrections: Map
         reasons=tuple(reasons.get(i, told) for i, told in enumerate(effects.reasons)),
         corrections=tuple(words),
         grid=None if effects.grid is None else _without(effects.grid, out),
+        cov=None if effects.cov is None else alone(effects.cov, out),
         notes=(
             *(note for note in effects.notes if note not in repeats),
             *repeat_notes(effects.labels, effects.rows, effects.estimable & ~out),
@@ -255,6 +270,22 @@ def repeat_notes(labels: Sequence[str], rows: Sequence[str], estimable: NDArray[
         for label, where in pooled.items()
         if len(where) > 1
     ]
+
+
+def alone(cov: BlockMatrix, out: NDArray[np.bool_]) -> BlockMatrix:
+    """Return a sampling covariance in which some rows have no effect: nan on the diagonal, 0 to all others.
+
+    out: (k,) those rows. They leave their blocks, so that nothing of them reaches another row.
+    """
+    labels = np.empty(out.size, dtype=np.intp)
+    for rows, number in zip(cov.blocks.rows, cov.blocks.number, strict=True):
+        labels[rows] = number[:, None]
+    labels[out] = labels.max(initial=-1) + 1 + np.arange(int(out.sum()))
+    found = within(cov, blocks_of(labels))
+    for rows, part in zip(found.blocks.rows, found.parts, strict=True):
+        if rows.shape[1] == 1:
+            part[out[rows[:, 0]]] = np.nan
+    return found
 
 
 def _without(grid: CorrelationGrid, out: NDArray[np.bool_]) -> CorrelationGrid:

@@ -87,6 +87,15 @@ def linked(n: int, groupings: Sequence[NDArray[np.integer]]) -> Places:
     i = np.concatenate(starts) if starts else np.empty(0, dtype=np.intp)
     j = np.concatenate(ends) if ends else np.empty(0, dtype=np.intp)
     graph = coo_array((np.ones(i.size, dtype=np.int8), (i, j)), shape=(offset, offset))
+    return components(graph, n)
+
+
+def components(graph: coo_array, n: int | None = None) -> Places:
+    """Return the connected part of each of the first n nodes of a graph, numbered in the order of their first nodes.
+
+    >>> components(coo_array((np.ones(1), ([0], [2])), shape=(3, 3))).tolist()
+    [0, 1, 0]
+    """
     found: Places = cast("Any", csgraph).connected_components(graph, directed=False)[1][:n].astype(np.intp)
     first = np.unique(found, return_index=True)[1]
     rank = np.empty(first.size, dtype=np.intp)
