@@ -39,7 +39,7 @@ sandwich <- function(fit, cluster, joint) {
       r <- got$value
       df <- intersect(c("df_Satt", "df_t", "df"), names(r))
       p <- grep("^p_", names(r), value = TRUE)
-      entry[[test]] <- list(se = num(r$SE), t = num(r$tstat), df = if (length(df)) num(r[[df[1]]]) else NULL, p = num(r[[p[1]]]))
+      entry[[test]] <- c(if (test == "Satterthwaite") list(se = num(r$SE), t = num(r$tstat)), list(df = if (length(df)) num(r[[df[1]]]) else NULL, p = num(r[[p[1]]])))
     }
     ci <- quiet(as.data.frame(conf_int(fit, vcov = v$value, level = 0.95)))
     if (!ci$failed) entry$ci <- list(low = num(ci$value$CI_L), high = num(ci$value$CI_U))
@@ -201,7 +201,7 @@ for (small in c(TRUE, FALSE)) {
   rve("konstantopoulos2011 user", "konstantopoulos2011", "~ year_c", "district", "CORR", 0.8, small, user = 1 + (seq_len(56) %% 7))
   rve("singletons", "konstantopoulos2011", "~ year_c", "study", "CORR", 0.8, small)
 }
-for (n in names(robus)) if (is.null(robus[[n]]$error) && !robus[[n]]$rho %in% c(0.8)) robus[[n]][c("effects_in_order", "variances_in_order", "studies_in_order")] <- NULL
+for (n in names(robus)) if (is.null(robus[[n]]$error) && !robus[[n]]$rho %in% c(0.8)) robus[[n]][c("effects_in_order", "variances_in_order", "studies_in_order", "weights")] <- NULL
 write_json(list(meta = versions("generate_dependent_robust.R"), cases = robus), file.path(folder, "robumeta.json"))
 message(length(robus), " robumeta")
 
@@ -255,11 +255,13 @@ covs[["knapp2017 vcalc groups"]]$rho <- 0.5
 
 aggs <- list()
 agg <- function(set, cluster, label, ...) {
+  asked <- as.list(substitute(list(...)))[-1]
+  if (is.name(asked$rho)) asked$rho <- eval(asked$rho, parent.frame())
   f <- sets[[set]]$frame
   f$cluster_ <- f[[cluster]]
   e <- escalc(measure = "GEN", yi = f$yi, vi = f$vi, data = f[setdiff(names(f), c("yi", "vi"))])
-  got <- quiet(aggregate(e, cluster = cluster_, ...))
-  about <- list(set = set, cluster = cluster)
+  got <- quiet(eval(as.call(c(list(quote(aggregate), quote(e), cluster = quote(cluster_)), asked))))
+  about <- list(set = set, cluster = cluster, options = lapply(asked, function(x) if (is.numeric(x) || is.character(x) || is.logical(x)) x else paste(deparse(x), collapse = "")))
   aggs[[paste(set, label)]] <<- if (got$failed) c(about, list(error = unclass(got$value))) else
     c(about, list(clusters = I(as.character(got$value$cluster_)), yi = num(got$value$yi), vi = num(got$value$vi)))
 }
