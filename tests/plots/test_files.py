@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import shutil
@@ -22,7 +23,7 @@ import metaback as mb
 from metaback.plots.dots import MOST
 from metaback.plots.figures import MODULES
 from metaback.plots.registry import FIGURES
-from metaback.plots.save import figure_bytes, svg_text
+from metaback.plots.save import figure_bytes, save_figure, svg_text
 
 SVG = "{http://www.w3.org/2000/svg}"
 K = 7
@@ -160,3 +161,21 @@ def test_a_figure_is_as_see_through_after_its_eps_as_before(figures: dict[str, F
     figure_bytes(figures["orchard"], "eps")
     assert look() == before
     assert figure_bytes(figures["orchard"], "png") == png
+
+
+def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figure, target = Figure(figsize=(1, 1)), tmp_path / "x.svg"
+    save_figure(figure, target)
+    before = target.read_bytes()
+    assert before == figure_bytes(figure, "svg")
+    real = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        real(path, content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_figure(figure, target, title="another")
+    assert target.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["x.svg"]

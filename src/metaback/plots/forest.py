@@ -22,7 +22,7 @@ from metaback.plots.layout import BOLD, Piece, Sheet, axis_depth, lay_out
 from metaback.plots.line import Line
 from metaback.plots.panel import Panel, draw_axis, draw_panel
 from metaback.plots.picture import Picture
-from metaback.plots.save import save_figure
+from metaback.plots.save import put, save_figure
 from metaback.plots.save_pages import pages_bytes
 from metaback.plots.style import Style, drawing
 from metaback.plots.text import Ruler, ruler
@@ -112,7 +112,7 @@ def write_forest(
     data, target = forest_data(analysis, choices, title=title), Path(path)
     if target.suffix.lower() == ".pdf":
         pages = draw_forest_pages(data, style=style, limits=limits, width=width, rows=rows)
-        target.write_bytes(pages_bytes(pages))
+        put(target, pages_bytes(pages))
         return target
     return save_figure(draw_forest(data, style=style, limits=limits, width=width), target, title=data.title)
 

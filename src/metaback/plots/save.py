@@ -6,6 +6,7 @@ import html
 import io
 import math
 import re
+import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -169,7 +170,17 @@ def _paint(artist: Any, colours: list[Any]) -> None:
 def save_figure(fig: Figure, path: str | Path, *, title: str = "", dpi: int | None = None) -> Path:
     """Write the figure in the format of the path's suffix and return the path."""
     target = Path(path)
-    target.write_bytes(figure_bytes(fig, target.suffix.removeprefix(".").lower(), title=title, dpi=dpi))
+    return put(target, figure_bytes(fig, target.suffix.removeprefix(".").lower(), title=title, dpi=dpi))
+
+
+def put(target: Path, content: bytes) -> Path:
+    """Write a file aside and put it into its place, so that it is the old one or the new one, whole."""
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(6)}.new")
+    try:
+        aside.write_bytes(content)
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
     return target
 
 

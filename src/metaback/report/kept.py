@@ -183,6 +183,8 @@ def _series(kind: Mapping[str, Any], cells: Sequence[str]) -> pd.Series[Any]:
 
 def _plain(value: Any) -> Any:
     """Return a value as JSON has it."""
+    if isinstance(value, np.ndarray):
+        return _plain(cast("Any", value).tolist())
     if isinstance(value, Mapping):
         return {str(name): _plain(part) for name, part in cast("Mapping[Any, Any]", value).items()}
     if isinstance(value, Instrument):
