@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("plots", "report"),  # L6
     ("bundle", "engines", "universes", "audits", "prisma"),  # L7
     ("result",),
-    ("regression", "digits", "many", "verification", "living"),
+    ("regression", "levels", "digits", "many", "verification", "living"),
     ("cli",),
     (PACKAGE,),  # the public names, on top of all
     ("__main__",),  # `python -m metaback`
@@ -60,6 +60,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "prisma": frozenset(),
     "result": frozenset({"numpy", "pandas"}),
     "regression": frozenset({"numpy", "pandas"}),
+    "levels": frozenset({"numpy", "pandas"}),
     "digits": frozenset({"numpy", "pandas"}),
     "many": frozenset({"numpy", "pandas"}),
     "verification": frozenset(),
@@ -79,7 +80,16 @@ NAMES_FIGURES = frozenset({"bundle", "prisma", "regression", "result", "universe
 # Public names and commands are found from strings; everywhere else an import must be visible.
 # A table can be asked to check itself, which only the top of the house can do.
 # The help of a command answers before what it runs is loaded.
-IMPORTS_BY_NAME = frozenset({PACKAGE, f"{PACKAGE}.cli.main", f"{PACKAGE}.cli.later", f"{PACKAGE}.data.trials"})
+# Effects can be asked for one effect per study, which is made by what stands on them.
+IMPORTS_BY_NAME = frozenset(
+    {
+        PACKAGE,
+        f"{PACKAGE}.cli.main",
+        f"{PACKAGE}.cli.later",
+        f"{PACKAGE}.data.trials",
+        f"{PACKAGE}.effects.effect_sizes",
+    }
+)
 
 FUNCTION_LINES = 40
 LONG_FUNCTION_LINES = 60

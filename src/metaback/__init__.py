@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from metaback.data.read import read_trials
     from metaback.data.trials import Trials
     from metaback.digits import SelfCheck, selfcheck
+    from metaback.effects.aggregate import aggregate
     from metaback.effects.compute import effect_sizes
+    from metaback.effects.dependence import Dependence, SamplingCovariance, dependent, sampling_covariance
     from metaback.effects.effect_sizes import EffectSizes
     from metaback.errors import DataError, EstimationError, FileError, MetabackError, OptionError
+    from metaback.levels import Multilevel, multilevel
     from metaback.living import Difference, diff
     from metaback.many import pool_arrays, pool_many
     from metaback.models.fitted import Estimate
@@ -34,27 +37,33 @@ __all__ = [
     "Checks",
     "DataError",
     "Decision",
+    "Dependence",
     "Difference",
     "EffectSizes",
     "Estimate",
     "EstimationError",
     "FileError",
     "MetabackError",
+    "Multilevel",
     "Multiverse",
     "OptionError",
     "PoolSpec",
     "Regression",
     "Result",
     "Results",
+    "SamplingCovariance",
     "SelfCheck",
     "Trials",
     "Verification",
+    "aggregate",
     "arms",
     "check",
     "contrasts",
+    "dependent",
     "diff",
     "effect_sizes",
     "load_dataset",
+    "multilevel",
     "multiverse",
     "pool",
     "pool_arrays",
@@ -64,6 +73,7 @@ __all__ = [
     "read_trials",
     "regress",
     "rules",
+    "sampling_covariance",
     "selfcheck",
     "verify",
 ]
@@ -77,13 +87,16 @@ _HOMES = {
     "metaback.data.read": ("read_trials",),
     "metaback.data.trials": ("Trials",),
     "metaback.digits": ("SelfCheck", "selfcheck"),
+    "metaback.effects.aggregate": ("aggregate",),
     "metaback.effects.compute": ("effect_sizes",),
+    "metaback.effects.dependence": ("Dependence", "SamplingCovariance", "dependent", "sampling_covariance"),
     "metaback.effects.effect_sizes": ("EffectSizes",),
     "metaback.errors": ("DataError", "EstimationError", "FileError", "MetabackError", "OptionError"),
     "metaback.living": ("Difference", "diff"),
     "metaback.many": ("pool_arrays", "pool_many"),
     "metaback.models.fitted": ("Estimate",),
     "metaback.models.specs": ("PoolSpec",),
+    "metaback.levels": ("Multilevel", "multilevel"),
     "metaback.prisma": ("prisma_flow",),
     "metaback.regression": ("Regression", "regress"),
     "metaback.result": ("Result", "Results", "pool", "pool_table"),

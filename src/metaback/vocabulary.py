@@ -20,6 +20,9 @@ MeanInterval = Literal[
 PredictionInterval = Literal["none", "z", "t(k-1)", "t(k-2)", "HK", "HK-PR", "KR", "KR-PR", "NNF"]
 I2Definition = Literal["tau2", "Q"]
 SubgroupTau2 = Literal["separate", "common"]
+Criterion = Literal["REML", "ML"]
+Robust = Literal["none", "CR0", "CR1", "CR1S", "CR1p", "CR2", "CR3"]
+DegreesOfFreedom = Literal["containment", "satterthwaite", "residual"]
 Layout = Literal["standard", "revman", "jama", "bmj", "lancet", "plain"]
 Format = Literal["docx", "pdf", "xlsx"]
 

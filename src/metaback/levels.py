@@ -1,0 +1,364 @@
+"""The verb `multilevel` and the result that it returns: a table of contents over the layers below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from metaback.data.trials import Source, Trials
+from metaback.design.moderators import cell_text
+from metaback.design.random_terms import KnownCorrelation
+from metaback.effects.compute import effect_sizes
+from metaback.effects.dependence import SamplingCovariance
+from metaback.effects.effect_sizes import EffectSizes
+from metaback.errors import OptionError
+from metaback.models.fitted import Estimate
+from metaback.models.multilevel import FittedMultilevel, with_variance
+from metaback.models.multilevel_spec import MultilevelSpec, resolve_multilevel, said_in
+from metaback.postestimation.multilevel import (
+    Heterogeneities,
+    MultilevelAnalysis,
+    analyse_multilevel,
+    analysis_of,
+    joint_of,
+)
+from metaback.postestimation.multilevel_predict import LevelEffects, level_effects, predict_multilevel
+from metaback.postestimation.multilevel_profile import Profile, components_ci, components_frame, profile
+from metaback.postestimation.multilevel_refits import (
+    ClusterLeaveOneOut,
+    LikelihoodRatio,
+    Sweep,
+    compare,
+    leave_clusters_out,
+    r2_levels,
+    sweep,
+)
+from metaback.postestimation.regression import JointTest
+from metaback.report.multilevel_methods import multilevel_methods
+from metaback.report.multilevel_tables import i2_frame, multilevel_frame, multilevel_record
+from metaback.report.multilevel_text import multilevel_card, multilevel_text
+from metaback.report.regression_tables import predictions_frame
+from metaback.result import checked_trials
+from metaback.stats.blocks import BlockMatrix
+
+TESTS = ("HTZ", "naive-F", "chi-square")
+
+
+class TableWords(TypedDict, total=False):
+    """The keywords that say how a table becomes effects; as in `pool`."""
+
+    measure: str | None
+    preset: str
+    effect: str | None
+    se: str | None
+    study: str | None
+
+
+@dataclass(frozen=True, repr=False)
+class Multilevel:
+    """One model of dependent effects: its numbers, tables, tests and predictions. Frozen; `update` makes another one.
+
+    covariance: what V came from, with the grid of `sampling_covariance`, None where V was not such a record.
+
+    >>> import metaback as mb
+    >>> pain = mb.load_dataset("backpain").query("outcome == 'pain'")
+    >>> fit = mb.multilevel(pain, "~ 1 | study/effect")
+    >>> fit.k, [part.name for part in fit.analysis.components]
+    (19, ['σ² study', 'σ² study/effect'])
+    """
+
+    analysis: MultilevelAnalysis
+    source: Source
+    covariance: SamplingCovariance | None = None
+
+    @property
+    def spec(self) -> MultilevelSpec:
+        """Return the resolved request."""
+        return self.analysis.fitted.spec
+
+    @property
+    def fitted(self) -> FittedMultilevel:
+        """Return request, effects, design and numbers."""
+        return self.analysis.fitted
+
+    @property
+    def effects(self) -> EffectSizes:
+        """Return the effects that were modelled, left-out rows included."""
+        return self.analysis.fitted.effects
+
+    @property
+    def coefficients(self) -> dict[str, Estimate]:
+        """Return the coefficients by name, on the analysis scale."""
+        return dict(self.analysis.coefficients)
+
+    @property
+    def estimate(self) -> Estimate:
+        """Return the mean effect of a model without moderators. Raises `OptionError` for others."""
+        if len(self.analysis.coefficients) != 1:
+            names = ", ".join(self.analysis.coefficients)
+            raise OptionError(f"the model has several coefficients ({names}): see .coefficients or .predict(frame)")
+        return next(iter(self.analysis.coefficients.values()))
+
+    @property
+    def naive(self) -> dict[str, Estimate]:
+        """Return the coefficients as `pool` and `regress` have them where rows count as independent."""
+        return dict(self.analysis.naive)
+
+    @property
+    def cov(self) -> NDArray[np.float64]:
+        """Return the covariance of the coefficients (p, p) under the request, a copy."""
+        return self.analysis.fitted.cov.copy()
+
+    @property
+    def components(self) -> pd.DataFrame:
+        """Return variances and correlations, one row each; `components_ci()` adds their intervals."""
+        return components_frame(self.analysis.components)
+
+    @property
+    def heterogeneity(self) -> Heterogeneities:
+        """Return I2 in total and per level, the typical sampling variance and Q."""
+        return self.analysis.heterogeneity
+
+    @property
+    def i2(self) -> pd.DataFrame:
+        """Return I2 of each level and in total, in percent: 100 s_t / (sum of s + typical sampling variance)."""
+        return i2_frame(self.analysis.heterogeneity)
+
+    @property
+    def moderators(self) -> JointTest | None:
+        """Return the test of all moderators together, None for the intercept alone."""
+        return self.analysis.moderators
+
+    @property
+    def loglik(self) -> float:
+        """Return the log-likelihood that was maximised."""
+        return float(self.analysis.fitted.fit.loglik)
+
+    @property
+    def k(self) -> int:
+        """Return the number of effects in use."""
+        return self.analysis.k
+
+    @property
+    def left_out(self) -> tuple[tuple[str, str, str], ...]:
+        """Return (study, row, reason) of every row that is not in use."""
+        return self.analysis.left_out
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader must know about this result."""
+        return (*self.analysis.notes, *(() if self.covariance is None else self.covariance.notes))
+
+    def to_frame(self, *, transform: str | None = None) -> pd.DataFrame:
+        """Return one tidy row per coefficient; transform="natural" turns those of a log scale into ratios."""
+        return multilevel_frame(self.analysis, transform=transform)
+
+    def components_ci(self) -> pd.DataFrame:
+        """Return variances and correlations with their profile likelihood intervals; see `profile`."""
+        return components_ci(self.analysis.fitted)
+
+    def profile(self, component: str | int, values: Any = None, *, points: int = 21) -> Profile:
+        """Return the profile log-likelihood of a component (name or place) at some values, or around the estimate."""
+        grid = None if values is None else np.asarray(values, dtype=float)
+        return profile(self.analysis.fitted, component, grid, points=points)
+
+    def predict(
+        self,
+        frame: pd.DataFrame | None = None,
+        *,
+        known: str | Sequence[str] = (),
+        of: str = "effect",
+        transform: str | None = None,
+    ) -> pd.DataFrame:
+        """Return the expected effect with its interval and the prediction interval, for each row of a frame.
+
+        frame: the moderators (and the factor or the slopes of the random effects) by name; None for a model without
+        any. known: columns of the frame whose levels are in the fit, e.g. "study": a new effect in that study. of:
+        "effect" for a true effect, or a grouping, e.g. "study", for the mean of a new one.
+
+        >>> import metaback as mb
+        >>> fit = mb.multilevel(mb.load_dataset("backpain").query("outcome == 'pain'"), "~ 1 | study/effect")
+        >>> new, mean = fit.predict(), fit.predict(of="study")
+        >>> bool(new["pi_high"][0] > mean["pi_high"][0] > mean["ci_high"][0])
+        True
+        """
+        rows = pd.DataFrame(index=range(1)) if frame is None else frame
+        found = predict_multilevel(self.analysis.fitted, rows, known=known, of=of)
+        return predictions_frame(found, {str(name): rows[name] for name in rows.columns}, transform=transform)
+
+    def blup(self, term: str | None = None) -> LevelEffects:
+        """Return the predicted random effects of a term (None: the first) with their standard errors."""
+        terms = self.analysis.fitted.random.terms
+        if not terms:
+            raise OptionError("the model has no random effects")
+        return level_effects(self.analysis.fitted, terms[0].key if term is None else term)
+
+    def compare(self, other: Multilevel) -> LikelihoodRatio:
+        """Test this model and another, nested one by their likelihood ratio."""
+        return compare(self.analysis.fitted, other.analysis.fitted)
+
+    def r2(self, null: Multilevel | None = None) -> pd.DataFrame:
+        """Return the share of each level's variance that the moderators explain, against `null` or no moderators."""
+        return r2_levels(self.analysis.fitted, None if null is None else null.analysis.fitted)
+
+    def joint_test(self, *terms: str, test: str = "HTZ") -> JointTest:
+        """Test whether the coefficients of some terms of the formula, or single ones, are all 0; none: all moderators.
+
+        test: of a robust variance "HTZ", "naive-F" or "chi-square"; without one the model's F or chi-square is used.
+        """
+        if test not in TESTS:
+            raise OptionError.unknown("test", test, TESTS)
+        design = self.analysis.fitted.design
+        places = {term.name: term.columns for term in design.terms} | {
+            name: (j,) for j, name in enumerate(design.design.columns)
+        }
+        names = terms or tuple(term.name for term in design.terms) or design.design.columns
+        for name in names:
+            if name not in places:
+                raise OptionError.unknown("term", name, places)
+        tested = list(dict.fromkeys(j for name in names for j in places[name]))
+        return joint_of(self.analysis.fitted, np.eye(len(design.design.columns))[tested], tuple(names), test)
+
+    def robust(self, kind: str = "CR2", *, cluster: str | None = None) -> Multilevel:
+        """Return the same fit with cluster-robust variances: "CR0", "CR1", "CR1S", "CR1p", "CR2", "CR3", or "none"."""
+        if cluster is not None and cluster != self.spec.cluster:
+            return self.update(robust=kind, cluster=cluster)
+        spec = resolve_multilevel(**{**said_in(self.spec), "robust": kind})
+        spec = spec.model_copy(update={"rho": self.spec.rho, "known": self.spec.known})
+        return replace(self, analysis=analysis_of(with_variance(replace(self.analysis.fitted, spec=spec))))
+
+    def leave_one_out(self) -> ClusterLeaveOneOut:
+        """Fit the model without each cluster in turn, in one batch."""
+        return leave_clusters_out(self.analysis.fitted)
+
+    def sweep(self, rho: Sequence[float] = ()) -> Sweep:
+        """Fit the model under several sampling correlations within a study, or those of the grid of a given V."""
+        grid = () if self.covariance is None else self.covariance.grid
+        return sweep(self.analysis.fitted, rho, grid)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain JSON values."""
+        return multilevel_record(self.analysis)
+
+    def methods_text(self) -> str:
+        """Return the methods paragraph of this analysis."""
+        return multilevel_methods(self.analysis)[0]
+
+    def update(self, **choices: Any) -> Multilevel:
+        """Fit the same effects again with other choices; what was chosen before stays."""
+        V = choices.pop("V", self.covariance or self.analysis.fitted.given)
+        known = choices.pop("R", dict(self.analysis.fitted.known))
+        kept = said_in(self.spec)
+        if "random" in choices:
+            kept.pop("struct", None)
+            kept.pop("cluster", None)
+        if choices.get("robust", "none") == "none" and "df" not in choices:
+            kept.pop("df", None)
+        if choices.get("rho") is not None:
+            V = None
+        return _fitted(self.effects, self.source, {**kept, **choices}, V, known)
+
+    def __repr__(self) -> str:
+        """Return about 25 lines of text."""
+        return multilevel_text(self.analysis)
+
+    def _repr_html_(self) -> str:
+        """Return a compact card for notebooks."""
+        return multilevel_card(self.analysis)
+
+
+def multilevel(
+    data: EffectSizes | Trials | pd.DataFrame | str | Path,
+    random: str | Sequence[str] = "~ 1 | study/effect",
+    *,
+    formula: str = "~ 1",
+    struct: str | Sequence[str] | None = None,
+    V: float | SamplingCovariance | BlockMatrix | None = None,
+    R: Mapping[str, pd.DataFrame] | None = None,
+    method: str = "REML",
+    test: str = "t",
+    df: str | None = None,
+    robust: str | None = None,
+    cluster: str | None = None,
+    rho: float | None = None,
+    fixed: Mapping[str, float] | None = None,
+    level: float = 0.95,
+    **table: Unpack[TableWords],
+) -> Multilevel:
+    """Model effects that depend on each other: y = X beta + random effects + e with e ~ N(0, V).
+
+    random: formulas "~ 1 | study/effect" (nested intercepts; "effect" is the row itself), several for crossed effects,
+    "~ outcome | study" for effects that correlate within a study, "~ weeks | study" for random slopes; or a working
+    model by name: "CHE", "SCE(outcome)", "CMVE(outcome)", "HE", "CE". struct: for "~ inner | outer", one of UN, CS,
+    HCS, DIAG, ID, AR, HAR (factors), CAR, SPEXP, SPGAU, SPLIN, SPRAT, SPSPH (times, coordinates), GEN, GDIAG (slopes);
+    None takes UN for words and GEN for numbers. formula: of the fixed effects, as in `regress`.
+    V: sampling covariance from `sampling_covariance`, or a correlation that all effects of a study share (as `rho`);
+    None takes that of the effects, or independent errors. R: known correlations of a grouping, as frames with names.
+    method: "REML" or "ML". test: "t" or "z". df: "containment", "satterthwaite" or "residual". robust: "CR2" and its
+    kin or "none"; None takes CR2 for working models. cluster: column of the clusters, None the coarsest grouping of the
+    first formula. fixed: components that are known, by name, e.g. {"rho": 0.5}. level: of every interval. table:
+    measure, preset, effect, se, study, as in `pool`.
+
+    Raises `OptionError` for words that cannot be read and `DataError` for what the table lacks, all problems at once.
+
+    >>> import metaback as mb
+    >>> fit = multilevel(mb.load_dataset("backpain").query("outcome == 'pain'"), "CHE", rho=0.5)
+    >>> fit.spec.robust, fit.spec.rho
+    ('CR2', 0.5)
+    """
+    choices = {
+        "random": random, "formula": formula, "struct": struct, "method": method, "test": test, "df": df,
+        "robust": robust, "cluster": cluster, "rho": rho, "fixed": dict(fixed or {}), "level": level,
+    }  # fmt: skip
+    if isinstance(data, EffectSizes):
+        effects, source = data, Source(data.source, "", len(data.labels), 0, {})
+    else:
+        named = (table.get("effect"), table.get("se"), table.get("study"))
+        trials = data if isinstance(data, Trials) else checked_trials(data, *named)
+        effects = effect_sizes(trials, measure=table.get("measure"), preset=table.get("preset", "cochrane"))
+        source = trials.source
+    return _fitted(effects, source, choices, V, R)
+
+
+def _fitted(
+    effects: EffectSizes, source: Source, choices: Mapping[str, Any], V: Any, known: Mapping[str, Any] | None
+) -> Multilevel:
+    """Fit and wrap: a number as V is an assumed correlation, a record carries its matrix."""
+    said = dict(choices)
+    if isinstance(V, int | float) and not isinstance(V, bool):
+        if said.get("rho") is not None:
+            raise OptionError(f"V={V!r} is an assumed correlation, and so is rho={said['rho']!r}: give one of the two")
+        said["rho"], V = float(V), None
+    if V is not None and not isinstance(V, SamplingCovariance | BlockMatrix):
+        raise OptionError(
+            f"V is a {type(V).__name__}; give sampling_covariance(es, ...), for a matrix sampling_covariance(es, "
+            "matrix=...), or a number as the correlation within studies"
+        )
+    frames = _named(known)
+    spec = resolve_multilevel(**said).model_copy(update={"known": tuple(frames)})
+    matrix = V.matrix if isinstance(V, SamplingCovariance) else V
+    analysis = analyse_multilevel(effects, spec, V=matrix, known=frames)
+    return Multilevel(analysis, source, V if isinstance(V, SamplingCovariance) else None)
+
+
+def _named(known: Mapping[str, Any] | None) -> dict[str, KnownCorrelation]:
+    """Return the known correlations; a matrix without names is refused, because its order would be a guess."""
+    out: dict[str, KnownCorrelation] = {}
+    for name, matrix in (known or {}).items():
+        if isinstance(matrix, KnownCorrelation):
+            out[name] = matrix
+        elif isinstance(matrix, pd.DataFrame):
+            rows, columns = (tuple(map(cell_text, axis.tolist())) for axis in (matrix.index, matrix.columns))
+            out[name] = KnownCorrelation(rows, columns, matrix.to_numpy(dtype=float))
+        else:
+            raise OptionError(
+                f"R[{name!r}] is a {type(matrix).__name__} without names; use pd.DataFrame(matrix, index=names, "
+                "columns=names)"
+            )
+    return out

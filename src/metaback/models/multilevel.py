@@ -1,0 +1,356 @@
+"""A model of dependent effects: effects, formulas and a request in, a finished fit with its covariance and df out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaback.design.design import Design
+from metaback.design.formula import INTERCEPT, FormulaDesign, build_design
+from metaback.design.random_terms import KnownCorrelation, RandomDesign, RandomTable, RandomTerm, build_random, coded
+from metaback.effects.effect_sizes import EffectSizes
+from metaback.errors import DataError, EstimationError, OptionError, Problem, suggestion
+from metaback.models.multilevel_spec import MultilevelSpec, words_of_random, working_of
+from metaback.models.pool import no_effects
+from metaback.stats.blocks import BlockMatrix, blocks_of, diagonal, indefinite, on_diagonal, selected
+from metaback.stats.mixed import MixedFit, Term, clusters_of, fit_mixed, marginal
+from metaback.stats.mixed.structures import chart_of
+from metaback.stats.mixed_df import satterthwaite
+from metaback.stats.mixed_inference import constant_correlation, containment_df
+from metaback.stats.robust import Robust, cluster_robust
+from metaback.stats.robust_tests import contrast_tests
+from metaback.status import Status
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
+SAME_VARIANCE = 1e-6  # relative: sampling variances of V and of the effects that differ by more are not the same table
+PLAIN = ("~1", "1", "~1+0", "")
+
+
+@dataclass(frozen=True, slots=True)
+class FittedMultilevel:
+    """A finished model of dependent effects over the n rows in use.
+
+    design: fixed part; random: random part, with what could not be told apart; V: sampling covariance of the rows in
+    use; given: over all k rows as it was given, None where it follows from the request. fit: the engine's numbers.
+    clusters: (n,) codes of the clusters of the robust variance; cluster_names: their names. robust: None where the
+    variance is the model's. cov: (p, p) of the coefficients under the request; df: (p,) of their t, inf for z, nan
+    where there are none. known: named correlations of groupings.
+    """
+
+    spec: MultilevelSpec
+    effects: EffectSizes
+    design: FormulaDesign
+    random: RandomDesign
+    V: BlockMatrix
+    given: BlockMatrix | None
+    fit: MixedFit
+    clusters: Places
+    cluster_names: tuple[str, ...]
+    robust: Robust | None
+    cov: Floats
+    df: Floats
+    known: Mapping[str, KnownCorrelation]
+
+    @property
+    def y(self) -> Floats:
+        """Return the effects of the rows in use, (n,)."""
+        return self.effects.yi[self.design.used]
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """Return the random terms as the engine has them."""
+        return engine_terms(self.random.terms)
+
+
+def engine_terms(terms: Sequence[RandomTerm]) -> tuple[Term, ...]:
+    """Return the random terms as the engine has them."""
+    return tuple(part.term for part in terms)
+
+
+def fit_multilevel(
+    effects: EffectSizes,
+    spec: MultilevelSpec,
+    *,
+    V: BlockMatrix | None = None,
+    known: Mapping[str, KnownCorrelation] | None = None,
+) -> FittedMultilevel:
+    """Fit y = X beta + sum of Z u + e, e ~ N(0, V), over the rows that have an effect and every moderator.
+
+    V: sampling covariance over all k rows of the effects; None takes the one that they carry, or independent errors,
+    or those of the correlation that the request assumes. known: correlations of groupings, as named frames.
+
+    Raises `EstimationError` where no row has an effect or the search fails, `DataError` for what the table lacks, a V
+    that is not positive definite or has other variances than the effects, and what the formulas raise.
+    """
+    known = dict(known or {})
+    if not effects.estimable.any():
+        raise no_effects(effects)
+    columns = with_study(effects)
+    design = fixed_design(effects, spec.formula, columns)
+    table = RandomTable(columns, design.used, effects.rows, effects.source, effects.categories, known)
+    random = build_random(words_of_random(spec), table)
+    given = V if V is not None else getattr(effects, "cov", None)
+    if given is not None and spec.rho is not None and working_of(spec) is None:
+        raise OptionError("V gives the sampling covariances and rho assumes them: give one of the two")
+    if given is not None:
+        spec = spec.model_copy(update={"rho": None})
+    part = sampling_part(effects, spec, design, columns, given)
+    random = with_fixed(random, spec.fixed)
+    fit = fit_mixed(effects.yi[design.used], design.X, part, engine_terms(random.terms), spec.method)
+    status = Status(int(fit.status))
+    if not status.ok:
+        raise EstimationError(f"{effects.source}: {status.sentence}")
+    clusters, names = cluster_codes(spec.cluster, columns, design, effects)
+    blank = np.empty(0)
+    fitted = FittedMultilevel(
+        spec, effects, design, random, part, given, fit, clusters, names, None, fit.cov, blank, known
+    )
+    return with_variance(fitted)
+
+
+def with_fixed(random: RandomDesign, fixed: Mapping[str, float]) -> RandomDesign:
+    """Return the random part with components that the user gives: by full name, or by its first word where one has it.
+
+    Names are those of the components, in letters that every keyboard has: "sigma2 study", "rho outcome | study", "rho".
+    Raises `OptionError` for names that mean no component or several, and values out of their range.
+    """
+    if not fixed:
+        return random
+    places: list[tuple[int, int]] = []
+    names: list[str] = []
+    kinds: list[str] = []
+    for i, part in enumerate(random.terms):
+        for j, (kind, levels) in enumerate(chart_of(part.term).kinds):
+            names.append(plain_name(component_name(part, kind, inner_of(part, levels))))
+            places.append((i, j))
+            kinds.append(kind)
+    values: list[list[float | None]] = [list(part.term.fixed or (None,) * kinds_of(part)) for part in random.terms]
+    for word, value in fixed.items():
+        key = plain_name(word)
+        found = [at for at, name in enumerate(names) if name == key] or [
+            at for at, name in enumerate(names) if name.split(" ")[0] == key
+        ]
+        if len(found) != 1:
+            raise OptionError(str(OptionError.unknown("fixed", word, names)))
+        low, high = {"variance": (0.0, np.inf), "correlation": (-1.0, 1.0)}.get(kinds[found[0]], (1e-300, np.inf))
+        if not low <= value <= high:
+            raise OptionError(f"fixed: {word}={value!r} is out of its range, {low:g} to {high:g}")
+        i, j = places[found[0]]
+        values[i][j] = float(value)
+    terms = tuple(
+        replace(part, term=replace(part.term, fixed=tuple(own) if any(v is not None for v in own) else ()))
+        for part, own in zip(random.terms, values, strict=True)
+    )
+    return replace(random, terms=terms)
+
+
+def kinds_of(part: RandomTerm) -> int:
+    """Count the components of a term."""
+    return len(chart_of(part.term).kinds)
+
+
+def inner_of(part: RandomTerm, levels: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the names of the inner levels that a component is about."""
+    return tuple(part.inner_levels[i] if i < len(part.inner_levels) else str(i) for i in levels)
+
+
+def component_name(part: RandomTerm, kind: str, inner: tuple[str, ...]) -> str:
+    """Return how a component is called: `σ² study`, `τ² pain (outcome | study)`, `ρ pain, x (outcome | study)`."""
+    if not part.inner_name and not part.inner_levels:
+        return f"σ² {' + '.join((part.key, *part.also))}"
+    letter = {"variance": "τ²", "correlation": "ρ"}.get(kind, "range")
+    return f"{letter} {', '.join(inner)} ({part.key})" if inner else f"{letter} {part.key}"
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a component in letters that every keyboard has.
+
+    >>> plain_name("σ² study/effect")
+    'sigma2 study/effect'
+    """
+    words = {"σ²": "sigma2", "τ²": "tau2", "ρ": "rho"}
+    first, _, rest = " ".join(name.split()).partition(" ")
+    return f"{words.get(first, first)} {rest}".strip()
+
+
+def with_variance(fitted: FittedMultilevel) -> FittedMultilevel:
+    """Return a fit with the covariance of the coefficients and the degrees of freedom that its request asks for."""
+    from_model = replace(fitted, robust=None, cov=fitted.fit.cov)
+    if fitted.spec.robust != "none":
+        robust = robust_variance(fitted, fitted.spec.robust, fitted.clusters, fitted.spec.cluster)
+        from_model = replace(fitted, robust=robust, cov=robust.cov)
+    return replace(from_model, df=degrees(from_model, np.eye(fitted.design.X.shape[1])))
+
+
+def fixed_design(effects: EffectSizes, formula: str, columns: Mapping[str, NDArray[Any]]) -> FormulaDesign:
+    """Return the fixed part; the intercept alone needs no parser of formulas."""
+    if formula.replace(" ", "") not in PLAIN:
+        return build_design(formula, columns, effects.estimable, effects.rows, effects.source, effects.categories)
+    k = effects.k
+    if k < 2:
+        rule = "1 row with an effect cannot show how effects differ; a model of dependent effects needs at least 2"
+        raise DataError(effects.source, [Problem(rule, "Use mb.pool, or add rows")])
+    reasons = ("",) * len(effects.rows)
+    return FormulaDesign(
+        formula, Design(np.ones((k, 1)), (INTERCEPT,)), (), effects.estimable, reasons, (), True, None, {}
+    )
+
+
+def with_study(effects: EffectSizes) -> dict[str, NDArray[Any]]:
+    """Return the columns of a table with one named "study", from the labels where the table has none."""
+    columns = dict(effects.moderators)
+    if "study" not in columns:
+        columns["study"] = np.array(effects.labels, dtype=object)
+    return columns
+
+
+def sampling_part(
+    effects: EffectSizes,
+    spec: MultilevelSpec,
+    design: FormulaDesign,
+    columns: Mapping[str, NDArray[Any]],
+    given: BlockMatrix | None,
+) -> BlockMatrix:
+    """Return V (n, n) of the rows in use: given, of an assumed correlation, or diagonal. Raises `DataError`."""
+    used = np.flatnonzero(design.used)
+    v = effects.vi[used]
+    if given is None and spec.rho is None:
+        return diagonal(blocks_of(np.arange(used.size)), v)
+    if given is None:
+        labels = effects.clusters[used]
+        model = working_of(spec)
+        if model is not None and model.within and spec.by is not None:
+            codes, _ = coded(columns[spec.by][used])
+            labels = labels * (codes.max() + 1) + codes
+        V = constant_correlation(v, labels, float(spec.rho or 0.0))
+    else:
+        if given.blocks.n != effects.yi.size:
+            raise OptionError(f"V is of {given.blocks.n} rows and the effects have {effects.yi.size}; give one per row")
+        V = selected(given, used)
+    problems = [*_other_variances(V, v, effects, used), *_not_positive(V, effects, used)]
+    if problems:
+        raise DataError(effects.source, problems)
+    return V
+
+
+def _other_variances(V: BlockMatrix, v: Floats, effects: EffectSizes, used: Places) -> list[Problem]:
+    """List rows whose sampling variance is another in V than in the table."""
+    found = on_diagonal(V)
+    odd: list[int] = np.flatnonzero(~(np.abs(found - v) <= SAME_VARIANCE * v)).tolist()
+    places: list[int] = used.tolist()
+    fix = "Order V as the rows of the table, or correct the variance"
+    return [
+        Problem(f"V has the variance {found[i]:.6g} there and the table {v[i]:.6g}", fix, None, effects.rows[places[i]])
+        for i in odd
+    ]
+
+
+def _not_positive(V: BlockMatrix, effects: EffectSizes, used: Places) -> list[Problem]:
+    """List the blocks of V that are no covariance, by study."""
+    bad = set(indefinite(V).tolist())
+    if not bad:
+        return []
+    problems: list[Problem] = []
+    for rows, number in zip(V.blocks.rows, V.blocks.number, strict=True):
+        for i in np.flatnonzero(np.isin(number, list(bad))).tolist():
+            places: list[int] = used[rows[i]].tolist()
+            names = ", ".join(dict.fromkeys(effects.labels[j] for j in places))
+            where = ", ".join(effects.rows[j] for j in places)
+            rule = f"the sampling covariance of {names} is not positive definite"
+            fix = "Correct its covariances, or assume a smaller correlation"
+            problems.append(Problem(rule, fix, None, where))
+    return problems
+
+
+def cluster_codes(
+    name: str, columns: Mapping[str, NDArray[Any]], design: FormulaDesign, effects: EffectSizes
+) -> tuple[Places, tuple[str, ...]]:
+    """Return the cluster of each row in use, (n,), and the names of the clusters. Raises `OptionError`."""
+    if name == "effect":
+        n = int(design.used.sum())
+        return np.arange(n), tuple(row for row, use in zip(effects.rows, design.used.tolist(), strict=True) if use)
+    if name not in columns:
+        known = [str(column) for column in columns]
+        raise OptionError(f"cluster={name!r} is not a column{suggestion(name, known)}; use one of: {', '.join(known)}")
+    codes, texts = coded(columns[name][design.used])
+    blank = np.flatnonzero(codes < 0)
+    if blank.size:
+        rows = [row for row, use in zip(effects.rows, design.used.tolist(), strict=True) if use]
+        fix = "Fill it in, or name another column"
+        raise DataError(
+            effects.source, [Problem("is blank, and cluster= names it", fix, name, rows[i]) for i in blank.tolist()]
+        )
+    return codes, tuple(str(text) for text in texts)
+
+
+def robust_variance(fitted: FittedMultilevel, kind: str, clusters: Places, name: str) -> Robust:
+    """Return the cluster-robust covariance of the coefficients, with the weights of the model.
+
+    Raises `OptionError` where rows of different clusters are correlated in the model, `EstimationError` for one
+    cluster.
+    """
+    M = model_covariance(fitted)
+    residuals = fitted.y - fitted.design.X @ fitted.fit.beta
+    try:
+        weights = inverted(M)
+        found = cluster_robust(fitted.design.X, residuals, weights, clusters, kind=kind)
+    except ValueError:
+        groups = ", ".join(dict.fromkeys(term.grouping.columns[0] for term in fitted.random.terms))
+        raise OptionError(
+            f"cluster={name!r}: in the model, rows of different clusters are correlated (random effects of {groups}, "
+            "or V); robust variance needs clusters that hold all rows that are correlated: name a coarser column, or "
+            "robust='none'"
+        ) from None
+    if not found.status.ok:
+        raise EstimationError(f"{fitted.effects.source}: robust={kind!r} by {name}: {found.status.sentence}")
+    return found
+
+
+def model_covariance(fitted: FittedMultilevel) -> BlockMatrix:
+    """Return M = V + sum of the random terms, at the estimates."""
+    return marginal(fitted.fit.theta, fitted.V, fitted.terms)
+
+
+def inverted(M: BlockMatrix) -> BlockMatrix:
+    """Return M^-1, block by block."""
+    parts = tuple(np.linalg.inv(part) for part in M.parts)
+    return BlockMatrix(M.blocks, tuple((part + part.swapaxes(-1, -2)) / 2 for part in parts))
+
+
+def degrees(fitted: FittedMultilevel, contrasts: Floats) -> Floats:
+    """Return the degrees of freedom (r,) of linear combinations (r, p) of the coefficients under the request.
+
+    inf for z. Of a combination, the containment rule takes the fewest of the coefficients in it.
+    """
+    spec = fitted.spec
+    if spec.test == "z":
+        return np.repeat(np.inf, contrasts.shape[0])
+    if fitted.robust is not None:
+        return contrast_tests(fitted.fit.beta, fitted.robust, contrasts).df
+    if spec.df == "residual":
+        n, p = fitted.design.X.shape
+        return np.repeat(float(n - p), contrasts.shape[0])
+    if spec.df == "containment":
+        own = containment(fitted)
+        taking_part = np.where(contrasts != 0, own, np.inf)
+        fewest = taking_part.min(axis=1, initial=np.inf)
+        return np.asarray(np.where(np.isnan(taking_part).any(axis=1), np.nan, fewest), dtype=float)
+    y, X, theta = fitted.y, fitted.design.X, fitted.fit.theta
+    return satterthwaite(y, X, fitted.V, fitted.terms, theta, contrasts, method=spec.method)
+
+
+def connected(fitted: FittedMultilevel) -> Places:
+    """Return the connected component (n,) of each row: rows of different ones are independent in the model."""
+    return clusters_of(fitted.V, fitted.terms)
+
+
+def containment(fitted: FittedMultilevel) -> Floats:
+    """Return the containment degrees of freedom (p,) of the coefficients; nan where a level cannot carry one."""
+    groupings = [(term.grouping.codes, term.grouping.count) for term in fitted.random.terms]
+    df = containment_df(fitted.design.X, groupings)
+    return np.where(df >= 1, df, np.nan)

@@ -1,0 +1,153 @@
+"""The frozen request of a model of dependent effects: words and numbers only, every choice resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from metaback.design.random_words import RandomWords, read_random
+from metaback.errors import OptionError
+from metaback.models.specs import Correlation, Level
+from metaback.models.working_models import WORKING_MODELS, WorkingModel, working_model
+from metaback.vocabulary import Criterion, DegreesOfFreedom, Robust
+
+
+class MultilevelSpec(BaseModel):
+    """How dependent effects are to be modelled, every choice resolved.
+
+    random: formulas of the random effects; struct: for each of the form "~ inner | outer" its structure, None where the
+    column decides. working: key of the working model that was asked for by name, None for formulas; by: its column of
+    subgroups. formula: of the fixed effects. rho: assumed correlation of sampling errors within a study (within the
+    subgroups of a study where the working model says so), None where the covariances come with the effects, or are 0.
+    known: groupings whose correlation matrix was given. fixed: components that are given, by name. method: "REML" or
+    "ML". test: "t" or "z"; df: rule of the degrees of freedom of t, "satterthwaite" where the variance is robust.
+    robust: adjustment of the cluster-robust variance, or "none"; cluster: column of the clusters. level: confidence.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    random: tuple[str, ...]
+    struct: tuple[str | None, ...] = ()
+    working: str | None = None
+    by: str | None = None
+    formula: str = "~ 1"
+    rho: Correlation | None = None
+    known: tuple[str, ...] = ()
+    fixed: dict[str, float] = Field(default_factory=dict)
+    method: Criterion = "REML"
+    test: Annotated[str, Field(pattern="^[tz]$")] = "t"
+    df: DegreesOfFreedom = "containment"
+    robust: Robust = "none"
+    cluster: str = "study"
+    level: Level = 0.95
+
+
+def resolve_multilevel(random: str | Sequence[str], **choices: Any) -> MultilevelSpec:
+    """Resolve a request: a formula, several, or the name of a working model, and the choices that go with it.
+
+    None stands for the usual: no robust variance for formulas and CR2 for working models; clusters are the coarsest
+    grouping of the first formula. Raises `OptionError` with every problem at once.
+
+    >>> spec = resolve_multilevel("CHE")
+    >>> spec.random, spec.rho, spec.robust
+    (('~ 1 | study/effect',), 0.6, 'CR2')
+    """
+    said = {name: value for name, value in choices.items() if value is not None}
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    words: tuple[RandomWords, ...] = ()
+    try:
+        values, struct = _asked(random, said)
+        words = read_random(values["random"], struct)
+        values["struct"] = tuple(part.struct for part in words if not part.intercept)
+        values["cluster"] = words[0].outer[0][0]
+    except OptionError as error:
+        problems.append(str(error))
+        values = {"random": ("~ 1 | study",)}
+    said.pop("struct", None)
+    values |= said
+    robust = values.get("robust", "none") != "none"
+    if robust and said.get("df") not in (None, "satterthwaite"):
+        problems.append(
+            f"df={said['df']!r} is a rule of the model's variance; a robust variance has Satterthwaite's: leave df out"
+        )
+    if robust:
+        values["df"] = "satterthwaite"
+    spec = None
+    try:
+        spec = MultilevelSpec.model_validate(values)
+    except ValidationError as error:
+        problems += dict.fromkeys(_words(problem) for problem in error.errors())
+    if problems or spec is None:
+        raise OptionError("; ".join(problems))
+    return spec
+
+
+def _asked(random: str | Sequence[str], said: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Return the values that a formula or a working model sets, and the structures to be read with it."""
+    formulas = (random,) if isinstance(random, str) else tuple(random)
+    named = [asked for asked in map(working_model, filter(_is_text, formulas)) if asked is not None]
+    if not named:
+        return {"random": formulas}, said.get("struct")
+    if len(formulas) > 1:
+        raise OptionError(f"random={list(formulas)!r}: a working model stands alone, without formulas beside it")
+    asked = named[0]
+    if said.get("struct") is not None:
+        raise OptionError(f"random={random!r} sets the structure itself; leave struct out, or write formulas")
+    values = {
+        "random": asked.random,
+        "working": asked.model.key,
+        "by": asked.by,
+        "rho": asked.model.rho,
+        "robust": "CR2",
+    }
+    return values, asked.struct or None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def working_of(spec: MultilevelSpec) -> WorkingModel | None:
+    """Return the working model of a request, None where it was written as formulas."""
+    return None if spec.working is None else WORKING_MODELS[spec.working]
+
+
+def words_of_random(spec: MultilevelSpec) -> tuple[RandomWords, ...]:
+    """Return the random formulas of a request as they are read."""
+    return read_random(spec.random, spec.struct or None)
+
+
+def said_in(spec: MultilevelSpec) -> dict[str, Any]:
+    """Return a request as the keywords that make it again.
+
+    >>> resolve_multilevel(**said_in(resolve_multilevel("CHE", rho=0.4))).rho
+    0.4
+    """
+    values: dict[str, Any] = spec.model_dump(exclude={"working", "by", "known"})
+    if spec.robust != "none":
+        values.pop("df")
+    if spec.working is not None:
+        values |= {"random": spec.working if spec.by is None else f"{spec.working}({spec.by})"}
+        values.pop("struct")
+    elif not spec.struct:
+        values.pop("struct")
+    return values
+
+
+def _words(problem: ErrorDetails) -> str:
+    """Word one problem that pydantic found."""
+    name, value = str(problem["loc"][0]), problem["input"]
+    if problem["type"] == "extra_forbidden":
+        return str(OptionError.unknown("option", name, MultilevelSpec.model_fields))
+    if problem["type"] == "literal_error":
+        annotation = MultilevelSpec.model_fields[name].annotation
+        return str(OptionError.unknown(name, value, map(str, get_args(annotation))))
+    if name == "test":
+        return str(OptionError.unknown(name, value, ("t", "z")))
+    if name == "rho":
+        return f"rho={value!r}: an assumed correlation is a number between -1 and 1; several go into .sweep(rho=[...])"
+    return f"{name}={value!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

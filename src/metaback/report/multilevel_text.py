@@ -1,0 +1,231 @@
+"""A model of dependent effects as text for a terminal and as a card for a notebook."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+
+from metaback.models.fitted import Estimate
+from metaback.models.multilevel_spec import MultilevelSpec, working_of
+from metaback.numbers import ABSENT, df_text, fixed, p_phrase, p_text, significant
+from metaback.postestimation.multilevel import Component, MultilevelAnalysis
+from metaback.postestimation.words import percent, plural, sentence_case
+from metaback.report.document import Notes, Table
+from metaback.report.html import environment, style
+from metaback.report.words import clean, measure_words, one_line
+
+WIDTH = 100
+NAME = 34
+NOTE_LINES = 8
+SHOWN = 200  # rows of the table that the card lists
+NEXT_STEPS = "Next: .to_frame()  .components_ci()  .predict()  .blup()  .leave_one_out()  .sweep(rho=[...])  .report()"
+DF_WORDS = {
+    "containment": "t with containment df",
+    "satterthwaite": "t with Satterthwaite df",
+    "residual": "t with n − p df",
+}
+
+
+def multilevel_text(analysis: MultilevelAnalysis) -> str:
+    """Return about 25 lines: the model, coefficients beside the naive ones, components, I2, tests and notes."""
+    names = [one_line(name) for name in analysis.coefficients]
+    width = min(NAME, max(len("as if independent"), *map(len, names)))
+    head = ("estimate", "SE", f"{percent(analysis.fitted.spec.level)} CI", "t" if _has_t(analysis) else "z", "df", "P")
+    rows: list[tuple[str, tuple[str, ...]]] = []
+    for name, part in zip(names, analysis.coefficients.values(), strict=True):
+        rows.append((name, _cells(part)))
+    naive = [("as if independent", _cells(part)) for part in analysis.naive.values()] if len(names) == 1 else []
+    cells = [row for _, row in (*rows, *naive)]
+    widths = [max(len(row[i]) for row in [head, *cells]) for i in range(len(head))]
+    lines = [one_line(title(analysis)), model_line(analysis), ""]
+    lines += [_line("", head, width, widths), *(_line(name, row, width, widths) for name, row in (*rows, *naive)), ""]
+    lines += component_lines(analysis)
+    lines += [f"  {name:<12} {text}" for name, text in summary(analysis)]
+    lines += [*_note_lines(analysis), NEXT_STEPS]
+    return "\n".join(clean(line).rstrip() for line in lines)
+
+
+def multilevel_card(analysis: MultilevelAnalysis) -> str:
+    """Return coefficients, components, notes and the folded table of rows as an HTML fragment, escaped."""
+    words = [model_line(analysis), *(f"{part.name} {component_cell(part)}" for part in analysis.components)]
+    words += [f"{name}: {text}" for name, text in summary(analysis)]
+    card = environment().get_template("card.html.j2")
+    return card.render(
+        title=title(analysis),
+        model="; ".join(words),
+        pooled=multilevel_table(analysis),
+        notes=Notes("Read this with the result", analysis.notes),
+        studies=rows_table(analysis, SHOWN),
+        checks="",
+        css=style("card.css"),
+    )
+
+
+def multilevel_table(analysis: MultilevelAnalysis) -> Table:
+    """Return the coefficients as a table of texts, the naive ones beside them."""
+    level = percent(analysis.fitted.spec.level)
+    rows: list[tuple[str, ...]] = []
+    for name, part in analysis.coefficients.items():
+        alone = analysis.naive[name]
+        ratio = part.se / alone.se if alone.se > 0 else math.nan
+        independent = f"{fixed(alone.point)} ({_limits(alone, 2)})"
+        rows.append((name, *_cells(part), independent, fixed(ratio)))
+    return Table(
+        caption="Coefficients",
+        head=("Term", "Estimate", "SE", f"{level} CI", "t" if _has_t(analysis) else "z", "df", "P",
+              "As if independent", "SE ratio"),
+        rows=tuple(rows),
+        numeric=(False, *(True,) * 8),
+        file="coefficients.csv",
+    )  # fmt: skip
+
+
+def components_table(analysis: MultilevelAnalysis) -> Table:
+    """Return the components as a table of texts."""
+    rows = tuple(
+        (part.name, significant(part.estimate), significant(part.se), str(part.levels), part.why or "")
+        for part in analysis.components
+    )
+    return Table(
+        caption="Variance components",
+        head=("Component", "Estimate", "SE", "Levels", "Remark"),
+        rows=rows,
+        numeric=(False, True, True, True, False),
+        file="components.csv",
+    )
+
+
+def rows_table(analysis: MultilevelAnalysis, most: int | None = None) -> Table:
+    """Return the rows (`most` of them at most) with effect and fixed part, or the reason why one is left out."""
+    fitted = analysis.fitted
+    effects = fitted.effects
+    at = iter((fitted.design.X @ fitted.fit.beta).tolist())
+    reasons = {row: why for _, row, why in analysis.left_out}
+    rows: list[tuple[str, ...]] = []
+    for i, (label, row) in enumerate(zip(effects.labels, effects.rows, strict=True)):
+        if most is not None and len(rows) == most:
+            rows.append((f"... and {len(effects.labels) - most:,} more", "", "", "", ""))
+            break
+        used = bool(fitted.design.used[i])
+        effect = fixed(float(effects.yi[i])) if effects.estimable[i] else ABSENT
+        expected = fixed(next(at)) if used else ABSENT
+        rows.append((label, row, effect, expected, "" if used else f"left out: {reasons.get(row, '')}"))
+    head = ("Study", "Row", "Effect", "Expected", "Remark")
+    return Table("Rows", head, tuple(rows), (False, False, True, True, False), file="rows.csv")
+
+
+def title(analysis: MultilevelAnalysis) -> str:
+    """Return the heading: what varies, over how many rows and clusters."""
+    fitted = analysis.fitted
+    spec = fitted.spec
+    model = working_of(spec)
+    random = model.title if model is not None else ", ".join(spec.random)
+    left = f"; {plural(len(analysis.left_out), 'row')} left out" if analysis.left_out else ""
+    formula = "" if fitted.design.model is None else f", {spec.formula}"
+    count = f"{plural(analysis.k, 'effect')} in {plural(len(fitted.cluster_names), 'cluster')} ({spec.cluster}){left}"
+    return f"Dependent effects: {random}{formula} ({count})"
+
+
+def model_line(analysis: MultilevelAnalysis) -> str:
+    """Name the measure, the likelihood, V and the rule of the intervals."""
+    fitted = analysis.fitted
+    scale = ", on the log scale" if next(iter(analysis.coefficients.values())).scale == "log" else ""
+    parts = [
+        f"{sentence_case(measure_words(fitted.effects.measure))}{scale}",
+        fitted.spec.method,
+        sampling_words(analysis),
+    ]
+    return "; ".join([*parts, variance_words(fitted.spec)])
+
+
+def sampling_words(analysis: MultilevelAnalysis) -> str:
+    """Name the sampling covariance."""
+    fitted = analysis.fitted
+    if fitted.spec.rho is not None:
+        return f"sampling correlation {fixed(fitted.spec.rho)} assumed"
+    if fitted.given is not None and any(rows.shape[1] > 1 for rows in fitted.V.blocks.rows):
+        return "sampling covariances given"
+    return "independent sampling errors"
+
+
+def variance_words(spec: MultilevelSpec) -> str:
+    """Name the rule of variances and degrees of freedom: `CR2 by study, t with Satterthwaite df`."""
+    rule = DF_WORDS[spec.df] if spec.test == "t" else "z"
+    return rule if spec.robust == "none" else f"{spec.robust} by {spec.cluster}, {rule}"
+
+
+def component_lines(analysis: MultilevelAnalysis) -> list[str]:
+    """Return one line for each component, many of one term in columns."""
+    shares = {part.term.split(" + ")[0]: part.i2 for part in analysis.heterogeneity.levels}
+    lines: list[str] = []
+    shown: set[str] = set()
+    for part in analysis.components:
+        share = ""
+        if part.term not in shown and math.isfinite(shares.get(part.term, math.nan)):
+            share = f"   I² {fixed(shares[part.term], 1)}%"
+        shown.add(part.term)
+        name = part.name if len(part.name) <= 2 * NAME else f"{part.name[: 2 * NAME - 1]}…"
+        lines.append(f"  {one_line(name)}   {component_cell(part)}   {plural(part.levels, 'level')}{share}")
+    return lines
+
+
+def component_cell(part: Component) -> str:
+    """Write a component: value, with its root for a variance; what is to be said where it cannot be told."""
+    if not part.identifiable:
+        return "not identifiable"
+    if part.kind == "variance":
+        return f"{significant(part.estimate)} (SD {significant(math.sqrt(max(part.estimate, 0.0)))})"
+    return fixed(part.estimate) if part.kind == "correlation" else significant(part.estimate)
+
+
+def summary(analysis: MultilevelAnalysis) -> list[tuple[str, str]]:
+    """Return the lines below the components."""
+    spread = analysis.heterogeneity
+    lines: list[tuple[str, str]] = []
+    if analysis.moderators is not None:
+        lines.append(("Moderators", str(analysis.moderators)))
+    total = "" if spread.total is None else f"I² {fixed(spread.total, 1)}% in total   "
+    lines.append(("Residual", f"{total}QE {fixed(spread.q)}, df {spread.q_df}, {p_phrase(spread.q_p)}"))
+    return lines
+
+
+def _line(name: str, row: tuple[str, ...], width: int, widths: list[int]) -> str:
+    """Write one line of the table of coefficients."""
+    short = name if len(name) <= width else f"{name[: width - 1]}…"
+    return f"  {short:<{width}}  " + "  ".join(f"{text:>{w}}" for text, w in zip(row, widths, strict=True))
+
+
+def _has_t(analysis: MultilevelAnalysis) -> bool:
+    """Tell whether the statistics are of a t distribution."""
+    return analysis.fitted.spec.test == "t"
+
+
+def _digits(estimate: Estimate) -> int:
+    """Return the decimals that two digits of the standard error need."""
+    if math.isfinite(estimate.se) and estimate.se > 0:
+        return min(max(2, 1 - math.floor(math.log10(estimate.se))), 10)
+    return 2
+
+
+def _limits(estimate: Estimate, digits: int) -> str:
+    """Write the interval."""
+    return f"{fixed(estimate.lower, digits)} to {fixed(estimate.upper, digits)}"
+
+
+def _cells(estimate: Estimate) -> tuple[str, ...]:
+    """Write a coefficient with the decimals that two digits of its standard error need."""
+    digits = _digits(estimate)
+    df = ABSENT if math.isnan(estimate.df) else df_text(estimate.df)
+    ends = (fixed(estimate.statistic), df, p_text(estimate.p_value))
+    return fixed(estimate.point, digits), fixed(estimate.se, digits), _limits(estimate, digits), *ends
+
+
+def _note_lines(analysis: MultilevelAnalysis) -> list[str]:
+    """Return the notes, two lines each at most and eight together."""
+    lines: list[str] = []
+    for position, point in enumerate(analysis.notes):
+        wrapped = textwrap.wrap(one_line(point), WIDTH - 4, max_lines=2, placeholder=" …")
+        if len(lines) + len(wrapped) > NOTE_LINES:
+            return [*lines, f"  ! {plural(len(analysis.notes) - position, 'more note')}: see .notes"]
+        lines += [f"  ! {wrapped[0]}", *(f"    {line}" for line in wrapped[1:])]
+    return lines
