@@ -133,13 +133,13 @@ def report_files(
     single = tuple(analysis for analysis in table.analyses if analysis.overall.k == 1)
     audit = None if origin.checked is None else origin.checked.audit
     studio = _Studio({}, formats)
-    flow = _flow(origin, table, studio)
     parts: list[_Part] = []
     for position, analysis in enumerate(pooled):
         progress(comparison(analysis).title)
         parts.append(_part(analysis, position + 1, origin, studio))
-    cites = tuple(dict.fromkeys((*(FLOW_KEYS if flow else ()), *(key for part in parts for key in part.cites))))
+    cites = tuple(dict.fromkeys((*_flow_keys(origin), *(key for part in parts for key in part.cites))))
     keys = document_keys(pooled, cites)
+    flow = _flow(origin, table, studio, keys)
     document = report_document(
         pooled,
         title=_title(origin),
@@ -218,13 +218,20 @@ def _part(analysis: Analysis, number: int, origin: Origin, studio: _Studio) -> _
     return _Part(forest, tuple(further), tuple(left_out), robustness(analysis, plan))
 
 
-def _flow(origin: Origin, table: TableAnalysis, studio: _Studio) -> tuple[Block, ...]:
+def _flow_keys(origin: Origin) -> tuple[str, ...]:
+    """Return what a flow diagram cites, nothing where there is none."""
+    plan = _plan(origin)
+    return () if plan is None or plan.prisma is None else FLOW_KEYS
+
+
+def _flow(origin: Origin, table: TableAnalysis, studio: _Studio, keys: Sequence[str]) -> tuple[Block, ...]:
     """Return the flow diagram of the plan's counts, nothing where it has none."""
     plan = _plan(origin)
     if plan is None or plan.prisma is None:
         return ()
     data = prisma_data(plan.prisma.counts)
-    drawn = studio.picture(draw_prisma(data), "flow", "PRISMA 2020 flow diagram.", data.alt, title="Flow diagram")
+    caption = f"PRISMA 2020 flow diagram{cite_mark(keys, *FLOW_KEYS)}."
+    drawn = studio.picture(draw_prisma(data), "flow", caption, data.alt, title="Flow diagram")
     names = {label for each in table.analyses for label in each.fitted.effects.labels}
     names |= {label for effects in table.unpooled for label in effects.labels}
     return flow_blocks(drawn, plan.prisma, len(names))
