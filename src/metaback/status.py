@@ -15,6 +15,7 @@ class Status(IntEnum):
     NOT_CONVERGED = 4
     IMPOSSIBLE_NUMBERS = 5
     NO_WEIGHT = 6
+    TOO_FEW_CLUSTERS = 7
 
     @property
     def ok(self) -> bool:
@@ -33,6 +34,7 @@ _SENTENCES = {
     Status.TOO_FEW_STUDIES: "Fewer studies than coefficients; drop moderators or pool more studies.",
     Status.RANK_DEFICIENT: "Moderators are collinear; drop one of those that repeat each other.",
     Status.IMPOSSIBLE_NUMBERS: "An effect is not finite or a variance is not above 0; check or mask that study.",
+    Status.TOO_FEW_CLUSTERS: "A robust variance needs two clusters or more; take the model's own variance.",
     Status.NO_WEIGHT: "Too few studies have a weight above 0; check the column of weights.",
     Status.NOT_CONVERGED: "The search for tau2 did not end within its limit; please report the data.",
 }
