@@ -46,7 +46,7 @@ def group_means(y: Floats, v: BlockMatrix, groups: Places, *, equal: bool = Fals
         one = np.ones((*rows.shape, 1))
         raw = one if equal else np.linalg.solve(values, one)
         weights[rows] = (raw / raw.sum(axis=1, keepdims=True))[..., 0]
-    return Means(np.bincount(groups, weights * y), _between(joined, groups, weights), weights)
+    return Means(_sums(groups, weights * y), _between(joined, groups, weights), weights)
 
 
 def _between(matrix: BlockMatrix, groups: Places, weights: Floats) -> BlockMatrix:
@@ -59,8 +59,13 @@ def _between(matrix: BlockMatrix, groups: Places, weights: Floats) -> BlockMatri
         keys.append((own[:, :, None] * g + own[:, None, :]).ravel())
         sums.append((w[:, :, None] * values * w[:, None, :]).ravel())
     key, place = np.unique(np.concatenate(keys), return_inverse=True)
-    total = np.bincount(place, np.concatenate(sums))
+    total = _sums(place, np.concatenate(sums))
     one, two = key // g, key % g
     upper = (one < two) & (total != 0)
     i, j = one[upper], two[upper]
     return from_pairs(blocks_of(joined_by(g, i, j)), total[one == two], i, j, total[upper])
+
+
+def _sums(groups: Places, values: Floats) -> Floats:
+    """Return the sum of the values of each group."""
+    return np.asarray(np.bincount(groups, values), dtype=float)
