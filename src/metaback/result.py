@@ -29,7 +29,7 @@ from metaback.postestimation.blup import Blups, blup
 from metaback.postestimation.cumulative import Cumulative, cumulative
 from metaback.postestimation.curves import Profile, profile
 from metaback.postestimation.exclusions import Exclude
-from metaback.postestimation.fit_statistics import FitStatistics, fit_statistics
+from metaback.postestimation.fit_statistics import FitStatistics, pool_statistics
 from metaback.postestimation.gosh import Gosh, gosh
 from metaback.postestimation.group_comparison import GroupComparison, compare_groups
 from metaback.postestimation.influence import Influence, influence
@@ -37,6 +37,7 @@ from metaback.postestimation.leave_one_out import LeaveOneOut, leave_one_out
 from metaback.postestimation.summary import Analysis, Heterogeneity, Subgroups
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
 from metaback.postestimation.words import i2_shown
+from metaback.postestimation.working import needs_independent
 from metaback.progress import Progress, teller
 from metaback.report.audit_words import headline
 from metaback.report.card import card_html
@@ -111,7 +112,7 @@ class Result:
     @property
     def spec(self) -> PoolSpec:
         """Return the resolved request."""
-        return self.analysis.fitted.spec
+        return self.analysis.spec
 
     @property
     def effects(self) -> EffectSizes:
@@ -162,7 +163,7 @@ class Result:
     @property
     def fit_statistics(self) -> FitStatistics:
         """Return log-likelihood, deviance, AIC, AICc and BIC under the full and the restricted likelihood."""
-        return fit_statistics(self.fitted.fit, self.spec, self.k)
+        return pool_statistics(self.analysis)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -180,6 +181,7 @@ class Result:
         tau2: "separate" (each group its own) or "common"; None as the pool has it. adjust: "none", "holm", "hochberg",
         "bonferroni", "fdr_bh" or "fdr_by". `subgroup_pairs` has the pairs as a frame.
         """
+        needs_independent(self.analysis, "compare_subgroups()")
         return compare_groups(self.effects, self.spec, tau2=tau2, adjust=adjust)
 
     def subgroup_pairs(self, *, tau2: str | None = None, adjust: str = "holm") -> pd.DataFrame:
@@ -206,18 +208,22 @@ class Result:
 
     def influence(self) -> Influence:
         """Return residuals, leverage and influence of each row, and which are outlying or influential."""
+        needs_independent(self.analysis, "influence()")
         return influence(self.fitted)
 
     def baujat(self) -> Baujat:
         """Return what each row adds to the heterogeneity, against what it does to the result."""
+        needs_independent(self.analysis, "baujat()")
         return baujat(self.fitted)
 
     def blup(self) -> Blups:
         """Return the best linear unbiased prediction of each row's true effect, with its interval."""
+        needs_independent(self.analysis, "blup()")
         return blup(self.analysis)
 
     def profile(self, *, of: str = "tau2", values: Any = None) -> Profile:
         """Return the profile log-likelihood of "tau2" or of the "mean", at `values` or over its interval."""
+        needs_independent(self.analysis, "profile()")
         return profile(self.analysis, of=of, values=values)
 
     def gosh(self, *, n: int | None = None, rng: int = 1, progress: Progress | bool | None = None) -> Gosh:
@@ -225,6 +231,7 @@ class Result:
 
         progress: as in `pool_many`, in subsets.
         """
+        needs_independent(self.analysis, "gosh()")
         return gosh(self.fitted, n=n, rng=rng, tell=teller(progress, "subsets"))
 
     @property
@@ -316,7 +323,7 @@ class Result:
         stay as they were computed.
         """
         made = None if self.made is None else self.made.then("update", **choices)
-        spec = resolve_spec(**{**chosen(self.spec), **choices})
+        spec = resolve_spec(**{**chosen(self.fitted.spec), **choices})
         found = Result(analyse(self.effects, spec), self.source, made=made)
         if self.audit is None:
             return found
@@ -329,6 +336,7 @@ class Result:
         word or several), mcid, limit and progress, all as in `metaback.multiverse`. This result is the main
         specification. Where it was pooled with an `r_grid`, the assumed correlation varies too.
         """
+        needs_independent(self.analysis, "multiverse()")
         return multiverse_of(self.effects, self.spec, exclude, **choices)
 
     def __repr__(self) -> str:
@@ -430,15 +438,21 @@ def pool(
     "revman5" (DerSimonian-Laird, Wald) or "metafor" (REML, Wald). The next six override it.
     model: "random", "equal", "fixed" (as equal, in words that allow effects to differ) or "IVhet". tau2: "REML", "DL",
     "PM", "ML" ... (an unknown word lists them all), or its value, e.g. 0.04. weights: column of your own weights.
-    ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1", "KR", "CR2", "HC", "PL", "perm" or a bootstrap, as "boot-BCa".
+    ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1", "KR", "CR2", "HC", "PL", "perm", or a bootstrap ("boot-BCa").
     pi: "none", "z", "t(k-1)", "t(k-2)", "HK", "HK-PR", "KR", "KR-PR" or "NNF". level: in (0, 1).
     by: column of subgroups, each with its own tau2 unless subgroup_tau2="common". effect, se, study: columns of a
     frame that hold effects on the analysis scale (log for ratios), their standard errors and the labels of the studies
     (numbered without).
-    choices: tau2_ci ("QP", "BJ", "J", "PL", "PL-ML", "Wald", "Wald-ML": the interval of tau2, and with it of tau, I2
-    and H2), i2 ("tau2" or "Q"), subgroup_tau2 ("separate" or "common"), rng and draws (seed and samples of rules that
-    resample); progress of these rules, as in `pool_many`; and how effects are computed, as in `effect_sizes`: options,
-    r, r_grid, mixed_scores, instruments, higher_is_better; and accept, decisions about findings, as in `check`.
+    Rows of one study depend on each other. Where a study has several, the answer is that of a three-level model with
+    cluster-robust variance (CR2) over their sampling covariance: shared arms as the table tells them, other effects on
+    the same people correlated by rho (default 0.6). independent=True takes rows as studies of their own, on record; so
+    do the presets named after other programs, and any choice of the model, tau2, ci, pi or weights that the working
+    model does not have. Either way `analysis.working` and the notes have both numbers.
+    choices: independent and rho; tau2_ci ("QP", "BJ", "J", "PL", "PL-ML", "Wald", "Wald-ML": the interval of tau2, and
+    with it of tau, I2 and H2), i2 ("tau2" or "Q"), subgroup_tau2 ("separate" or "common"), rng and draws (seed and
+    samples of rules that resample); progress of these rules, as in `pool_many`; and how effects are computed, as in
+    `effect_sizes`: options, r, r_grid, mixed_scores, instruments, higher_is_better; and accept, decisions about
+    findings, as in `check`.
 
     With one study the result is that study's own and a note says so. Raises `DataError` for a bad table,
     `OptionError` for an unknown word, `EstimationError` when no row has an effect.

@@ -54,9 +54,9 @@ def test_each_is_the_pool_of_its_choices(pain: mb.Trials, words: dict[str, Any],
 
 def test_rows_are_left_out_and_a_turned_conclusion_is_told(pain: mb.Trials) -> None:
     """Without the trial whose control was counted twice the interval includes no effect."""
-    main = mb.pool(pain)
+    main = mb.pool(pain, independent=True)
     (found,) = sensitivity_analyses(main.analysis, [Sensitivity(name="J", exclude="study == 'Jackson 2011'")])
-    alone = mb.pool(pain.query("study != 'Jackson 2011'"))
+    alone = mb.pool(pain.query("study != 'Jackson 2011'"), independent=True)
     assert found.k == 7
     assert found.turns
     assert found.mean is not None

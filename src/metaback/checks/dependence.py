@@ -47,6 +47,10 @@ MEND = (
     "Combine the rows of the study into one, keep the one that a rule written beforehand names, or pool with a model "
     "for dependent effects"
 )
+HANDLED = (
+    "Rows of one study are pooled by a model of their dependence; see that they are what they seem to be, and that "
+    "what the model assumes of them is right"
+)
 SAID = "The request says that these rows are independent; keep a reason for that in the report"
 
 
@@ -170,9 +174,7 @@ def _shared_finding(scene: Scene, arms: ArmTable, part: Shared) -> Finding:
     found = arm_covariance(arms, part)
     factor, spread = float(se_factor(found.cov)), np.sqrt(np.diagonal(found.cov))
     rho = float((found.cov / np.outer(spread, spread))[np.triu_indices(m, 1)].mean())
-    severity: Severity = "error" if part.certain else "warning"
-    if scene.plan.independent:
-        severity = "information"
+    severity = _weighed(scene, "error" if part.certain else "warning")
     group = "control group" if side == "2" else "treated group"
     seems, rows = "is" if part.certain else "looks like", "both rows" if m == 2 else f"all {m} rows"
     stems = ("arm",) if part.by == "label" else arms.stems
@@ -183,9 +185,9 @@ def _shared_finding(scene: Scene, arms: ArmTable, part: Shared) -> Finding:
         rows=places,
         says=f"{scene.labels(places)}: arm {arms.arm(first, side)} {seems} one {group} in {rows} "
         f"({_what(scene, arms, part)}), so that its people are counted {times(m)}. The effects then correlate by "
-        f"{fixed(rho)} ({found.source}), and the standard error of their mean is {fixed(factor)} times what the pool "
-        f"takes it for.{_other_strata(scene, arms, places)}",
-        fix=SAID if scene.plan.independent else f"{MEND}; or share the people of the group out among the rows",
+        f"{fixed(rho)} ({found.source}), and the standard error of their mean is {fixed(factor)} times what "
+        f"{_taker(scene)} takes it for.{_other_strata(scene, arms, places)}",
+        fix=_mend(scene, f"{MEND}; or share the people of the group out among the rows"),
         evidence={
             "rows": float(m),
             "se_factor": factor,
@@ -286,9 +288,29 @@ def several_rows(scene: Scene) -> Outcome:
 
 def _severity(scene: Scene, kind: _Kind) -> Severity:
     """Return how bad it is to pool these rows as independent."""
-    if kind.name == "people" or scene.plan.independent:
+    if kind.name == "people":
         return "information"
-    return "error" if kind.same_people and kind.name in {"outcomes", "times", "instruments"} else "warning"
+    counted = kind.same_people and kind.name in {"outcomes", "times", "instruments"}
+    return _weighed(scene, "error" if counted else "warning")
+
+
+def _weighed(scene: Scene, severity: Severity) -> Severity:
+    """Return how bad repeated rows are under the request: less where it models them or calls them independent."""
+    if scene.plan.independent:
+        return "information"
+    return "warning" if scene.plan.modelled else severity
+
+
+def _mend(scene: Scene, cure: str) -> str:
+    """Return what to do about repeated rows under the request."""
+    if scene.plan.independent:
+        return SAID
+    return HANDLED if scene.plan.modelled else cure
+
+
+def _taker(scene: Scene) -> str:
+    """Name the pool whose standard error is too small."""
+    return "a pool of independent rows" if scene.plan.modelled else "the pool"
 
 
 def _kind(scene: Scene, arms: ArmTable, rows: Repeated) -> _Kind | None:
@@ -378,9 +400,10 @@ def _several_finding(scene: Scene, severity: Severity, kind: _Kind) -> Finding:
         rows=places,
         says=f"{study} enters one pool {times(len(places))} ({where}). {why}{people if kind.same_people else ''}. If "
         f"the effects correlate by {fixed(HALF, 1)}, the standard error of their mean is "
-        f"{fixed(factors[f'se_factor_{HALF}'])} times what the pool takes it for ({fixed(factors[f'se_factor_{LOW}'])} "
-        f"at {fixed(LOW, 1)}, {fixed(factors[f'se_factor_{HIGH}'])} at {fixed(HIGH, 1)}).",
-        fix=SAID if scene.plan.independent else MEND,
+        f"{fixed(factors[f'se_factor_{HALF}'])} times what {_taker(scene)} takes it for "
+        f"({fixed(factors[f'se_factor_{LOW}'])} at {fixed(LOW, 1)}, {fixed(factors[f'se_factor_{HIGH}'])} at "
+        f"{fixed(HIGH, 1)}).",
+        fix=_mend(scene, MEND),
         evidence={"rows": float(len(places)), "differ_in": kind.name, **factors},
         cells=_cells(scene, (kind,)),
         proposals=_several_proposals((kind,)),
@@ -400,16 +423,23 @@ def _many_finding(scene: Scene, severity: Severity, kinds: Sequence[_Kind]) -> F
         rule="several-rows",
         severity=severity,
         rows=places,
-        says=f"The pool takes {len(usable)} rows of {sources} studies as independent: {len(kinds)} studies enter more "
-        f"than once, with {len(places)} rows{people} ({names} and {len(kinds) - MANY} more). If the effects of a study "
+        says=f"{_intake(scene, len(usable), sources)}: {len(kinds)} studies enter more than once, with "
+        f"{len(places)} rows{people} ({names} and {len(kinds) - MANY} more). If the effects of a study "
         f"correlate by {fixed(HALF, 1)}, the standard error of its mean is typically "
-        f"{fixed(factors[f'se_factor_{HALF}'])} times what the pool takes it for.",
-        fix=SAID if scene.plan.independent else MEND,
+        f"{fixed(factors[f'se_factor_{HALF}'])} times what {_taker(scene)} takes it for.",
+        fix=_mend(scene, MEND),
         evidence={"rows": float(len(usable)), "studies": float(sources), "repeated": float(len(kinds)), **factors},
         cells=_cells(scene, kinds),
         proposals=_several_proposals(kinds),
         whole=True,
     )
+
+
+def _intake(scene: Scene, rows: int, sources: int) -> str:
+    """Say how many rows of how many studies the pool takes in, and as what."""
+    if scene.plan.modelled:
+        return f"The pool has {rows} rows of {sources} studies, which it models as dependent"
+    return f"The pool takes {rows} rows of {sources} studies as independent"
 
 
 def _people_finding(scene: Scene, kinds: Sequence[_Kind]) -> Finding:

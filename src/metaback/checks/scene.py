@@ -47,7 +47,7 @@ class Plan:
 
     model, tau2, ci, pi: as in `PoolSpec` (a given tau2 is written as its number); by: column of subgroups, None for
     none. moderators: number of coefficients of a meta-regression besides the intercept. independent: the user said
-    that rows of one study are independent of each other.
+    that rows of one study are independent of each other. modelled: the pool models that they are not.
     """
 
     model: str = "random"
@@ -59,6 +59,7 @@ class Plan:
     moderators: int = 0
     mixed_scores: bool = False
     independent: bool = False
+    modelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

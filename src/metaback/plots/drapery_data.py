@@ -125,7 +125,7 @@ def _curve(estimate: Estimate, grid: Floats) -> Floats | None:
 
 def _footnotes(analysis: Analysis, grid: Floats) -> list[str]:
     """Say how to read the curves, and which are missing."""
-    overall, spec = analysis.overall, analysis.fitted.spec
+    overall, spec = analysis.overall, analysis.spec
     cut = f"A curve cuts the dotted line at the ends of its {percent(overall.mean.level)} interval."
     notes = [f"Each curve: P value of the test that the effect is the value below it. {cut}"]
     notes.append("Grey: studies, the darker the more weight they have.")

@@ -23,6 +23,7 @@ from metaback.plots import (
 from metaback.plots.registry import figure, find_figure
 from metaback.postestimation.regression import RegressionAnalysis
 from metaback.postestimation.summary import Analysis
+from metaback.postestimation.working import needs_independent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +47,8 @@ MODULES = (
     rob,
     subset_forest,
 )
+
+OF_INDEPENDENT = ("baujat", "influence", "gosh", "profile")  # figures of answers that take rows as independent
 
 
 @figure("forest", title="Forest plot", cite="lewis2001")
@@ -71,4 +74,6 @@ def draw_figure(
     chosen = dict(options or {})
     source = "pool" if isinstance(analysis, Analysis) else "regression"
     entry = find_figure(kind, source, chosen)
+    if isinstance(analysis, Analysis) and kind in OF_INDEPENDENT:
+        needs_independent(analysis, f"figure {kind!r}")
     return entry.function(analysis, ax=ax, style=style, **chosen)

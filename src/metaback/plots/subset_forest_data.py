@@ -185,7 +185,7 @@ def _all(analysis: Analysis, shown: _Shown) -> ForestRow:
         estimate_cell(mean, shown.effect),
         *(texts if has_null(analysis.fitted.effects.measure) else texts[1:]),
     )
-    label = words.total_label(analysis.fitted.spec, mean, overall.k).replace("Total (", "All (")
+    label = words.total_label(analysis.spec, mean, overall.k).replace("Total (", "All (")
     return ForestRow("total", label, cells, *_drawn(mean, mean.size), 100.0)
 
 
@@ -194,7 +194,7 @@ def _or_nan(value: float | None) -> float:
 
 
 def _i2(found: Heterogeneity, analysis: Analysis) -> float:
-    return _or_nan(i2_shown(found, analysis.fitted.spec))
+    return _or_nan(i2_shown(found, analysis.spec))
 
 
 def _drawn(estimate: Estimate, size: float | None) -> tuple[float, float, float]:

@@ -14,6 +14,7 @@ from metaback.postestimation.assumed import assumed_r
 from metaback.postestimation.pools import summarise
 from metaback.postestimation.subgroups import subgroups
 from metaback.postestimation.summary import Analysis
+from metaback.postestimation.working import dependence_note, without_repeats, working_pool
 from metaback.progress import Progress, silent
 
 
@@ -27,10 +28,18 @@ def analyse(effects: EffectSizes, spec: PoolSpec, tell: Progress = silent) -> An
     (overall,) = summarise(_as_batch(fitted), everything, tell)
     assumed = assumed_r(effects, spec)
     depends = assumed.notes if assumed else ()
-    groups = subgroups(effects, spec, tell)
+    working = working_pool(effects, spec, overall)
+    groups = subgroups(effects, spec, tell, working=working is not None and working.primary)
     shared = groups.notes if groups else ()
-    notes = (*overall.notes, *shared, *depends, *effects.notes, *_unstated(effects), *_left_out(effects))
-    return Analysis(fitted, replace(overall, notes=notes), groups, assumed)
+    notes = (*shared, *depends, *effects.notes, *_unstated(effects), *_left_out(effects))
+    if working is None:
+        return Analysis(fitted, replace(overall, notes=(*overall.notes, *notes)), groups, assumed)
+    first, told = dependence_note(working, effects), without_repeats(notes, effects)
+    if working.primary:
+        overall, notes = working.pool, (*first, *working.pool.notes, *working.sentences, *told)
+    else:
+        notes = (*first, *overall.notes, *notes)
+    return Analysis(fitted, replace(overall, notes=notes), groups, assumed, working)
 
 
 def _as_batch(fitted: Fitted) -> Fitted:

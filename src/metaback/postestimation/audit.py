@@ -26,6 +26,7 @@ from metaback.models.pool import fit_pool
 from metaback.models.specs import PoolSpec
 from metaback.postestimation.consequences import Asked, Consequence, changed_trials, consequences
 from metaback.postestimation.table import Request, effects_of
+from metaback.postestimation.working import own_words
 from metaback.stats.measures import about
 
 MARK = re.compile(r"-[0-9a-f]{6}$")  # that ends the name of a finding
@@ -336,6 +337,8 @@ def _scene(trials: Trials, spec: PoolSpec, request: Request, pools: _Pools) -> S
         weights=spec.weights,
         by=request.by,
         mixed_scores=bool(request.choices.mixed_scores),
+        independent=spec.independent and spec.preset == "cochrane",
+        modelled=not own_words(spec),
     )
     return Scene(trials, pools.seen, plan, scales)
 

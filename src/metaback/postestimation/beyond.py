@@ -68,6 +68,8 @@ def probability_beyond(analysis: Analysis, threshold: float, *, direction: str =
     rows = effects.estimable
     problems = prepare(effects.yi[rows][None], effects.vi[rows][None], np.ones((1, int(rows.sum())), dtype=bool))
     tau2, mean = float(fit.theta.ravel()[0]), float(fit.beta.ravel()[0])
+    if analysis.dependent:
+        return _of_working(analysis, threshold, at, direction)
     spread = float(tau2_variance(problems, np.array([tau2]), reml=spec.tau2 != "ML")[0])
     found = normal_tail_probability(at, mean, float(fit.cov.ravel()[0]), tau2, spread, spec.level)
     point, low, high = found.point, found.lower, found.upper
@@ -77,6 +79,17 @@ def probability_beyond(analysis: Analysis, threshold: float, *, direction: str =
     return BeyondThreshold(
         threshold, direction, point, low if known else None, high if known else None, spec.level, _notes(analysis, tau2)
     )
+
+
+def _of_working(analysis: Analysis, threshold: float, at: float, direction: str) -> BeyondThreshold:
+    """Return the probability under a working model of dependent rows, without an interval."""
+    tau2, mean = analysis.overall.heterogeneity.tau2, analysis.overall.mean
+    if tau2 is None:
+        raise OptionError("a probability beyond a threshold needs tau2, and a single study has none")
+    found = normal_tail_probability(at, mean.point, mean.se**2, tau2, math.nan, mean.level)
+    point = 1 - found.point if direction == "below" else found.point
+    said = "Settings differ by the variance between and within studies of a model of dependent rows; no interval."
+    return BeyondThreshold(threshold, direction, point, None, None, mean.level, (said,))
 
 
 def _notes(analysis: Analysis, tau2: float) -> tuple[str, ...]:

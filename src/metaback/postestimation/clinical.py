@@ -131,7 +131,7 @@ def settings_beyond(analysis: Analysis, mid: float | None = None) -> tuple[Beyon
     The first is on the side of the pooled effect. mid: as in `thresholds`. Nothing where there is no tau2 (one effect,
     a model without it) or no value of no effect. Source: Mathur & VanderWeele 2019.
     """
-    pool, spec = analysis.overall, analysis.fitted.spec
+    pool, spec = analysis.overall, analysis.spec
     known = estimates_tau2(spec) and pool.k >= 2 and pool.mean.way in ("identity", "exp")
     if not known or not has_null(analysis.fitted.effects.measure):
         return ()

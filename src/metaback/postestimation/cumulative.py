@@ -18,6 +18,7 @@ from metaback.numbers import parse_number
 from metaback.postestimation.flips import interval_text, level_text, one_line, sides
 from metaback.postestimation.subsets import Subsets, pool_subsets, row_labels, shown
 from metaback.postestimation.summary import Analysis
+from metaback.postestimation.working import working_subsets
 from metaback.stats.measures.family import has_null
 from metaback.stats.wls import Bools, Floats
 
@@ -97,8 +98,9 @@ def cumulative(
     first; or one number per row. Rows of equal value keep the order of the table. descending: the largest value first.
     collapse: rows of equal value enter together. Blank values come last and are named.
 
-    Edges: the first pool is a single study with its own interval. Raises `OptionError` for an unknown column and for a
-    wrong number of values. Source: Lau, Schmid & Chalmers 1995. Same as `metafor::cumul`.
+    Where rows of a study are modelled as dependent, they enter together, with the first of them; collapse then adds
+    nothing. Edges: the first pool is a single study with its own interval. Raises `OptionError` for an unknown
+    column and for a wrong number of values. Source: Lau, Schmid & Chalmers 1995. Same as `metafor::cumul`.
 
     >>> import metaback as mb
     >>> pain = mb.load_dataset("backpain").query("outcome == 'pain' and treatment_1 == 'posterior_chain'")
@@ -114,7 +116,9 @@ def cumulative(
     rows = np.flatnonzero(effects.estimable)
     rows = rows[np.argsort(ranks[rows], kind="stable")]
     starts = np.ones(rows.size, dtype=bool)
-    if collapse:
+    if analysis.dependent:
+        rows, starts = _whole_studies(rows, effects.clusters[rows])
+    elif collapse:
         starts[1:] = ranks[rows][1:] != ranks[rows][:-1]
     step = np.cumsum(starts) - 1
     added = np.zeros((int(step[-1]) + 1, len(effects.labels)), dtype=bool)
@@ -128,12 +132,27 @@ def cumulative(
         labels=tuple(together),
         added=added,
         values=tuple(texts[i] for i in firsts),
-        pools=pool_subsets(fitted, np.logical_or.accumulate(added, axis=0)),
+        pools=_pooled(analysis, np.logical_or.accumulate(added, axis=0)),
         last=tuple(names[i] for i in places if blank[i]),
         unpooled=tuple(names[i] for i in np.flatnonzero(~effects.estimable).tolist()),
         whole=analysis.overall.mean,
         effects=effects,
     )
+
+
+def _whole_studies(rows: NDArray[np.intp], clusters: NDArray[np.int64]) -> tuple[NDArray[np.intp], Bools]:
+    """Return rows with those of one study behind its first, and where each study begins."""
+    _, first, rank = np.unique(clusters, return_index=True, return_inverse=True)
+    order = np.argsort(first[rank], kind="stable")
+    kept = clusters[order]
+    return rows[order], np.append(True, kept[1:] != kept[:-1])
+
+
+def _pooled(analysis: Analysis, masks: Bools) -> Subsets:
+    """Pool sets of rows by the model of the pool."""
+    if analysis.dependent:
+        return working_subsets(analysis.fitted.effects, analysis.fitted.spec, masks)
+    return pool_subsets(analysis.fitted, masks)
 
 
 def _values(

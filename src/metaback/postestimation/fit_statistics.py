@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from metaback.models.fitted import Fit
 from metaback.models.specs import PoolSpec, estimates_tau2
+from metaback.postestimation.summary import Analysis
 from metaback.stats.likelihoods import criteria
 
 LIKELIHOODS = ("ML", "REML")
@@ -69,6 +70,22 @@ def fit_statistics(fit: Fit, spec: PoolSpec, k: int) -> FitStatistics:
     reml = _statistics(float(fit.loglik_reml), -2 * float(fit.loglik_reml), parameters, k - p)
     word = spec.tau2 if searched else "ML" if not estimates_tau2(spec) else None
     return FitStatistics(ml, reml, parameters, str(word) if word in LIKELIHOODS else None)
+
+
+def pool_statistics(analysis: Analysis) -> FitStatistics:
+    """Return the fit statistics of a pool; of a working model those of the likelihood that it maximises.
+
+    Its parameters are the mean and two variance components; it has no deviance from a saturated model.
+    """
+    k, working = analysis.overall.k, analysis.working
+    if working is None or not working.primary:
+        return fit_statistics(analysis.fitted.fit, analysis.fitted.spec, k)
+    size = {"ML": k, "REML": k - 1}[str(working.spec.tau2)]
+    found = _statistics(working.loglik, math.nan, 1 + len(working.components), size)
+    found = replace(found, deviance=None)
+    nothing = LikelihoodStatistics(None, None, None, None, None, {"ML": k - 1, "REML": k}[str(working.spec.tau2)])
+    both = (found, nothing) if working.spec.tau2 == "ML" else (nothing, found)
+    return FitStatistics(*both, 1 + len(working.components), str(working.spec.tau2))
 
 
 def _statistics(loglik: float, deviance: float, parameters: int, size: int) -> LikelihoodStatistics:

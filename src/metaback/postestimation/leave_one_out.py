@@ -14,6 +14,7 @@ from metaback.models.fitted import Estimate
 from metaback.postestimation.flips import extremes, flip_words, flipped, interval_text, listed, one_line
 from metaback.postestimation.subsets import Subsets, at, pool_subsets, row_labels, shown
 from metaback.postestimation.summary import Analysis
+from metaback.postestimation.working import working_subsets
 from metaback.stats.wls import Bools
 from metaback.status import Status
 
@@ -70,8 +71,9 @@ class LeaveOneOut:
 def leave_one_out(analysis: Analysis, *, by: str | None = None) -> LeaveOneOut:
     """Pool the effects without each row in turn, in one masked batch call, tau2 estimated anew each time.
 
-    by: None or "row" leaves out one row at a time; "study" all rows of a study together; the name of a column all rows
-    of each of its values, blank cells together as "(not stated)". Everything else is as the pool has it: estimator,
+    by: "row" leaves out one row at a time; "study" all rows of a study together; the name of a column all rows
+    of each of its values, blank cells together as "(not stated)". None is "row", or "study" where rows of a study are
+    modelled as dependent: these leave together only. Everything else is as the pool has it: estimator,
     interval rules, weights, level; tau2 that was given stays.
 
     Edges: k = 1 leaves nothing, and k = 2 a single study, whose own interval is given. Rows without an effect keep
@@ -85,7 +87,9 @@ def leave_one_out(analysis: Analysis, *, by: str | None = None) -> LeaveOneOut:
     """
     fitted = analysis.fitted
     effects = fitted.effects
-    if by in (None, "row"):
+    if by is None:
+        by = "study" if analysis.dependent else "row"
+    if by == "row":
         labels, parts = _rows(effects)
     elif by == "study":
         labels, parts = _studies(effects)
@@ -94,9 +98,9 @@ def leave_one_out(analysis: Analysis, *, by: str | None = None) -> LeaveOneOut:
     else:
         raise OptionError.unknown("by", by, dict.fromkeys(("row", "study", *effects.moderators)))
     has = np.flatnonzero((parts & effects.estimable).any(axis=1))
-    pools = at(pool_subsets(fitted, ~parts[has]), has, len(labels))
+    pools = at(_pooled(analysis, ~parts[has], by), has, len(labels))
     return LeaveOneOut(
-        by=by or "row",
+        by=by,
         labels=labels,
         pools=pools,
         reasons=_reasons(effects, parts, pools),
@@ -104,6 +108,21 @@ def leave_one_out(analysis: Analysis, *, by: str | None = None) -> LeaveOneOut:
         whole=analysis.overall.mean,
         effects=effects,
     )
+
+
+def _pooled(analysis: Analysis, masks: Bools, by: str) -> Subsets:
+    """Pool sets of rows by the model of the pool; that of dependent rows needs whole studies."""
+    effects = analysis.fitted.effects
+    if not analysis.dependent:
+        return pool_subsets(analysis.fitted, masks)
+    use = masks & effects.estimable
+    together = [use[:, effects.estimable & (effects.clusters == number)] for number in np.unique(effects.clusters)]
+    if any((part != part[:, :1]).any() for part in together):
+        raise OptionError(
+            f"by={by!r} leaves out some rows of a study and keeps others, which are modelled together; use by='study', "
+            "or pool with independent=True"
+        )
+    return working_subsets(effects, analysis.fitted.spec, use)
 
 
 def _rows(effects: EffectSizes) -> tuple[tuple[str, ...], Bools]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metaback.errors import OptionError
 from metaback.models.fitted import Estimate
@@ -16,6 +18,7 @@ from metaback.postestimation.flips import turned
 from metaback.postestimation.scales import way_back
 from metaback.postestimation.specification_fits import SpecificationNumbers, specification_numbers
 from metaback.postestimation.summary import Analysis
+from metaback.postestimation.working import own_words, working_subgroups
 from metaback.stats.measures import about
 from metaback.status import Status
 
@@ -61,7 +64,23 @@ def sensitivity_analyses(analysis: Analysis, planned: Sequence[Sensitivity]) -> 
             specification_numbers(analysis.fitted.effects, rows, [specs[i] for i in members])
         ):
             found[members[place]] = numbers if len(members) == 1 else _taken(numbers, place)
-    return tuple(_result(analysis, one, specs[i], found[i]) for i, one in enumerate(planned))
+    made = [_result(analysis, one, specs[i], found[i]) for i, one in enumerate(planned)]
+    return tuple(_modelled(analysis, one, specs[i], masks[i]) for i, one in enumerate(made))
+
+
+def _modelled(
+    analysis: Analysis, found: SensitivityResult, spec: PoolSpec, mask: NDArray[np.bool_]
+) -> SensitivityResult:
+    """Put the pool of the working model in the place of one that takes dependent rows as independent, or say so."""
+    effects = analysis.fitted.effects
+    if not analysis.dependent or found.mean is None:
+        return found
+    if own_words(spec):
+        return replace(found, what=f"{found.what}; rows as independent")
+    (pool,) = working_subgroups(effects, spec, mask[None])
+    turns = turned(analysis.overall.mean, pool.mean, effects.measure)
+    tau2, i2 = (math.nan if value is None else value for value in (pool.heterogeneity.tau2, pool.heterogeneity.i2_tau2))
+    return replace(found, mean=pool.mean, tau2=tau2, i2=i2, turns=turns)
 
 
 def planned_sensitivity(analysis: Analysis, plan: Plan | None) -> tuple[SensitivityResult, ...]:

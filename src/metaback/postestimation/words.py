@@ -224,8 +224,8 @@ def study_estimates(analysis: Analysis) -> tuple[Estimate | None, ...]:
     A row comes back to the natural scale with its own size, where one is needed.
     """
     effects, mean = analysis.fitted.effects, analysis.overall.mean
-    quantile = NormalDist().inv_cdf((1 + analysis.fitted.spec.level) / 2)
-    like = replace(mean, level=analysis.fitted.spec.level)
+    quantile = NormalDist().inv_cdf((1 + analysis.spec.level) / 2)
+    like = replace(mean, level=analysis.spec.level)
     sizes = row_sizes(effects) if mean.size is not None else None
     sized = [None] * len(effects.labels) if sizes is None else sizes.tolist()
     rows = zip(effects.yi.tolist(), effects.vi.tolist(), effects.estimable.tolist(), sized, strict=True)

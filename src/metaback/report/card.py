@@ -16,7 +16,7 @@ def card_html(analysis: Analysis, *, checks: str = "") -> str:
 
     checks: what the check of the table found, in words.
     """
-    effects, spec = analysis.fitted.effects, analysis.fitted.spec
+    effects, spec = analysis.fitted.effects, analysis.spec
     words = [
         sentence_case(measure_words(effects)),
         model_words(spec),

@@ -11,6 +11,7 @@ from metaback.models.specs import PRESETS, PoolSpec, estimates_tau2, tau2_label
 from metaback.numbers import humanise, significant
 from metaback.postestimation.scales import way_back
 from metaback.postestimation.words import from_raw_numbers, i2_from_q, percent, plural, scale_name
+from metaback.postestimation.working import by_working_model
 from metaback.report.words import measure_words
 from metaback.stats.conversions import CONVERSIONS
 from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES, is_seeded, mean_words, prediction_text
@@ -80,10 +81,11 @@ def methods_sentences(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the sentences of `methods_text` one by one, so that several analyses can share those that are equal."""
     cite = _Citations(cited)
+    working = by_working_model(spec, effects)
     sentences = [
         *_effect_sentences(effects, cite),
-        *_model_sentences(spec, cite),
-        *_heterogeneity_sentences(spec, cite),
+        *(_working_sentences(spec, effects, cite) if working else _model_sentences(spec, cite)),
+        *(_working_heterogeneity(spec, cite) if working else _heterogeneity_sentences(spec, cite)),
         *_subgroup_sentences(spec, effects, cite),
         _software_sentence(spec, effects, cite, software or software_name()),
     ]
@@ -200,6 +202,42 @@ def _model_sentences(spec: PoolSpec, cite: _Citations) -> list[str]:
     return [*sentences, f"Confidence intervals of pooled effects ({level}) {_mean_rule(spec.ci, cite)}{_drawn(spec)}"]
 
 
+def _working_sentences(spec: PoolSpec, effects: EffectSizes, cite: _Citations) -> list[str]:
+    """Name the working model of rows that depend on each other, what it assumes, and the interval of the mean."""
+    if effects.cov is not None:
+        known = "their sampling covariances came with the effects"
+    else:
+        known = (
+            f"the sampling covariance of effects that share an arm was computed from that arm{cite('gleser2009')}, and "
+            f"other effects on the same people were taken to be correlated with r = {spec.rho:g}"
+        )
+    model = (
+        "Some studies gave more than one effect. These depend on each other, so effects were pooled by a three-level "
+        f"model, with variance between studies and between the effects of a study (by {spec.tau2}), as a working model"
+        f"{cite('konstantopoulos2011', 'pustejovsky2022')}; {known}"
+    )
+    rule = _mean_rule(spec.ci, cite)
+    hold = "so that they hold whatever the dependence within studies is"
+    return [model, f"Confidence intervals of pooled effects ({percent(spec.level)}) {rule}, {hold}"]
+
+
+def _working_heterogeneity(spec: PoolSpec, cite: _Citations) -> list[str]:
+    """Name Q, I2 and the prediction interval of a working model."""
+    tested = f"Heterogeneity was tested with Cochran's Q under these covariances{cite('cochran1954')}"
+    share = (
+        "τ² is the sum of the variances between and within studies, and I² was computed from it as τ²/(τ² + s²), where "
+        f"s² is the typical sampling variance{cite('higgins2002')}"
+    )
+    if spec.pi == "none":
+        return [tested, share, "Prediction intervals were not computed"]
+    less = {"z": "the normal quantile", "t(k-1)": "t on studies − 1 df", "t(k-2)": "t on studies − 2 df"}[spec.pi]
+    predicted = (
+        f"Prediction intervals ({percent(spec.level)}) are those of a new effect of a new study: both variances and "
+        f"the standard error of the mean, {less}{cite(*PREDICTION_KEYS)}; they need at least three studies"
+    )
+    return [tested, share, predicted]
+
+
 def _tau2_sentences(spec: PoolSpec, cite: _Citations) -> list[str]:
     """Say how tau2 was estimated, or that it was given."""
     if not estimates_tau2(spec):
@@ -272,13 +310,16 @@ def _subgroup_sentences(spec: PoolSpec, effects: EffectSizes, cite: _Citations) 
         name = humanise(effects.by_name or "subgroup")
         own = ", each with its own τ²," if estimates_tau2(spec) and isinstance(spec.tau2, str) else ""
         how, test = f"separately{own}", "with Q and the Wald standard errors of the means"
+        if by_working_model(spec, effects):
+            how = "separately by that model"
+            test = f"in one model of all by the approximate Hotelling T² of robust variance{cite('tipton2015joint')}"
         if spec.subgroup_tau2 == "common":
             how, test = "in one model, with a mean for each and one τ² for all,", "in that model"
         sentences.append(
             f"Subgroups by {name} were pooled {how} and the difference between their means was tested "
             f"{test}{cite('borenstein2013')}"
         )
-    return [*sentences, *_repeated_sentence(effects)]
+    return sentences if by_working_model(spec, effects) else [*sentences, *_repeated_sentence(effects)]
 
 
 def _repeated_sentence(effects: EffectSizes) -> list[str]:

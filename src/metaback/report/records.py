@@ -12,8 +12,8 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.numbers import parse_number, written
 from metaback.postestimation.assumed import AssumedR
-from metaback.postestimation.fit_statistics import FitStatistics, fit_statistics
-from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary, Subgroups, SubgroupTest
+from metaback.postestimation.fit_statistics import FitStatistics, pool_statistics
+from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary, Subgroups, SubgroupTest, Working
 from metaback.postestimation.words import comparison, natural_values
 from metaback.report.words import well_formed
 
@@ -121,11 +121,12 @@ def analysis_record(analysis: Analysis) -> dict[str, Any]:
         "measure": effects.measure,
         "measure_options": dict(effects.options),
         "scale": analysis.overall.mean.scale,
-        "model": analysis.fitted.spec.model_dump(mode="json"),
+        "model": analysis.spec.model_dump(mode="json"),
         "overall": _pool_record(analysis.overall),
-        "fit_statistics": fit_record(fit_statistics(analysis.fitted.fit, analysis.fitted.spec, analysis.overall.k)),
+        "fit_statistics": fit_record(pool_statistics(analysis)),
         "subgroups": _subgroups_record(analysis.subgroups),
         **_assumed_record(analysis.assumed),
+        **_working_record(analysis.working),
         "studies": _studies_record(analysis),
         "notes": list(dict.fromkeys(analysis.overall.notes)),
     }
@@ -145,6 +146,31 @@ def _assumed_record(assumed: AssumedR | None) -> dict[str, Any]:
     if assumed is None:
         return {}
     return {"assumed_r": {"r": _number(assumed.r), "rows": assumed.rows, "grid": assumed_rows(assumed)}}
+
+
+def _working_record(working: Working | None) -> dict[str, Any]:
+    """Return the model of rows that depend on each other and what it stands beside, nothing where none does."""
+    if working is None:
+        return {}
+    other = working.naive if working.primary else working.pool
+    return {
+        "dependence": {
+            "answer": "working model" if working.primary else "rows as independent",
+            "why": working.why,
+            "rho": _number(working.spec.rho),
+            "components": [
+                {"name": part.name, "tau2": _number(part.tau2), "i2": _number(part.i2), "told_apart": part.told}
+                for part in working.components
+            ],
+            "beside": _pool_record(other),
+            "interval_ratio": _number(working.widened),
+            "grid": [
+                {"rho": _number(part.rho), **_estimate_record(part.mean), "tau2": _number(part.tau2)}
+                for part in working.grid
+            ],
+            "sentences": list(working.sentences),
+        }
+    }
 
 
 def assumed_rows(assumed: AssumedR | None) -> list[dict[str, Cell]]:

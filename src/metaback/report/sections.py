@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from metaback.numbers import df_text, fixed, humanise
 from metaback.postestimation.beyond import BeyondThreshold
-from metaback.postestimation.fit_statistics import fit_statistics
+from metaback.postestimation.fit_statistics import pool_statistics
 from metaback.postestimation.number_styles import STANDARD, NumberStyle, p_styled, restyled
 from metaback.postestimation.summary import Analysis, PoolSummary
 from metaback.postestimation.words import (
@@ -27,6 +27,7 @@ from metaback.postestimation.words import (
     sentence_case,
 )
 from metaback.report.bibliography import reference_list
+from metaback.report.dependence import dependence_blocks
 from metaback.report.document import Block, Document, Figure, Heading, Listing, Notes, Paragraph
 from metaback.report.heterogeneity import heterogeneity_table
 from metaback.report.methods import methods_keys, methods_sentences, methods_text
@@ -90,6 +91,7 @@ def section_blocks(
         Heading(3, "Pooled results", f"{anchor}-pooled"),
         pooled_table(analysis, beside.style),
         *_assumed_blocks(analysis, beside.style),
+        *dependence_blocks(analysis, anchor=anchor, style=beside.style),
         *_heterogeneity_blocks(analysis, beside, f"{anchor}-heterogeneity"),
         *beside.blocks,
         Heading(3, "Studies", f"{anchor}-studies"),
@@ -160,7 +162,7 @@ def heterogeneity_text(analysis: Analysis, style: NumberStyle = STANDARD) -> str
 
     style: how numbers are written.
     """
-    pool, spec = analysis.overall, analysis.fitted.spec
+    pool, spec = analysis.overall, analysis.spec
     found, level = pool.heterogeneity, percent(spec.level)
     if found.q_df == 0:
         return "With one effect, heterogeneity cannot be estimated."
@@ -181,7 +183,7 @@ def heterogeneity_text(analysis: Analysis, style: NumberStyle = STANDARD) -> str
 
 def _fit_sentence(analysis: Analysis) -> str:
     """Give the fit statistics of the likelihood that tau2 maximises; nothing for moments, a given value or no tau2."""
-    found = fit_statistics(analysis.fitted.fit, analysis.fitted.spec, analysis.overall.k)
+    found = pool_statistics(analysis)
     part = {"ML": found.ml, "REML": found.reml}.get(found.maximised or "")
     if part is None or part.loglik is None or analysis.overall.heterogeneity.tau2 is None:
         return ""
@@ -241,7 +243,7 @@ def document_keys(analyses: Sequence[Analysis], cites: Sequence[str] = ()) -> tu
     """Return the keys that all methods together cite, in the order of their numbers, then those of other parts."""
     keys: dict[str, None] = {}
     for analysis in analyses:
-        keys.update(dict.fromkeys(methods_keys(analysis.fitted.spec, analysis.fitted.effects)))
+        keys.update(dict.fromkeys(methods_keys(analysis.spec, analysis.fitted.effects)))
     return tuple(keys | dict.fromkeys(cites))
 
 
@@ -265,7 +267,7 @@ def _prediction_sentence(analysis: Analysis) -> str:
     digits = effect_digits(analysis.overall.mean)
     inside = prediction.lower <= 0 <= prediction.upper
     null = fixed(null_value(prediction.scale), 0)
-    rule = prediction_words(prediction, analysis.fitted.spec).removeprefix("t, ")
+    rule = prediction_words(prediction, analysis.spec).removeprefix("t, ")
     beside = f", a range that {'includes' if inside else 'excludes'} no effect ({null})"
     return (
         f"The true effect in a new setting is expected between {limits_cell(prediction, digits, ' and ')} "
@@ -288,7 +290,7 @@ def _subgroup_sentence(analysis: Analysis, style: NumberStyle) -> str:
 
 
 def _methods_blocks(analysis: Analysis, where: str, cited: tuple[str, ...] | None) -> list[Block]:
-    text, keys = methods_text(analysis.fitted.spec, analysis.fitted.effects, cited=cited or ())
+    text, keys = methods_text(analysis.spec, analysis.fitted.effects, cited=cited or ())
     blocks: list[Block] = [Heading(3, "Methods", where), Paragraph(text)]
     if cited is None:
         blocks += [Heading(3, "References", f"{where}-references"), Listing(reference_list(keys), numbered=True)]
@@ -297,7 +299,7 @@ def _methods_blocks(analysis: Analysis, where: str, cited: tuple[str, ...] | Non
 
 def _joint_methods(analyses: Sequence[Analysis], keys: tuple[str, ...]) -> list[Block]:
     """Return the sentences that hold for all comparisons once, then what holds for some only."""
-    all_sentences = [methods_sentences(a.fitted.spec, a.fitted.effects, cited=keys)[0] for a in analyses]
+    all_sentences = [methods_sentences(a.spec, a.fitted.effects, cited=keys)[0] for a in analyses]
     shared = [sentence for sentence in all_sentences[0] if all(sentence in other for other in all_sentences)]
     groups: dict[tuple[str, ...], list[int]] = {}
     for number, sentences in enumerate(all_sentences, 1):

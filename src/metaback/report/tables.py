@@ -69,7 +69,7 @@ def study_table(
     their cells are marked, and a column names them. style: how numbers are written. Of very long tables the first rows
     are returned, and the caption says so; the CSV holds all.
     """
-    effects, spec = analysis.fitted.effects, analysis.fitted.spec
+    effects, spec = analysis.fitted.effects, analysis.spec
     level = percent(spec.level)
     columns = [
         _Column("Study", effects.labels),
@@ -117,7 +117,7 @@ def _marked(columns: Sequence[_Column], found: Sequence[tuple[Flag, ...]]) -> tu
 
 def pooled_table(analysis: Analysis, style: NumberStyle = STANDARD) -> Table:
     """Return one row for all studies and one per subgroup; style: how numbers are written."""
-    spec = analysis.fitted.spec
+    spec = analysis.spec
     level = percent(spec.level)
     digits = effect_digits(analysis.overall.mean)
     rows = pools(analysis)
@@ -153,7 +153,7 @@ def assumed_table(analysis: Analysis, style: NumberStyle = STANDARD) -> Table | 
     assumed = analysis.assumed
     if assumed is None or not assumed.grid:
         return None
-    level, digits = percent(analysis.fitted.spec.level), effect_digits(analysis.overall.mean)
+    level, digits = percent(analysis.spec.level), effect_digits(analysis.overall.mean)
     means = [estimate_cell(mean, digits) if mean else NOT_ESTIMABLE for mean in assumed.means]
     columns = [
         _Column("Assumed r", tuple(f"{r:g}".replace("-", MINUS) for r in assumed.grid), numeric=True),
@@ -188,7 +188,7 @@ def compact_table(analysis: Analysis) -> Table:
 
 def overview_table(analyses: Sequence[Analysis], style: NumberStyle = STANDARD) -> Table:
     """Return one row per comparison, for the top of a report with several; style: how numbers are written."""
-    level = percent(analyses[0].fitted.spec.level)
+    level = percent(analyses[0].spec.level)
     columns = [
         _Column("Comparison", tuple(f"{i}. {comparison(a).title}" for i, a in enumerate(analyses, 1))),
         *_size_columns([a.overall for a in analyses]),
@@ -271,7 +271,7 @@ def _people(pool: PoolSummary) -> str:
 
 
 def _i2_point(analysis: Analysis) -> str:
-    return percent_cell(i2_shown(analysis.overall.heterogeneity, analysis.fitted.spec))
+    return percent_cell(i2_shown(analysis.overall.heterogeneity, analysis.spec))
 
 
 def _q_cell(pool: PoolSummary, style: NumberStyle) -> str:
@@ -282,12 +282,12 @@ def _q_cell(pool: PoolSummary, style: NumberStyle) -> str:
 
 
 def _i2_head(analysis: Analysis) -> str:
-    spec = analysis.fitted.spec
+    spec = analysis.spec
     return "I²" if i2_from_q(spec) else f"I² [{percent(spec.level)} CI]"
 
 
 def _i2_definition(analysis: Analysis) -> str:
-    return "I² from Q" if i2_from_q(analysis.fitted.spec) else "I² from τ²"
+    return "I² from Q" if i2_from_q(analysis.spec) else "I² from τ²"
 
 
 def _scale_remark(analysis: Analysis) -> str:

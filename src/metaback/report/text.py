@@ -38,7 +38,7 @@ def summary_text(analysis: Analysis, *, hint: bool = True, checks: str = "") -> 
     checks: what the check of the table found, in words. hint: whether to end with what a result can do next, which is
     of use in a session of Python only.
     """
-    effects, spec, pool = analysis.fitted.effects, analysis.fitted.spec, analysis.overall
+    effects, spec, pool = analysis.fitted.effects, analysis.spec, analysis.overall
     people = f", {plural(pool.n, 'participant')}" if pool.n is not None else ""
     lines = [
         f"{comparison(analysis).title} ({counts(pool)}{people})",
@@ -62,7 +62,7 @@ def _mean_line(analysis: Analysis, pool: PoolSummary) -> str:
 
 
 def _prediction_lines(analysis: Analysis) -> list[str]:
-    spec, prediction = analysis.fitted.spec, analysis.overall.prediction
+    spec, prediction = analysis.spec, analysis.overall.prediction
     if not asks_prediction(spec):
         return []
     if prediction is None:
@@ -72,7 +72,7 @@ def _prediction_lines(analysis: Analysis) -> list[str]:
 
 
 def _heterogeneity_line(analysis: Analysis, pool: PoolSummary) -> str:
-    found, spec = pool.heterogeneity, analysis.fitted.spec
+    found, spec = pool.heterogeneity, analysis.spec
     if found.q_df == 0:
         return "not estimable from one effect"
     parts: list[str] = []

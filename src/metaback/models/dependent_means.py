@@ -1,0 +1,219 @@
+"""Means of effects that depend on each other: three levels and robust variance, many sets of studies at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaback.stats.blocks import BlockMatrix, blocks_of, regrouped
+from metaback.stats.heterogeneity import i2_from_tau2
+from metaback.stats.intervals.family import quantile, two_sided_p
+from metaback.stats.mixed import Term, clusters_of, fit_mixed
+from metaback.stats.robust import Robust, cluster_robust
+from metaback.stats.robust_tests import contrast_tests
+from metaback.status import Status
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Places = NDArray[np.intp]
+CHUNK = 4_000_000  # numbers of blocks x replicates handled at a time
+
+
+@dataclass(frozen=True, slots=True)
+class DependentMeans:
+    """Means of R sets of studies, each array with the axis R.
+
+    mean ... p: with the robust variance (CR2, Satterthwaite's df); of a single study with that of its own covariance
+    and the normal. between, within: variance components of studies and of the rows of a study; told: (R, 2) whether
+    the data tell them apart. i2: (R, 2) what they make of the total variance, in percent. q, m: Cochran's Q with the
+    covariances, and its df. weights: (R, n) shares of the mean, which sum to 1 and may be negative. few: df below 4.
+    """
+
+    mean: Floats
+    se: Floats
+    df: Floats
+    lower: Floats
+    upper: Floats
+    statistic: Floats
+    p: Floats
+    between: Floats
+    within: Floats
+    told: Bools
+    i2: Floats
+    q: Floats
+    m: Floats
+    studies: Floats
+    weights: Floats
+    loglik: Floats
+    few: Bools
+    status: NDArray[np.int64]
+
+
+def dependent_means(
+    y: Floats, V: BlockMatrix, study: Places, *, present: Bools | None = None, method: str = "REML", level: float = 0.95
+) -> DependentMeans:
+    r"""Return means of y_ij = mu + u_i + w_ij + e_ij with robust variance, u ~ N(0, s2_u), w ~ N(0, s2_w), e ~ N(0, V).
+
+    M = V + s2_u (rows of one study) + s2_w I; mean = 1'M^-1 y / 1'M^-1 1; its variance is CR2 with studies as
+    clusters, which holds whatever the true dependence within studies. s2_u and s2_w by `method`, anew for each set.
+
+    y: (n,) effects; V: their sampling covariance, each block within one study; study: (n,) whole numbers. present:
+    (R, C) which studies, in the rising order of their numbers, belong to each set; None is one set of all.
+
+    Edges: of a single study the mean and its variance follow from V alone, without components; components that cannot
+    be told apart (one row in every study) are flagged, their sum stands. A set that cannot be fitted has its status
+    and nan. Source: Pustejovsky & Tipton 2022 (their correlated and hierarchical effects model).
+
+    >>> from metaback.stats.blocks import diagonal
+    >>> y, study = np.array([0.1, 0.3, 0.5, 0.9]), np.array([0, 0, 1, 2])
+    >>> found = dependent_means(y, diagonal(blocks_of(study), np.full(4, 0.04)), study)
+    >>> found.mean.round(4).tolist(), found.m.tolist()
+    ([0.512], [3.0])
+    """
+    numbers, rank = np.unique(study, return_inverse=True)
+    who = np.ones((1, numbers.size), dtype=bool) if present is None else present
+    step = max(1, CHUNK // max(1, sum(rows.size * rows.shape[1] for rows in blocks_of(study).rows)))
+    parts = [_chunk(y, V, rank, who[i : i + step], method, level) for i in range(0, max(len(who), 1), step)]
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def dependent_coefficients(
+    y: Floats, X: Floats, V: BlockMatrix, study: Places, *, method: str = "REML"
+) -> tuple[Floats, Robust] | None:
+    """Return coefficients (p,) of y = X beta + u + w + e with their robust covariance, None where they have none.
+
+    The model of `dependent_means` with a design X (n, p) of full rank.
+    """
+    terms = [Term("ID0", study), Term("ID0", np.arange(y.size))]
+    fit = fit_mixed(y, X, V, terms, method)
+    if fit.status != Status.CONVERGED:
+        return None
+    W = _inverses(regrouped(V, blocks_of(study)), fit.theta[None])
+    W = BlockMatrix(W.blocks, tuple(part[0] for part in W.parts))
+    found = cluster_robust(X, y - X @ fit.beta, W, study)
+    return (fit.beta, found) if found.status is Status.CONVERGED else None
+
+
+def _joined(parts: list[DependentMeans]) -> DependentMeans:
+    """Put the sets of several chunks behind each other."""
+    names = DependentMeans.__slots__
+    return DependentMeans(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def _chunk(y: Floats, V: BlockMatrix, study: Places, who: Bools, method: str, level: float) -> DependentMeans:
+    """Fit the sets of one chunk."""
+    terms = [Term("ID0", study), Term("ID0", np.arange(y.size))]
+    X = np.ones((y.size, 1))
+    counts = np.zeros(who.shape)
+    counts[:, clusters_of(V, terms)] = who[:, study]
+    fit = fit_mixed(y, X, V, terms, method, counts=counts)
+    several = who.sum(axis=1) > 1
+    theta = np.where(several[:, None], fit.theta, 0.0)
+    blocks = blocks_of(study)
+    own = regrouped(V, blocks)
+    W = _inverses(own, theta)
+    rows = np.broadcast_to(who[:, study], (len(who), y.size))
+    weight, total, mean = _gls(W, rows, y)
+    alone = ~several & rows.any(axis=1)
+    columns, few = _tested(mean, 1 / total, alone, level), np.zeros(len(who), dtype=bool)
+    ready = several & (fit.status == Status.CONVERGED)
+    if ready.any():
+        robust = cluster_robust(X, (y - mean[:, None])[ready], _taken(W, ready), study, present=who[ready])
+        tests = contrast_tests(mean[ready][:, None], robust, level=level)
+        for name in ("se", "df", "lower", "upper", "statistic", "p"):
+            columns[name][ready] = getattr(tests, name)[..., 0]
+        few[ready] = tests.few[..., 0]
+    q, m, typical = _spread(_inverses(own, np.zeros((1, 2))), rows, y)
+    status = np.where(alone, int(Status.CONVERGED), fit.status).astype(np.int64)
+    status[~rows.any(axis=1)] = Status.NO_STUDIES
+    known = np.where(several[:, None], fit.theta, np.nan)
+    return DependentMeans(
+        mean=np.where(status == Status.CONVERGED, mean, np.nan),
+        **columns,
+        between=known[:, 0],
+        within=known[:, 1],
+        told=fit.identifiable & several[:, None],
+        i2=_shares(known, typical),
+        q=q,
+        m=m,
+        studies=who.sum(axis=1).astype(float),
+        weights=np.where(rows, weight / total[:, None], np.nan),
+        loglik=np.where(several, fit.loglik, np.nan),
+        few=few,
+        status=status,
+    )
+
+
+def _tested(mean: Floats, variance: Floats, alone: Bools, level: float) -> dict[str, Floats]:
+    """Return the columns of a normal interval where a study stands alone, nan elsewhere."""
+    se = np.where(alone, np.sqrt(np.where(alone, variance, 1.0)), np.nan)
+    df = np.where(alone, np.inf, np.nan)
+    half, statistic = quantile(level, df) * se, mean / se
+    return {
+        "se": se,
+        "df": df,
+        "lower": mean - half,
+        "upper": mean + half,
+        "statistic": statistic,
+        "p": two_sided_p(statistic, df),
+    }
+
+
+def _inverses(V: BlockMatrix, theta: Floats) -> BlockMatrix:
+    """Return M^-1 for R pairs of components, blocks (R, B, m, m)."""
+    parts: list[Floats] = []
+    for values in V.parts:
+        eye = np.eye(values.shape[-1])
+        more = theta[:, 0, None, None] + theta[:, 1, None, None] * eye
+        M = values[None] + np.nan_to_num(more)[:, None]
+        parts.append(np.linalg.inv(M).astype(np.float64))
+    return BlockMatrix(V.blocks, tuple(parts))
+
+
+def _taken(W: BlockMatrix, which: Bools) -> BlockMatrix:
+    """Return some of the replicates."""
+    return BlockMatrix(W.blocks, tuple(part[which] for part in W.parts))
+
+
+def _sums(W: BlockMatrix, values: Floats) -> Floats:
+    """Return W values (R, n) of values (R, n)."""
+    out = np.zeros(np.broadcast_shapes((W.parts[0].shape[0], 1), values.shape))
+    for rows, part in zip(W.blocks.rows, W.parts, strict=True):
+        out[:, rows] = np.einsum(
+            "rbij,rbj->rbi", part, np.broadcast_to(values, (len(values), values.shape[1]))[:, rows]
+        )
+    return out
+
+
+def _gls(W: BlockMatrix, rows: Bools, y: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return 1'W (R, n), 1'W1 (R,) and the generalised mean (R,) over the rows of each set; nan where there is none."""
+    ones = rows.astype(float)
+    weight = np.where(rows, _sums(W, ones), 0.0)
+    total = weight.sum(axis=1)
+    total = np.where(rows.any(axis=1), total, np.nan)
+    origin = y[np.argmax(rows, axis=1)]  # effects far from 0 would lose digits
+    return weight, total, origin + (weight * (y - origin[:, None])).sum(axis=1) / total
+
+
+def _spread(W: BlockMatrix, rows: Bools, y: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return Q (R,) at no heterogeneity, its df, and the typical variance m / tr P."""
+    whole = BlockMatrix(W.blocks, tuple(np.repeat(part, len(rows), axis=0) for part in W.parts))
+    weight, total, mean = _gls(whole, rows, y)
+    e = np.where(rows, y - mean[:, None], 0.0)
+    q = (e * _sums(whole, e)).sum(axis=1)
+    m = rows.sum(axis=1) - 1.0
+    trace = np.zeros(len(rows))
+    for places, part in zip(W.blocks.rows, W.parts, strict=True):
+        own = np.diagonal(part[0], axis1=-2, axis2=-1)
+        trace += (rows[:, places] * own).sum(axis=(1, 2))
+    trace -= (weight**2).sum(axis=1) / total
+    return np.where(m >= 0, q, np.nan), m, np.where(m > 0, m, np.nan) / np.where(m > 0, trace, 1.0)
+
+
+def _shares(theta: Floats, typical: Floats) -> Floats:
+    """Return the share of each component in the total variance, in percent, (R, 2)."""
+    total = theta.sum(axis=1)
+    whole = i2_from_tau2(total, typical)
+    return np.where(total[:, None] > 0, theta / np.where(total > 0, total, 1.0)[:, None], 0.0) * whole[:, None]

@@ -1,0 +1,406 @@
+"""The pool of rows that depend on each other: a working model with robust variance, and the naive pool beside it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtrc
+
+from metaback.effects.dependence import Dependence, SamplingCovariance, dependent, sampling_covariance
+from metaback.effects.effect_sizes import EffectSizes, repeat_notes
+from metaback.errors import OptionError
+from metaback.models.dependent_means import DependentMeans, dependent_coefficients, dependent_means
+from metaback.models.fitted import Estimate
+from metaback.models.specs import PoolSpec, estimates_tau2
+from metaback.numbers import df_text, fixed
+from metaback.postestimation.pools import PREDICTION_FROM, participants
+from metaback.postestimation.scales import shown_pool
+from metaback.postestimation.subsets import Subsets
+from metaback.postestimation.summary import Analysis, Component, Heterogeneity, PoolSummary, Rho, SubgroupTest, Working
+from metaback.postestimation.words import effect_digits, limits_cell, percent, plural, point_text
+from metaback.stats.blocks import BlockMatrix, blocks_of, selected, within
+from metaback.stats.heterogeneity import h2_from_tau2, i2_from_q
+from metaback.stats.inference import PREDICTION_RULES, quantile
+from metaback.stats.measures import about
+from metaback.stats.measures.family import has_null
+from metaback.stats.robust_tests import joint_test
+from metaback.stats.wls import Bools, Floats
+from metaback.status import Status
+
+GRID = (0.2, 0.4, 0.6, 0.8)  # assumed correlations under which the pool is shown beside the one that is asked for
+METHODS = ("REML", "ML")
+MEAN_RULE = "CR2"
+PREDICTIONS = ("none", "z", "t(k-1)", "t(k-2)")
+FEW_DF = 4.0
+BETWEEN, WITHIN = "between studies", "within studies"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a set of effects that are pooled, and how they depend.
+
+    places: (n,) where they stand among all; study: (n,) their study; V: their sampling covariance.
+    """
+
+    places: NDArray[np.intp]
+    study: NDArray[np.intp]
+    V: BlockMatrix
+
+
+def repeats(effects: EffectSizes) -> bool:
+    """Tell whether a study has more than one row with an effect."""
+    clusters = effects.clusters[effects.estimable]
+    return np.unique(clusters).size < clusters.size
+
+
+def own_words(spec: PoolSpec) -> str:
+    """Say why the request itself stands in place of a working model, "" where the working model answers it."""
+    if spec.independent:
+        named = f"as the preset '{spec.preset}' does" if spec.preset != "cochrane" else "as the request says"
+        return f"rows are taken as independent, {named}"
+    asked: list[str] = []
+    if spec.model != "random":
+        asked.append(f"model='{spec.model}'")
+    if spec.weights is not None:
+        asked.append("weights of the user's own")
+    if spec.tau2 not in METHODS:
+        asked.append(f"tau2={spec.tau2!r}")
+    if spec.ci not in ("HKSJ-wider", MEAN_RULE):
+        asked.append(f"ci='{spec.ci}'")
+    if spec.pi not in PREDICTIONS:
+        asked.append(f"pi='{spec.pi}'")
+    if spec.subgroup_tau2 != "separate":
+        asked.append("subgroup_tau2='common'")
+    return f"the request names {', '.join(asked)}, which takes rows as independent" if asked else ""
+
+
+def by_working_model(spec: PoolSpec, effects: EffectSizes) -> bool:
+    """Tell whether a pool of these effects under this request is that of a working model."""
+    return repeats(effects) and not own_words(spec)
+
+
+def needs_independent(analysis: Analysis, what: str) -> None:
+    """Raise where an answer takes rows as independent and the pool does not."""
+    if analysis.dependent:
+        raise OptionError(
+            f"{what} takes every row for a study of its own, but this pool models that rows of a study depend on each "
+            f"other; ask update(independent=True) for it, or multilevel() for answers under the model"
+        )
+
+
+def in_its_words(spec: PoolSpec) -> PoolSpec:
+    """Return a request in the words of the working model: robust interval, REML unless ML is asked for."""
+    tau2 = spec.tau2 if spec.tau2 in METHODS else "REML"
+    pi = spec.pi if spec.pi in PREDICTIONS else "t(k-1)"
+    words = {"ci": MEAN_RULE, "tau2": tau2, "pi": pi, "model": "random", "weights": None, "i2": "tau2"}
+    return spec.model_copy(update={**words, "subgroup_tau2": "separate", "independent": False})
+
+
+def working_pool(effects: EffectSizes, spec: PoolSpec, naive: PoolSummary) -> Working | None:
+    """Pool effects that depend on each other by y_ij = mu + u_i + w_ij + e_ij with robust variance.
+
+    e has the covariance that the table tells (shared arms) or that rho makes (the same people otherwise); the one that
+    the effects bring, where they bring one. u and w by REML, the mean with CR2 and Satterthwaite's df; the prediction
+    interval is for a new effect of a new study, on studies - 1 df.
+
+    naive: the pool of the same rows as if each were a study. Returns None where no study has two rows. Edges: rows of
+    one study alone are taken together by their covariance, without components and without robust variance.
+
+    >>> import metaback as mb
+    >>> es = mb.effect_sizes(mb.load_dataset("backpain").query("outcome == 'pain' and weeks < 9"), measure="SMD")
+    >>> res = mb.pool(es, independent=True)
+    >>> res.analysis.working.components[0].name
+    'between studies'
+    """
+    if not repeats(effects):
+        return None
+    words, why = in_its_words(spec), own_words(spec)
+    covariance = None if effects.cov is not None else sampling_covariance(effects, rho=spec.rho, nearest=True)
+    rows = _rows(effects, covariance)
+    found = _means(effects, rows, words)
+    whole = np.ones((1, effects.yi.size), dtype=bool) & effects.estimable
+    (pool,) = _pools(effects, words, found, rows, whole)
+    grid = _grid(effects, words, covariance)
+    links = dependent(effects)
+    widened = (pool.mean.upper - pool.mean.lower) / (naive.mean.upper - naive.mean.lower)
+    return Working(
+        spec=words,
+        pool=pool,
+        naive=naive,
+        primary=not why and found.status[0] == Status.CONVERGED,
+        why=why or ("" if found.status[0] == Status.CONVERGED else Status(int(found.status[0])).sentence),
+        components=_components(found),
+        grid=grid,
+        sentences=_sentences(links, covariance, effects),
+        loglik=float(found.loglik[0]),
+        widened=widened,
+    )
+
+
+def working_subgroups(effects: EffectSizes, spec: PoolSpec, masks: Bools) -> tuple[PoolSummary, ...]:
+    """Pool each of several disjoint sets of rows by the working model, one batch call; see `working_pool`.
+
+    masks: (groups, k) rows of each. Rows of one study in two sets are of two studies here: sets are pooled alone.
+    """
+    words = in_its_words(spec)
+    use = masks & effects.estimable
+    rows, present = _split(effects, words, use)
+    found = _means(effects, rows, words, present)
+    return _pools(effects, words, found, rows, use)
+
+
+def working_difference(effects: EffectSizes, spec: PoolSpec, masks: Bools) -> SubgroupTest | None:
+    """Test whether the means of disjoint sets of rows differ, in one model of all of them.
+
+    y = X beta + u + w + e, a mean for each set and components for all; robust variance CR2, approximate Hotelling's T2
+    (HTZ): rows of one study may stand in several sets. None where the means cannot be tested so.
+    """
+    words = in_its_words(spec)
+    covariance = None if effects.cov is not None else sampling_covariance(effects, rho=spec.rho, nearest=True)
+    used = masks.any(axis=0) & effects.estimable
+    rows = _rows(replace(effects, estimable=used), covariance)
+    X = masks[:, rows.places].T.astype(float)
+    found = dependent_coefficients(effects.yi[rows.places], X, rows.V, rows.study, method=str(words.tau2))
+    if found is None:
+        return None
+    beta, robust = found
+    contrasts = np.eye(len(masks))[1:] - np.eye(len(masks))[0]
+    test = joint_test(beta, robust, contrasts)
+    if not math.isfinite(float(test.p)):
+        return None
+    return SubgroupTest(float(test.statistic) * test.df, test.df, float(test.p), float(test.df_residual))
+
+
+def working_subsets(effects: EffectSizes, spec: PoolSpec, masks: Bools) -> Subsets:
+    """Pool many sets of whole studies by the working model, one batch call.
+
+    masks: (sets, k); of every study all rows with an effect belong to a set, or none. Raises ValueError otherwise.
+    """
+    words = in_its_words(spec)
+    rows = _rows(effects, None if effects.cov is not None else sampling_covariance(effects, rho=spec.rho, nearest=True))
+    here = masks[:, rows.places]
+    numbers, rank = np.unique(rows.study, return_inverse=True)
+    present = np.zeros((len(masks), numbers.size), dtype=bool)
+    present[:, rank] = here
+    if (present[:, rank] != here).any():
+        raise ValueError("a set holds some rows of a study and not others")
+    found = _means(effects, rows, words, present)
+    return _as_subsets(effects, words, found, here.sum(axis=1))
+
+
+def _rows(effects: EffectSizes, covariance: SamplingCovariance | None) -> Rows:
+    """Return the rows with an effect and their covariance: that which was built, or that which the effects bring."""
+    matrix = effects.cov if covariance is None else covariance.matrix
+    if matrix is None:
+        raise ValueError("effects without a covariance")
+    places = np.flatnonzero(effects.estimable)
+    return Rows(places, effects.clusters[places].astype(np.intp), selected(matrix, places))
+
+
+def _split(effects: EffectSizes, spec: PoolSpec, masks: Bools) -> tuple[Rows, Bools]:
+    """Return the rows of several disjoint sets, a study of two sets as two, and which studies belong to each set."""
+    covariance = None if effects.cov is not None else sampling_covariance(effects, rho=spec.rho, nearest=True)
+    rows = _rows(effects, covariance)
+    group = np.where(masks.any(axis=0), masks.argmax(axis=0), len(masks))[rows.places]
+    pairs = np.stack([group, rows.study], axis=1)
+    combined, study = np.unique(pairs, axis=0, return_inverse=True)
+    study = study.reshape(-1).astype(np.intp)
+    own = np.empty(rows.places.size, dtype=np.intp)
+    for places, number in zip(rows.V.blocks.rows, rows.V.blocks.number, strict=True):
+        own[places] = number[:, None]
+    small = np.unique(np.stack([own, study], axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+    present = combined[:, 0] == np.arange(len(masks))[:, None]
+    return Rows(rows.places, study, within(rows.V, blocks_of(small))), present
+
+
+def _means(effects: EffectSizes, rows: Rows, spec: PoolSpec, present: Bools | None = None) -> DependentMeans:
+    """Fit the sets."""
+    y = effects.yi[rows.places]
+    return dependent_means(y, rows.V, rows.study, present=present, method=str(spec.tau2), level=spec.level)
+
+
+def _pools(
+    effects: EffectSizes, spec: PoolSpec, found: DependentMeans, rows: Rows, masks: Bools
+) -> tuple[PoolSummary, ...]:
+    """Turn the means of several sets into summaries."""
+    low, high, se, df = _prediction_limits(found, spec)
+    scale, tested = about(effects.measure).scale, has_null(effects.measure)
+    pools: list[PoolSummary] = []
+    for i, mask in enumerate(masks):
+        weights = np.full(effects.yi.size, np.nan)
+        weights[rows.places] = 100 * found.weights[i]
+        mean = _estimate(found, i, spec, scale, tested=tested)
+        ends = float(low[i]), float(high[i]), float(se[i])
+        predicted = Estimate(mean.point, *ends, spec.level, scale, df=float(df[i]))
+        pool = PoolSummary(
+            mean=mean,
+            prediction=predicted if math.isfinite(predicted.lower) else None,
+            heterogeneity=_heterogeneity(found, i),
+            weights=np.where(mask, weights, np.nan),
+            k=int(mask.sum()),
+            studies=int(np.unique(effects.clusters[mask]).size),
+            n=participants_once(effects, mask),
+            notes=_notes(found, i),
+        )
+        pools.append(shown_pool(pool, effects, mask))
+    return tuple(pools)
+
+
+def participants_once(effects: EffectSizes, mask: Bools) -> int | None:
+    """Count people where each row of a study brings its own; None where rows of a study may be the same people."""
+    clusters = effects.clusters[mask]
+    return participants(effects, mask) if np.unique(clusters).size == clusters.size else None
+
+
+def _estimate(found: DependentMeans, i: int, spec: PoolSpec, scale: str, *, tested: bool) -> Estimate:
+    """Return the mean of set i."""
+    names = ("mean", "lower", "upper", "se", "statistic", "df", "p")
+    point, low, high, se, statistic, df, p = (float(getattr(found, name)[i]) for name in names)
+    if not tested:
+        statistic = p = math.nan
+    return Estimate(point, low, high, se, spec.level, scale, statistic, df, p)
+
+
+def _prediction_limits(found: DependentMeans, spec: PoolSpec) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return limits, standard error and df of a new effect of a new study; nan below three studies."""
+    nothing = np.full(found.mean.size, np.nan)
+    if spec.pi == "none" or not estimates_tau2(spec):
+        return nothing, nothing, nothing, nothing
+    df = np.where(found.studies >= PREDICTION_FROM, PREDICTION_RULES[spec.pi].function(found.studies), np.nan)
+    se = np.sqrt(found.between + found.within + found.se**2)
+    half = quantile(spec.level, df) * se
+    return found.mean - half, found.mean + half, se, df
+
+
+def _heterogeneity(found: DependentMeans, i: int) -> Heterogeneity:
+    """Return the heterogeneity of set i: tau2 is the sum of both components, without limits."""
+    total, m, q = float(found.between[i] + found.within[i]), int(found.m[i]), float(found.q[i])
+    known = math.isfinite(total)
+    share = float(found.i2[i].sum())
+    return Heterogeneity(
+        q=q,
+        q_df=m,
+        q_p=float(chdtrc(m, q)) if m > 0 else None,
+        tau2=total if known else None,
+        tau2_low=None,
+        tau2_high=None,
+        i2_q=float(i2_from_q(np.array([q]), np.array([float(m)]))[0]) if m > 0 else None,
+        i2_tau2=share if known else None,
+        i2_low=None,
+        i2_high=None,
+        h2=100 / (100 - share) if known and share < 100 else None,
+        tau=math.sqrt(total) if known else None,
+    )
+
+
+def _components(found: DependentMeans) -> tuple[Component, ...]:
+    """Return the variance components of the first set; none of a single study."""
+    if not math.isfinite(float(found.between[0])):
+        return ()
+    values = ((BETWEEN, found.between), (WITHIN, found.within))
+    return tuple(
+        Component(name, float(value[0]), float(found.i2[0, place]), bool(found.told[0, place]))
+        for place, (name, value) in enumerate(values)
+    )
+
+
+def _grid(effects: EffectSizes, spec: PoolSpec, covariance: SamplingCovariance | None) -> tuple[Rho, ...]:
+    """Pool under other assumed correlations; nothing where no covariance was assumed."""
+    if covariance is None:
+        return ()
+    values = sorted({*GRID, spec.rho})
+    swept = sampling_covariance(effects, rho=values, nearest=True).grid
+    mains = [np.concatenate([part.ravel() for part in matrix.parts]) for _, matrix in swept]
+    if all(np.array_equal(mains[0], other) for other in mains[1:]):
+        return ()
+    places = np.flatnonzero(effects.estimable)
+    scale, tested = about(effects.measure).scale, has_null(effects.measure)
+    out: list[Rho] = []
+    for value, matrix in swept:
+        rows = Rows(places, effects.clusters[places].astype(np.intp), selected(matrix, places))
+        found = _means(effects, rows, spec)
+        total = float(found.between[0] + found.within[0])
+        out.append(Rho(value, _estimate(found, 0, spec, scale, tested=tested), total))
+    return tuple(out)
+
+
+def _notes(found: DependentMeans, i: int) -> tuple[str, ...]:
+    """Return what a reader must know of set i."""
+    if found.studies[i] < 2:
+        return ("One study: its effects were taken together by their covariance; nothing else was pooled.",)
+    notes: list[str] = []
+    if found.few[i]:
+        notes.append(
+            f"The robust interval has {df_text(float(found.df[i]))} degrees of freedom: below 4 it is only roughly "
+            "right, and so is its P value."
+        )
+    if not found.told[i].all() and math.isfinite(float(found.between[i])):
+        notes.append("Variance between and within studies cannot be told apart here; their sum is what counts.")
+    return tuple(notes)
+
+
+def _sentences(links: Dependence, covariance: SamplingCovariance | None, effects: EffectSizes) -> tuple[str, ...]:
+    """Say what depends on what, and what was assumed."""
+    if covariance is not None:
+        return tuple(dict.fromkeys((*covariance.notes, *(note for note in links.notes if "other people" in note))))
+    return (*links.notes, "Their sampling covariance came with the effects.")
+
+
+def dependence_note(working: Working, effects: EffectSizes) -> tuple[str, ...]:
+    """Return what must be said first of a pool whose rows depend on each other."""
+    here = working.pool if working.primary else working.naive
+    other = working.naive if working.primary else working.pool
+    digits = effect_digits(here.mean)
+    beside = f"{point_text(other.mean, digits)} ({percent(other.mean.level)} CI {limits_cell(other.mean, digits)})"
+    several = effects.clusters[effects.estimable]
+    counts = np.unique(several, return_counts=True)[1]
+    who = f"{plural(int((counts > 1).sum()), 'study', 'studies')} with several rows"
+    if working.primary and here.studies < 2:
+        return (f"{who}: they were taken together by their covariance. As if independent: {beside}.",)
+    if working.primary:
+        told = (
+            f"{who}: pooled by a three-level model with cluster-robust variance (CR2), because rows of a study depend "
+            f"on each other. As if they were independent: {beside}; the interval shown is {fixed(working.widened)} "
+            "times as wide."
+        )
+        return (told,)
+    return (f"{who}, but {working.why}. A working model of their dependence gives {beside}.",)
+
+
+def without_repeats(notes: tuple[str, ...], effects: EffectSizes) -> tuple[str, ...]:
+    """Return notes without those that rows are pooled as if they were independent."""
+    said = set(repeat_notes(effects.labels, effects.rows, effects.estimable))
+    return tuple(note for note in notes if note not in said)
+
+
+def _as_subsets(effects: EffectSizes, spec: PoolSpec, found: DependentMeans, k: NDArray[np.int64]) -> Subsets:
+    """Return the means of many sets as subsets."""
+    low, high, _, _ = _prediction_limits(found, spec)
+    nothing = np.full(found.mean.size, np.nan)
+    tested = has_null(effects.measure)
+    total, m = found.between + found.within, found.m
+    i2 = found.i2.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        typical = total * (100 - i2) / i2
+    return Subsets(
+        k=k.astype(np.int64),
+        estimate=found.mean,
+        se=found.se,
+        statistic=found.statistic if tested else nothing,
+        df=found.df,
+        p_value=found.p if tested else nothing,
+        ci_low=found.lower,
+        ci_high=found.upper,
+        pi_low=low,
+        pi_high=high,
+        tau2=total,
+        i2=i2,
+        h2=h2_from_tau2(total, typical),
+        q=found.q,
+        q_p=np.where(m > 0, chdtrc(np.where(m > 0, m, 1.0), found.q), np.nan),
+        status=found.status,
+        size=nothing,
+    )

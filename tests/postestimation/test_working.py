@@ -1,0 +1,207 @@
+"""A table whose rows depend on each other is pooled by a working model, with the naive pool beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import metaback as mb
+from metaback.errors import OptionError
+from metaback.models.dependent_means import dependent_means
+from metaback.report.dependence import dependence_blocks
+from metaback.report.records import analysis_record
+from metaback.stats.blocks import blocks_of, gathered
+
+EXACT = 1e-10
+RHO = 0.6
+
+
+def table(seed: int = 1, studies: int = 8, outcomes: int = 2, **more: Any) -> pd.DataFrame:
+    """Return trials with several outcomes of the same people, and one trial with one."""
+    rng = np.random.default_rng(seed)
+    study = np.append(np.repeat(np.arange(studies), outcomes), studies)
+    v = rng.uniform(0.02, 0.08, study.size)
+    y = 0.3 + rng.normal(0, 0.2, studies + 1)[study] + rng.normal(0, np.sqrt(v))
+    return pd.DataFrame(
+        {
+            "study": [f"Study {i}" for i in study],
+            "instrument": [f"scale {i % outcomes}" for i in range(study.size)],
+            "year": 2000 + study,
+            "yi": y,
+            "vi": v,
+            **more,
+        }
+    )
+
+
+def test_the_default_is_the_working_model() -> None:
+    """Mean, interval and components are those of the kernel over the covariance that rho makes."""
+    frame = table()
+    res = mb.pool(frame)
+    study = np.unique(frame["study"], return_inverse=True)[1]
+    v = frame["vi"].to_numpy()
+    dense = np.where(study[:, None] == study, RHO * np.sqrt(np.outer(v, v)), 0.0)
+    np.fill_diagonal(dense, v)
+    wanted = dependent_means(frame["yi"].to_numpy(), gathered(blocks_of(study), dense), study)
+    assert res.estimate.point == pytest.approx(wanted.mean[0], rel=EXACT)
+    assert res.estimate.se == pytest.approx(wanted.se[0], rel=EXACT)
+    assert res.estimate.df == pytest.approx(wanted.df[0], rel=EXACT)
+    assert res.tau2 == pytest.approx(wanted.between[0] + wanted.within[0], rel=EXACT)
+    assert res.spec.ci == "CR2"
+    assert res.pi is not None
+    half = res.pi[1] - res.estimate.point
+    assert half > res.estimate.upper - res.estimate.point
+
+
+def test_the_naive_result_stands_beside_it() -> None:
+    """The note gives both, the record has both, and independent=True turns them round, on record."""
+    res, naive = mb.pool(table()), mb.pool(table(), independent=True)
+    working = res.analysis.working
+    assert working is not None
+    assert working.naive.mean == naive.estimate
+    assert "three-level model with cluster-robust variance" in res.notes[0]
+    assert f"{naive.estimate.point:.2f}".replace("-", "−") in res.notes[0]
+    beside = naive.analysis.working
+    assert beside is not None
+    assert not beside.primary
+    assert beside.pool.mean == res.estimate
+    assert "as the request says" in naive.notes[0]
+    assert naive.to_dict()["model"]["independent"] is True
+    assert res.to_dict()["dependence"]["answer"] == "working model"
+    assert not any("pooled as if they were independent" in note for note in res.notes)
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        ({"preset": "revman5"}, "as the preset 'revman5' does"),
+        ({"preset": "metafor"}, "as the preset 'metafor' does"),
+        ({"tau2": "DL"}, "tau2='DL'"),
+        ({"ci": "Wald"}, "ci='Wald'"),
+        ({"model": "equal"}, "model='equal'"),
+        ({"pi": "HK"}, "pi='HK'"),
+    ],
+)
+def test_what_takes_rows_as_independent_says_so(choices: dict[str, Any], said: str) -> None:
+    """A request that the working model cannot answer is carried out as it was made, with the model beside it."""
+    res = mb.pool(table(), **choices)
+    assert res.analysis.working is not None
+    assert not res.analysis.dependent
+    assert said in res.notes[0]
+    assert res.estimate == mb.pool(table(), **choices, independent=True).estimate
+
+
+def test_a_preset_can_be_told_to_model_it() -> None:
+    """independent=False under the preset of another program still needs that program's interval to go."""
+    res = mb.pool(table(), preset="metafor", independent=False, ci="CR2")
+    assert res.analysis.dependent
+
+
+def test_one_row_in_every_study_is_pooled_as_ever() -> None:
+    """No working model, no other number."""
+    frame = table(outcomes=1)
+    assert mb.pool(frame).analysis.working is None
+    assert mb.pool(frame).estimate == mb.pool(frame, independent=True).estimate
+
+
+def test_the_assumed_correlation_is_swept() -> None:
+    """The grid has the pool under other correlations, that which was asked for among them, each as pooled with it."""
+    res = mb.pool(table(), rho=0.5)
+    assert res.analysis.working is not None
+    grid = {part.rho: part.mean for part in res.analysis.working.grid}
+    assert list(grid) == [0.2, 0.4, 0.5, 0.6, 0.8]
+    assert grid[0.5] == res.estimate
+    assert grid[0.8] == mb.pool(table(), rho=0.8).estimate
+
+
+def test_leave_one_out_leaves_out_studies() -> None:
+    """Each as the pool of the others; rows alone would cut what is modelled together."""
+    frame = table()
+    found = mb.pool(frame).leave_one_out()
+    assert found.by == "study"
+    for i, label in enumerate(found.labels):
+        alone = mb.pool(frame[frame["study"] != label])
+        assert found.pools.estimate[i] == pytest.approx(alone.estimate.point, rel=1e-7)
+        assert found.pools.ci_low[i] == pytest.approx(alone.estimate.lower, rel=1e-6)
+    with pytest.raises(OptionError, match="modelled together"):
+        mb.pool(frame).leave_one_out(by="row")
+
+
+def test_studies_enter_whole() -> None:
+    """The cumulative pool takes all rows of a study with its first; the last step is the pool."""
+    res = mb.pool(table())
+    found = res.cumulative(order="year")
+    assert len(found.labels) == 9
+    assert found.pools.k.tolist()[:2] == [2, 4]
+    assert found.pools.estimate[-1] == pytest.approx(res.estimate.point, rel=1e-8)
+
+
+def test_subgroups_within_studies() -> None:
+    """Each subgroup is pooled by the model; their difference is tested in one model of all, by HTZ."""
+    frame = table()
+    res = mb.pool(frame, by="instrument")
+    groups = res.subgroups
+    assert groups is not None
+    for level, pool in zip(groups.levels, groups.pools, strict=True):
+        alone = mb.pool(frame[frame["instrument"] == level], ci="CR2")
+        assert pool.mean.point == pytest.approx(alone.estimate.point, rel=1e-6)
+        assert pool.mean.se == pytest.approx(alone.estimate.se, rel=1e-6)
+    assert groups.test is not None
+    assert np.isfinite(groups.test.df2)
+    assert 0 < groups.test.p_value < 1
+
+
+@pytest.mark.parametrize("question", ["influence", "baujat", "blup", "profile", "gosh", "multiverse"])
+def test_questions_that_take_rows_as_independent_are_refused(question: str) -> None:
+    """With the way to ask them."""
+    res = mb.pool(table())
+    with pytest.raises(OptionError, match=r"update\(independent=True\)"):
+        getattr(res, question)()
+    assert getattr(res.update(independent=True), question)() is not None
+
+
+def test_two_rows_of_one_study_alone() -> None:
+    """They are taken together by their covariance: narrower than each, wider than if they were two trials."""
+    frame = table().iloc[:2]
+    res = mb.pool(frame)
+    assert res.analysis.dependent
+    assert res.tau2 is None
+    assert np.isinf(res.estimate.df)
+    assert mb.pool(frame, independent=True, model="equal").estimate.se < res.estimate.se < np.sqrt(frame["vi"]).max()
+
+
+def test_the_report_says_what_was_assumed() -> None:
+    """Methods, section and record name model, rho and correction."""
+    res = mb.pool(table())
+    text = res.methods_text()
+    assert "three-level model" in text
+    assert "r = 0.6" in text
+    assert "CR2" in text
+    assert "studies − 1 df" in text
+    assert "pooled as if they were independent" not in text
+    blocks = dependence_blocks(res.analysis, anchor="one")
+    assert len(blocks) == 5
+    record = analysis_record(res.analysis)["dependence"]
+    assert [part["rho"] for part in record["grid"]] == [0.2, 0.4, 0.6, 0.8]
+    assert record["interval_ratio"] > 0
+
+
+def test_a_shared_control_of_the_example() -> None:
+    """Jackson 2011 has one control group in two rows: counted once, the interval includes no effect."""
+    pain = mb.load_dataset("backpain").query("outcome == 'pain' and treatment_1 == 'posterior_chain'")
+    res = mb.pool(pain)
+    assert [round(value, 2) for value in (res.estimate.point, *res.ci)] == [-0.36, -0.76, 0.04]
+    naive = mb.pool(pain, independent=True)
+    assert [round(value, 2) for value in (naive.estimate.point, *naive.ci)] == [-0.41, -0.74, -0.09]
+    assert any("Jackson 2011 share an arm" in note for note in res.notes)
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    """A shuffled table gives the same numbers."""
+    frame = table()
+    one, two = mb.pool(frame), mb.pool(frame.sample(frac=1, random_state=4))
+    assert one.estimate.point == pytest.approx(two.estimate.point, rel=1e-9)
+    assert one.estimate.se == pytest.approx(two.estimate.se, rel=1e-9)
