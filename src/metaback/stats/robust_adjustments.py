@@ -16,6 +16,7 @@ from metaback.registry import Registry
 
 Floats = NDArray[np.float64]
 SPENT = 1e-10  # share of a direction's variance that fitting leaves: below it the rest is rounding (leverage of 1)
+CLEAR = 0.5  # sum of the leverages of a cluster below which P has no eigenvalue under 1/2, so that Cholesky is safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +136,7 @@ def cr2(piece: Piece) -> Floats:
     P = residual_share(piece)
     if P.shape[-1] == 1:
         return piece.weighted / np.sqrt(np.where(P > SPENT, P, np.inf))
-    values, vectors = np.linalg.eigh(P)
-    kept = values > SPENT
-    F = vectors * np.sqrt(np.where(kept, values, 0.0))[..., None, :]
+    F, kept = _factor(piece, P)
     U, singular, _ = np.linalg.svd(piece.gram.times(F))
     known = np.flip(kept, axis=-1)  # as many as are kept, the largest first
     inverse = np.where(known, 1 / np.where(known, singular, 1.0), 0.0)
@@ -158,6 +157,15 @@ def cr3(piece: Piece) -> Floats:
     values, vectors = leverages(piece)
     left = np.where(1 - values > SPENT, 1 - values, np.inf)
     return piece.weighted @ ((vectors / left[..., None, :]) @ vectors.swapaxes(-1, -2))
+
+
+def _factor(piece: Piece, P: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return F with P = FF', and which eigenvalues of P, in rising order, are not 0."""
+    if piece.spread is None and np.einsum("...mp,...mp->...", piece.X, piece.X).max() < CLEAR:
+        return np.asarray(np.linalg.cholesky(P), dtype=np.float64), np.ones_like(P[..., 0], dtype=np.bool_)
+    values, vectors = np.linalg.eigh(P)
+    kept = values > SPENT
+    return vectors * np.sqrt(np.where(kept, values, 0.0))[..., None, :], kept
 
 
 def _times(weighted: Floats, square: Floats) -> Floats:
