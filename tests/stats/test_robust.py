@@ -260,6 +260,21 @@ def test_a_batch_is_a_loop() -> None:
             np.testing.assert_allclose(eta[r], joint_test(np.ones(2), one, np.eye(2)).eta, rtol=ROUNDING)
 
 
+def test_a_replicate_that_cannot_be_fitted_does_not_stop_the_batch() -> None:
+    """Without cluster 5 the moderator is constant; with cluster 5 alone there is one cluster; the rest have numbers."""
+    y, X, _, _, labels = random_case(6)
+    X = np.column_stack((X[:, 0], labels == 5, X[:, 1]))
+    present = np.ones((4, 6), dtype=bool)
+    present[1, 5] = False
+    present[2, :5] = False
+    found = cluster_robust(X, np.tile(y, (4, 1)), np.ones(y.size), labels, present=present)
+    whole_fit = contrast_tests(np.zeros((4, 3)), found)
+    assert np.isnan(whole_fit.p[1:3]).all()
+    np.testing.assert_array_equal(np.isnan(whole_fit.se[0]), [False, True, False])
+    between = joint_test(np.ones((4, 3)), found, np.eye(3)[[0, 2]])
+    np.testing.assert_array_equal(np.isnan(between.p), [False, True, True, False])
+
+
 def test_adjusted_residuals_make_the_scores() -> None:
     """X'W A e of adjusted residuals are the scores of the adjusted covariance."""
     y, X, W, _, labels = random_case(4)

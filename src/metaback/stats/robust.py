@@ -87,9 +87,10 @@ def cluster_robust(
     where they are the clusters themselves.
 
     Edges: one cluster gives status TOO_FEW_CLUSTERS and nan; X of lower rank RANK_DEFICIENT; weights that are not
-    positive definite or residuals that are no numbers IMPOSSIBLE_NUMBERS; in a batch only the replicate is nan. A
-    direction that one cluster alone decides leaves no residual and has no part in V: `unseen` of
-    `metaback.stats.robust_tests` tells. Raises ValueError where a block of W lies in two clusters.
+    positive definite or residuals that are no numbers IMPOSSIBLE_NUMBERS. In a batch a replicate with one cluster or
+    dependent columns is nan alone; numbers that are none fail the whole call. A direction that one cluster alone
+    decides leaves no residual and has no part in V: `unseen` of `metaback.stats.robust_tests` tells. Raises ValueError
+    where a block of W lies in two clusters.
 
     Source: Pustejovsky & Tipton 2018. Same as `clubSandwich::vcovCR`.
 

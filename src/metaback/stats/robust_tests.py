@@ -191,13 +191,16 @@ def wishart_df(found: Robust, weights: Floats) -> Floats:
     working model; then sum_st var(d_st) = sum_ij [tr(O_ij)^2 + tr(O_ij O_ij)] over pairs of clusters, O_ij (q, q). For
     q = 1 eta is Satterthwaite's df.
 
-    weights: (..., q, p) contrasts in the coordinates of `found`. Source: Tipton & Pustejovsky 2015, AHZ.
+    weights: (..., q, p) contrasts in the coordinates of `found`. nan where they depend on each other. Source: Tipton &
+    Pustejovsky 2015, AHZ.
     """
     D = np.einsum("...sp,...cpq,...tq->...cst", weights, found.own, weights, optimize=True)
     f = np.einsum("...crp,...sp->...crs", found.factor, weights)
     K = found.kernel
     expected = (D + f.swapaxes(-1, -2) @ K[..., None, :, :] @ f).sum(axis=-3)
-    lower = np.linalg.cholesky(np.asarray(expected, dtype=np.float64))
+    q = weights.shape[-2]
+    known = independent(np.asarray(expected, dtype=np.float64))
+    lower = np.linalg.cholesky(np.where(known[..., None, None], expected, np.eye(q)))
     turn = np.asarray(np.linalg.inv(lower), dtype=np.float64)
     across = turn.swapaxes(-1, -2)[..., None, :, :]
     D, f = turn[..., None, :, :] @ D @ across, f @ across
@@ -207,8 +210,7 @@ def wishart_df(found: Robust, weights: Floats) -> Floats:
     traces, own = np.einsum("...css->...c", D), np.einsum("...css->...c", fkf)
     of_traces = (traces * (traces + 2 * own)).sum(axis=-1) + np.einsum("...rsut,...rsut->...", G, H)
     of_products = np.einsum("...cst,...cts->...", D, D + 2 * fkf) + np.einsum("...rsut,...rtus->...", G, H)
-    q = weights.shape[-2]
-    return q * (q + 1) / (of_traces + of_products)
+    return np.where(known, q * (q + 1) / (of_traces + of_products), np.nan)
 
 
 @JOINT_TESTS.register("naive-F", title="F with clusters - 1 df", cite="pustejovsky2018")
