@@ -132,7 +132,7 @@ def report_files(
     pooled = tuple(analysis for analysis in table.analyses if analysis.overall.k > 1)
     single = tuple(analysis for analysis in table.analyses if analysis.overall.k == 1)
     audit = None if origin.checked is None else origin.checked.audit
-    studio = _Studio({}, formats)
+    studio = _Studio({}, {}, formats)
     parts: list[_Part] = []
     for position, analysis in enumerate(pooled):
         progress(comparison(analysis).title)
@@ -148,11 +148,12 @@ def report_files(
         tail=(*listing_blocks(single, table.unpooled), *_map(origin, pooled, parts), *provenance_blocks(record)),
         flags=flags_of(audit),
         checks=(*certainty_blocks(_plan(origin), pooled, instruments=_facts(origin)), *audit_blocks(audit)),
-        beside={i: _beside(analysis, origin, parts[i], keys) for i, analysis in enumerate(pooled)},
-        cites=cites,
+        beside={
+            i: replace(_beside(analysis, origin, parts[i], keys), cites=cites) for i, analysis in enumerate(pooled)
+        },
     )
     files = studio.files | _records(table, origin, record, parts)
-    files |= document_files(document, formats, files)
+    files |= document_files(document, formats, files | studio.painted)
     return files | {"report.html": render_html(document)}
 
 
@@ -173,17 +174,21 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Studio:
-    """Where figures become files; formats: what the report is written as beside page and Markdown."""
+    """Where figures become files; painted: pictures for Word alone, which the folder does not hold.
+
+    formats: what the report is written as beside page and Markdown.
+    """
 
     files: dict[str, bytes | str]
+    painted: dict[str, bytes | str]
     formats: tuple[str, ...]
 
     def picture(self, drawn: Drawing, name: str, caption: str, alt: str, *, title: str, painted: bool = True) -> Figure:
-        """Add the files of one figure and return it; painted: whether a PNG goes with it even where Word needs none."""
+        """Add the files of one figure and return it; painted: whether a PNG goes into the folder too."""
         svg = svg_text(drawn, SHORT, title=title)
         self.files[f"figures/{name}.svg"] = XML_DECLARATION + svg
         if painted or "docx" in self.formats:
-            self.files[f"figures/{name}.png"] = figure_bytes(drawn, "png")
+            (self.files if painted else self.painted)[f"figures/{name}.png"] = figure_bytes(drawn, "png")
         return Figure(svg, f"{name}.svg", caption, alt)
 
     def pages(self, data: ForestData, name: str) -> tuple[PaperPage, ...]:
@@ -195,7 +200,7 @@ class _Studio:
             page = f"{name}-page-{number}"
             made.append(PaperPage(svg_text(drawn, SHORT), f"{page}.svg", str(drawn.get_label())))
             if "docx" in self.formats:
-                self.files[f"figures/{page}.png"] = figure_bytes(drawn, "png")
+                self.painted[f"figures/{page}.png"] = figure_bytes(drawn, "png")
         return tuple(made)
 
 

@@ -57,8 +57,10 @@ def test_a_report_holds_them_beside_the_page(analysis: Analysis, tmp_path: Path)
     write_report(tmp_path / "again", table, origin, formats=("xlsx", "pdf", "docx"))
     for name in full:
         assert (tmp_path / "full" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
-    (drawing,) = (name for name in full if name.endswith(".svg"))
-    assert f"]({drawing})" in (tmp_path / "full" / "report.md").read_text(encoding="utf-8")
+    drawings = [name for name in full if name.endswith(".svg")]
+    text = (tmp_path / "full" / "report.md").read_text(encoding="utf-8")
+    assert len(drawings) == 4
+    assert all(f"]({drawing})" in text for drawing in drawings)
 
 
 def test_nothing_is_written_when_a_format_is_unknown(analysis: Analysis, tmp_path: Path) -> None:

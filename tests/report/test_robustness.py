@@ -101,6 +101,15 @@ def test_numbers_follow_the_journal() -> None:
     assert all("[" not in cell for table in tables for row in table.rows for cell in row)
 
 
+def test_equal_answers_are_told_in_one_number_and_sentences_follow_the_journal() -> None:
+    frame = pd.DataFrame({"study": list("abcd"), "yi": [0.3, 0.31, 0.29, 0.3], "vi": 0.02})
+    analysis = mb.pool(frame).analysis
+    blocks = robustness_blocks(analysis, robustness(analysis, None), anchor="a", style=NUMBER_STYLES["lancet"])
+    said = [part.text for part in blocks if isinstance(part, Paragraph)]
+    assert "is 0·30 throughout" in said[0]
+    assert "lies between 0·30 (0·" in said[1]
+
+
 def test_dependent_rows_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the answer is that of a working model, the tables say that they take rows as independent."""
     analysis = _result().analysis

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from metaback.numbers import ABSENT, fixed, p_phrase, p_text, significant
 
-_NUMBER = "[\u2212]?(?:\u221e|[0-9][0-9,]*(?:\\.[0-9]+)?)"
+_NUMBER = "[\u2212]?(?:\u221e|[0-9][0-9,]*(?:\\.[0-9]+)?)%?"
 _INTERVAL = re.compile(rf"\[({_NUMBER}), ({_NUMBER})\]")
 _DECIMAL = re.compile(r"(?<=[0-9])\.(?=[0-9])")
 _GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])")

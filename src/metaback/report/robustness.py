@@ -79,9 +79,9 @@ def robustness_blocks(
     if len(found.planned) > 1:
         main, *others = found.planned
         blocks.append(sensitivity_table(others, main, analysis.fitted.effects.measure, style))
-    blocks += [standard_table(analysis, found.standard, style), Paragraph(standard_text(analysis, found), "plain")]
+    blocks += [standard_table(analysis, found.standard, style), Paragraph(standard_text(analysis, found, style))]
     if found.left_out is not None:
-        blocks.append(Paragraph(left_out_text(analysis, found.left_out)))
+        blocks.append(Paragraph(left_out_text(analysis, found.left_out, style)))
     elif analysis.overall.k < LEFT_OUT[0]:
         blocks.append(Paragraph("Leave-one-out was not run: of two effects, each would be left alone.", "small"))
     return tuple(blocks)
@@ -202,15 +202,16 @@ def _cell(part: StandardPool | None, style: NumberStyle) -> str:
     return "" if part is None else _estimate(part.mean, style)
 
 
-def standard_text(analysis: Analysis, found: Robustness) -> str:
+def standard_text(analysis: Analysis, found: Robustness, style: NumberStyle = STANDARD) -> str:
     """Say how far the standard analyses differ from the main one, and which other programs print."""
     pools = [part for part in found.standard if part.mean is not None]
     turning = [part for part in pools if part.turns]
     means = [part.mean for part in pools if part.mean is not None]
     digits = effect_digits(analysis.overall.mean)
     points = sorted(mean.natural()[0] for mean in means)
-    spread = f"Over these {len(pools)} analyses the pooled {measure_short(analysis.fitted.effects)} runs from "
-    spread += f"{fixed(points[0], digits)} to {fixed(points[-1], digits)}"
+    low, high = (restyled(fixed(point, digits), style) for point in (points[0], points[-1]))
+    spread = f"Over these {len(pools)} analyses the pooled {measure_short(analysis.fitted.effects)} "
+    spread += f"is {low} throughout" if low == high else f"runs from {low} to {high}"
     if not has_null(analysis.fitted.effects.measure):
         says = ""
     elif turning:
@@ -248,19 +249,24 @@ def standard_record(analysis: Analysis, found: Robustness) -> dict[str, Any]:
 # ---------------------------------------------------------------- leave-one-out
 
 
-def left_out_text(analysis: Analysis, found: LeaveOneOut) -> str:
-    """Say between what the pooled effect moves when each row is left out, and which rows turn the conclusion."""
+def left_out_text(analysis: Analysis, found: LeaveOneOut, style: NumberStyle = STANDARD) -> str:
+    """Say between what the pooled effect moves when each row is left out, and which rows turn the conclusion.
+
+    style: how numbers are written; those beside names of studies in the sentences of `LeaveOneOut` stay as they are.
+    """
     ends = extremes(found.pools.estimate)
     if ends is None:
         return "Leave-one-out: nothing is left without any of the rows."
     effects = analysis.fitted.effects
-    low, high = (f"{interval_text(found.pools, i, effects)} without {one_line(found.labels[i])}" for i in ends)
+    shown = [restyled(interval_text(found.pools, i, effects), style, ratio=found.whole.way in RATIOS) for i in ends]
+    low, high = (f"{text} without {one_line(found.labels[i])}" for text, i in zip(shown, ends, strict=True))
     made = int(np.isfinite(found.pools.estimate).sum())
     text = f"Leaving out one {found.by} at a time ({plural(made, 'pool')}), the pooled {measure_short(effects)} "
     text += f"lies between {low} and {high}"
     tau2 = found.pools.tau2[np.isfinite(found.pools.tau2)]
     if tau2.size:
-        text += f"; τ² between {significant(float(tau2.min()))} and {significant(float(tau2.max()))}"
+        least, most = (restyled(significant(float(value)), style) for value in (tau2.min(), tau2.max()))
+        text += f"; τ² between {least} and {most}"
     if not has_null(effects.measure):
         return f"{text}."
     if not found.sentences:

@@ -47,6 +47,7 @@ class Beside:
     blocks: after its heterogeneity (clinical reading, sensitivity analyses, figures); certainty: in words, as people
     rated it. answer: right below the answer, for what a reader must hold against it: the same pooled by another model.
     beyond: shares of settings beyond thresholds, for the table of heterogeneity. style: how its numbers are written.
+    cites: keys that its figures and other parts of the report cite, numbered after those of the methods.
     """
 
     blocks: tuple[Block, ...] = ()
@@ -54,6 +55,7 @@ class Beside:
     answer: tuple[Block, ...] = ()
     beyond: tuple[BeyondThreshold, ...] = ()
     style: NumberStyle = STANDARD
+    cites: tuple[str, ...] = ()
 
 
 ALONE = Beside()
@@ -203,17 +205,15 @@ def report_document(
     tail: Sequence[Block] = (),
     flags: Mapping[str, tuple[Flag, ...]] | None = None,
     beside: Mapping[int, Beside] | None = None,
-    cites: Sequence[str] = (),
 ) -> Document:
     """Put a whole report together: overview, one section per comparison, methods once, references once.
 
     figures: figure of each comparison by its position. lead: blocks before the first section; tail: after the
     references (provenance). beside: what stands beside the numbers of each comparison, by its position. checks: the
-    section on the check of the table, before the methods; flags: its findings by the name of the row. cites: keys that
-    other parts cite, numbered after those of the methods.
+    section on the check of the table, before the methods; flags: its findings by the name of the row.
     """
     drawn = figures or {}
-    keys = document_keys(analyses, cites)
+    keys = document_keys(analyses, [key for part in (beside or {}).values() for key in part.cites])
     several = len(analyses) > 1
     blocks: list[Block] = list(lead)
     if several:

@@ -90,8 +90,7 @@ def study_table(
     columns.append(_Column("Weight (%)", weights, numeric=True))
     if not brief:
         columns.append(_Column("How obtained", effects.obtained))
-    remarks = _remarks(effects)
-    if any(remarks):
+    if any(remarks := _remarks(effects)):
         columns.append(_Column("Corrected, or why not pooled", remarks))
     own = [(flags or {}).get(row, ()) for row in effects.rows]
     if any(own) and not brief:
@@ -100,8 +99,8 @@ def study_table(
         f"Studies: {measure_words(effects)} of each row with its {level} confidence "
         f"interval (normal quantile){_scale_remark(analysis)}; weights are those of the pool of all studies."
     )
-    styled = _styled(columns, style, ratio=_ratio(analysis))
-    table = replace(_table(caption, styled, file="studies.csv"), marked=_marked(columns, own))
+    shown = _styled(columns, style, ratio=_ratio(analysis))
+    table = replace(_table(caption, shown, file="studies.csv"), marked=_marked(columns, own))
     return _shortened(table, CARD_ROWS if brief else PAGE_ROWS)
 
 
