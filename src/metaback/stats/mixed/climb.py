@@ -50,8 +50,10 @@ class _State:
     converged: Bools
 
 
-def climb(objective: Objective, x: Floats, lower: Floats, upper: Floats, size: float) -> Peak:
+def climb(objective: Objective, x: Floats, lower: Floats, upper: Floats, size: float, *, kinked: bool = False) -> Peak:
     """Return the peaks above the starts x (R, q) within lower and upper (R, q).
+
+    kinked: whether the likelihood has kinks, at whose tops no step is short enough to rise: a climb may end there.
 
     objective: from x and the numbers of the replicates to their `Slope`. size: number of rows, which sets the rounding
     of a log-likelihood. A step d solves -H d = g on the parameters that do not rest at a bound; where -H is not
@@ -72,6 +74,8 @@ def climb(objective: Objective, x: Floats, lower: Floats, upper: Floats, size: f
         if not running.size:
             break
         running = _advance(objective, state, running, lower, upper, size)
+    if kinked:
+        state.converged |= state.radius <= SHORTEST
     resting = _resting(state.x, state.at, lower, upper)
     return Peak(state.x, state.at, state.converged, state.steps, resting)
 

@@ -129,7 +129,8 @@ def profile_loglik(
     problem = problem_of(y, X, V, _holding(terms, index))
     points = np.repeat(np.asarray(start, dtype=float)[None], len(values), axis=0)
     points[:, index] = values
-    peak = _climb_from(problem, _search(problem, points), None, reml=method == "REML")
+    x = _made_possible(problem, _search(problem, points))
+    peak = _climb_from(problem, x, None, reml=method == "REML")
     fit = finished(problem, peak, None, reml=method == "REML")
     return np.where(fit.status == Status.CONVERGED, fit.loglik, np.nan)
 
@@ -144,6 +145,21 @@ def _holding(terms: Sequence[Term], index: int) -> list[Term]:
             given[index - start] = 0.0
         out.append(replace(term, fixed=tuple(given)))
     return out
+
+
+def _made_possible(problem: Problem, x: Floats) -> Floats:
+    """Return starts x (R, q) whose free correlations are brought nearer to 0 until they are those of a matrix."""
+    shrinks = np.concatenate([
+        [chart.allowed is not None and kind == "correlation" and value is None for (kind, _), value in pairs]
+        for term, chart in zip(problem.terms, problem.parts.charts, strict=True)
+        for pairs in [list(zip(chart.kinds, term.fixed or (None,) * len(chart.kinds), strict=True))]
+    ])  # fmt: skip
+    for _ in range(40):
+        outside = ~allowed(problem.parts, x)
+        if not outside.any():
+            break
+        x = np.where(outside[:, None] & shrinks, 0.8 * x, x)
+    return x
 
 
 def _search(problem: Problem, theta: Floats) -> Floats:
@@ -174,7 +190,9 @@ def _climb_from(problem: Problem, x: Floats, counts: Floats | None, *, reml: boo
     def objective(at: Floats, which: Places) -> Slope:
         return slope_at(problem, at, None if counts is None else counts[which], reml=reml)
 
-    return climb(objective, x, lower, upper, float(problem.labels.size))
+    kinked = any(term.structure == "SPLIN" for term in problem.terms)
+    kinked |= any(chart.allowed is not None for chart in problem.parts.charts)  # the edge of what is allowed is one too
+    return climb(objective, x, lower, upper, float(problem.labels.size), kinked=kinked)
 
 
 def _best(problem: Problem, *, reml: bool) -> tuple[Peak, Floats, Floats]:

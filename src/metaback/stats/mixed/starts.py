@@ -13,6 +13,7 @@ from metaback.stats.mixed.structures import CURVES, Chart, reach
 SHARES = ((0.0, 0.1, 1.0, 4.0), (0.0, 0.3, 2.0), (0.05, 1.0))  # of the excess variance, by how many points there are
 CORRELATIONS = ((-0.8, 0.0, 0.8), (-0.6, 0.6), (0.3,))
 RANGES = ((0.01, 0.03, 0.1, 0.2, 0.4, 1.0), (0.03, 0.15, 0.6), (0.2,))  # of the longest distance
+KINKED_RANGES = tuple(float(share) for share in np.geomspace(0.01, 2, 25))  # a peak between any two distances
 MOST = 100  # points of the grid
 LOWEST = -1e300  # stands for a log-likelihood that is not defined
 CLIMBS = 3  # peaks of the grid that are climbed
@@ -63,7 +64,8 @@ def _of_term(term: Term, chart: Chart, excess: float, unit: float, fineness: int
         if term.structure == "CAR":
             others = np.abs(others) + 0.05
         elif second[0] == "range":
-            others = np.array(RANGES[fineness]) * reach(term)[1]
+            far = KINKED_RANGES if term.structure == "SPLIN" and not fineness else RANGES[fineness]
+            others = np.array(far) * reach(term)[1]
     points = [_point(term, chart, size, other, unit) for size in sizes for other in np.unique(others)]
     return points, [len(shares), np.unique(others).size]
 
