@@ -20,13 +20,20 @@ from metaback.postestimation.table import Request
 
 SEED = 20261122
 
+ALONE = {"ci": "HKSJ"}  # a request that takes rows as independent without saying so, as most programs do
+
+
+def request_of(spec: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the words of a request; a preset brings its own interval."""
+    return dict(spec) if spec and "preset" in spec else {**ALONE, **(spec or {})}
+
 
 def _scene_of(
     table: pd.DataFrame, *, measure: str | None = None, spec: dict[str, Any] | None = None, **words: Any
 ) -> Scene:
     """Return a table as the rules see it; `spec` holds words of the pool, `words` those of the effects."""
     trials = read_trials(table)
-    return scene(trials, resolve_spec(**(spec or {})), Request(measure=measure, choices=effect_choices(**words)))
+    return scene(trials, resolve_spec(**request_of(spec)), Request(measure=measure, choices=effect_choices(**words)))
 
 
 def _run(key: str, table: pd.DataFrame, **words: Any) -> Outcome:
@@ -46,7 +53,9 @@ def _audit_of(
 ) -> Audit:
     """Return the whole audit of a table."""
     trials = read_trials(table)
-    return audit_table(trials, resolve_spec(**(spec or {})), Request(measure=measure, choices=effect_choices(**words)))
+    return audit_table(
+        trials, resolve_spec(**request_of(spec)), Request(measure=measure, choices=effect_choices(**words))
+    )
 
 
 def _means_table(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import metaback as mb
 from metaback.checks.rules import RULES as REGISTERED
 
 SEEDS = (1, 2, 3, 4, 5)
@@ -286,3 +287,12 @@ def test_a_table_without_effects_is_passed_over(run: Any) -> None:
     assert "nothing would be pooled" in outcome.passed_over[0]
     lacking = run("shared-control", pd.DataFrame({"study": list("ABC"), "yi": [1.0, 2, 3], "vi": [1.0, 1, 1]}))
     assert "n_1" in lacking.passed_over[0]
+
+
+def test_rows_that_the_pool_models_are_no_error() -> None:
+    """The default request models what rows of a study share: a look is enough, and nothing stops the pool."""
+    table = mb.load_dataset("backpain").query("study == 'Jackson 2011' and outcome == 'pain'")
+    for choices, severity in (({}, "warning"), ({"ci": "HKSJ"}, "error"), ({"independent": True}, "information")):
+        (finding,) = [part for part in mb.check(table, **choices).findings if part.rule == "shared-control"]
+        assert finding.severity == severity
+        assert ("model of their dependence" in finding.fix) == (severity == "warning")

@@ -232,7 +232,7 @@ def test_a_query_that_is_no_condition_is_refused(query: str) -> None:
 
 def test_outliers_are_those_of_influence() -> None:
     es = mb.effect_sizes(pain())
-    outlying = mb.pool(es).influence().outlying
+    outlying = mb.pool(es, independent=True).influence().outlying
     (_, found) = exclusions(es, "outliers", resolve_spec())
     assert outlying.any()
     assert np.array_equal(found.rows, outlying)
@@ -361,7 +361,7 @@ def test_the_main_specification_is_the_first_or_the_one_named() -> None:
     "spec", [{}, {"preset": "metafor"}, {"model": "equal"}, {"tau2": 0.1, "pi": "HK"}, {"level": 0.9}]
 )
 def test_a_result_is_the_main_one_of_its_own_multiverse(spec: dict[str, Any]) -> None:
-    res = mb.pool(pain(), **spec)
+    res = mb.pool(pain(), **{"independent": True, **spec})
     found = res.multiverse(model=("random", "equal"))
     row = found.to_frame().query("main").iloc[0]
     assert (row["estimate"], row["ci_low"], row["ci_high"]) == pytest.approx((res.estimate.point, *res.ci), rel=SAME)

@@ -201,7 +201,7 @@ def build_analysis(effects: EffectSizes | None = None, spec: PoolSpec | None = N
     effects = effects if effects is not None else build_effects()
     zero = np.zeros(())
     fit = Fit(np.zeros(1), np.zeros((1, 1)), np.zeros(1), zero, zero, np.zeros((), np.int64), np.zeros((), np.int64))
-    fitted = Fitted(spec or resolve_spec(), effects, Design(np.ones((5, 1)), ("mean",)), fit)
+    fitted = Fitted(spec or resolve_spec(independent=True), effects, Design(np.ones((5, 1)), ("mean",)), fit)
     groups = None
     if effects.by is not None:
         levels = tuple(dict.fromkeys(effects.by))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import get_args
@@ -15,8 +16,9 @@ import metaback as mb
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.presets import MEASURE_PRESETS
 from metaback.models import specs
-from metaback.models.specs import PRESETS, resolve_spec
+from metaback.models.specs import PRESETS
 from metaback.postestimation.summary import Analysis
+from metaback.postestimation.working import in_its_words
 from metaback.report.bibliography import references
 from metaback.report.methods import methods_keys, methods_text
 from metaback.report.sections import document_keys, report_document
@@ -24,6 +26,7 @@ from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES, mean_words, p
 from metaback.stats.measures import MEASURES, about, raw_roles
 from metaback.stats.measures.family import option_names
 
+resolve_spec = partial(specs.resolve_spec, independent=True)  # the effects of the fixtures repeat a study
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 
@@ -36,6 +39,13 @@ def options(preset: str, measure: str = "SMD") -> dict[str, str]:
 def test_preset_reads_as_it_was_approved(preset: str, make_effects: Callable[..., EffectSizes]) -> None:
     text, keys = methods_text(resolve_spec(preset), make_effects(options=options(preset)), software="metaback 0.1.0")
     assert f"{text}\n{' '.join(keys)}\n" == (SNAPSHOTS / f"methods_{preset}.txt").read_text(encoding="utf-8")
+
+
+def test_dependent_effects_read_as_they_were_approved(make_effects: Callable[..., EffectSizes]) -> None:
+    effects, spec = make_effects(options=options("cochrane")), in_its_words(specs.resolve_spec())
+    text, keys = methods_text(spec, effects, software="metaback 0.1.0")
+    approved = (SNAPSHOTS / "methods_dependent.txt").read_text(encoding="utf-8")
+    assert f"{text}\n{' '.join(keys)}\n" == approved
 
 
 def test_ratio_names_zero_counts_and_logarithms(ratio: Analysis) -> None:

@@ -46,6 +46,7 @@ CONCLUSIONS: Mapping[int, str] = {
     NO_NULL: "no value of no effect",
 }
 Codes = NDArray[np.int64]
+ALONE = {"independent": True}  # every specification takes each row for a study of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,7 @@ class _Requests:
         for _, found in self.of(menu.preset[0]):
             if isinstance(found, PoolSpec):
                 return found
-        return resolve_spec(menu.preset[0], **menu.fixed)
+        return resolve_spec(menu.preset[0], **{**ALONE, **menu.fixed})
 
     def of(self, preset: str) -> Iterator[tuple[tuple[int, ...], PoolSpec | str]]:
         """Yield the codes of model, tau2, ci and pi with their request, or why there is none."""
@@ -249,7 +250,9 @@ class _Requests:
         key = (preset, model, tau2, ci, pi)
         if key not in self._known:
             try:
-                self._known[key] = resolve_spec(preset, model=model, tau2=tau2, ci=ci, pi=pi, **self.menu.fixed)
+                self._known[key] = resolve_spec(
+                    preset, model=model, tau2=tau2, ci=ci, pi=pi, **{**ALONE, **self.menu.fixed}
+                )
             except OptionError as error:
                 self._known[key] = str(error)
         return self._known[key]

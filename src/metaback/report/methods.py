@@ -204,18 +204,18 @@ def _model_sentences(spec: PoolSpec, cite: _Citations) -> list[str]:
 
 def _working_sentences(spec: PoolSpec, effects: EffectSizes, cite: _Citations) -> list[str]:
     """Name the working model of rows that depend on each other, what it assumes, and the interval of the mean."""
-    if effects.cov is not None:
-        known = "their sampling covariances came with the effects"
-    else:
-        known = (
-            f"the sampling covariance of effects that share an arm was computed from that arm{cite('gleser2009')}, and "
-            f"other effects on the same people were taken to be correlated with r = {spec.rho:g}"
-        )
     model = (
         "Some studies gave more than one effect. These depend on each other, so effects were pooled by a three-level "
         f"model, with variance between studies and between the effects of a study (by {spec.tau2}), as a working model"
-        f"{cite('konstantopoulos2011', 'pustejovsky2022')}; {known}"
+        f"{cite('konstantopoulos2011', 'pustejovsky2022')}"
     )
+    if effects.cov is not None:
+        model += "; their sampling covariances came with the effects"
+    else:
+        model += (
+            f"; the sampling covariance of effects that share an arm was computed from that arm{cite('gleser2009')}, "
+            f"and other effects on the same people were taken to be correlated with r = {spec.rho:g}"
+        )
     rule = _mean_rule(spec.ci, cite)
     hold = "so that they hold whatever the dependence within studies is"
     return [model, f"Confidence intervals of pooled effects ({percent(spec.level)}) {rule}, {hold}"]
