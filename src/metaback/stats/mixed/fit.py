@@ -64,7 +64,7 @@ def fit_mixed(
     status = _refused(y, X, V)
     if status is not Status.CONVERGED:
         return blank(X.shape[1], names_of(terms), status, None if counts is None else counts.shape[0])
-    problem = problem_of(y, X, V, terms)
+    problem = problem_of(y, X, V, terms, weighted=counts is not None)
     if start is None:
         peak, rivals, gaps = _best(problem, reml=reml)
     else:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, cast
 
 import numpy as np
+from scipy import sparse
 
 from metaback.stats.blocks import BlockMatrix, Blocks, blocks_of, linked, on_diagonal, regrouped
 from metaback.stats.mixed.blockwise import Curve, Group, group_of, sums_of
+from metaback.stats.mixed.crossed import Crossing, Local, crossed_sums, loading, spread_out, taken_out
 from metaback.stats.mixed.likelihood import Slope, Sums, slope
 from metaback.stats.mixed.nested import nest_of, nested_sums
 from metaback.stats.mixed.records import Bools, Floats, Places, Term
@@ -57,6 +60,7 @@ class Problem:
     labels: Places
     sizes: Places
     terms: tuple[Term, ...]
+    heavy: bool = False
 
 
 def clusters_of(V: BlockMatrix, terms: Sequence[Term]) -> Places:
@@ -192,17 +196,49 @@ def blockwise_kernel(groups: Sequence[Group], blocks: Blocks) -> Kernel:
     return kernel
 
 
-def problem_of(y: Floats, X: Floats, V: BlockMatrix, terms: Sequence[Term]) -> Problem:
-    """Return the model laid out; the kernel is chosen by what the terms and V are made of."""
+def problem_of(y: Floats, X: Floats, V: BlockMatrix, terms: Sequence[Term], *, weighted: bool = False) -> Problem:
+    """Return the model laid out; the kernel is chosen by what the terms and V are made of.
+
+    weighted: whether clusters will be weighted by counts.
+    """
     frame, parts = frame_of(y, X, V), parts_of(terms)
     labels = clusters_of(V, terms)
     nest = nest_of(frame.Y, V, terms, labels)
     if nest is not None:
         nest = replace(nest, v=nest.v / frame.unit**2)
         return Problem(frame, parts, partial(nested_sums, nest), labels, np.bincount(labels), tuple(terms))
+    out = () if weighted else taken_out(terms, parts.charts, partial(clusters_of, V))
+    if out:
+        kernel: Kernel = partial(crossed_sums, _crossing(frame, V, terms, parts, out))
+        return Problem(frame, parts, kernel, labels, np.bincount(labels), tuple(terms), heavy=True)
     blocks = blocks_of(labels)
     kernel = blockwise_kernel(groups_of(frame, V, terms, parts, blocks), blocks)
     return Problem(frame, parts, kernel, labels, np.bincount(labels), tuple(terms))
+
+
+def _crossing(frame: Frame, V: BlockMatrix, terms: Sequence[Term], parts: Parts, out: tuple[int, ...]) -> Crossing:
+    """Return the model with some of its terms taken out of the blocks."""
+    rest = [term for t, term in enumerate(terms) if t not in out]
+    blocks = blocks_of(clusters_of(V, rest))
+    wide = regrouped(V, blocks)
+    scaled = BlockMatrix(blocks, tuple(part / frame.unit**2 for part in wide.parts))
+    loads = [loading(terms[t], parts.charts[t]) for t in out]
+    q = [Z.shape[1] for Z, _ in loads]
+    gammas: list[tuple[int, Any]] = []
+    for place, (t, (_, derivatives)) in enumerate(zip(out, loads, strict=True)):
+        before, after = sum(q[:place]), sum(q[place + 1 :])
+        for j, S in zip(parts.places[t].tolist(), derivatives, strict=True):
+            around = [sparse.csr_array((size, size)) for size in (before, after)]
+            gammas.append((j, sparse.csr_array(sparse.block_diag([around[0], S, around[1]]))))
+    local: list[Local] = []
+    for t, term in enumerate(terms):
+        if t not in out:
+            stacks = [patterns_of(term, parts.charts[t], rows) for rows in blocks.rows]
+            for i, j in enumerate(parts.places[t].tolist()):
+                own = tuple(stack[i] for stack in stacks)
+                local.append(Local(j, own, spread_out(blocks, own)))
+    Z: Any = sparse.csr_array(cast("Any", sparse.hstack)([load for load, _ in loads]))
+    return Crossing(scaled, frame.Y, Z, tuple(gammas), tuple(local), parts.J)
 
 
 def to_blocks(parts: Parts, x: Floats) -> tuple[Floats, Floats, Floats]:

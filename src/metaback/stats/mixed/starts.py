@@ -25,7 +25,7 @@ def grid_of(problem: Problem) -> tuple[Floats, tuple[int, ...]]:
     Three grids of falling fineness; the first with at most `MOST` points is taken, and the last in any case.
     """
     excess = excess_variance(problem)
-    for fineness in range(len(SHARES)):
+    for fineness in range(len(SHARES) - 1 if problem.heavy else 0, len(SHARES)):
         axes: list[list[Floats]] = []
         shape: list[int] = []
         for term, chart in zip(problem.terms, problem.parts.charts, strict=True):
