@@ -293,6 +293,10 @@ def test_rows_that_the_pool_models_are_no_error() -> None:
     """The default request models what rows of a study share: a look is enough, and nothing stops the pool."""
     table = mb.load_dataset("backpain").query("study == 'Jackson 2011' and outcome == 'pain'")
     for choices, severity in (({}, "warning"), ({"ci": "HKSJ"}, "error"), ({"independent": True}, "information")):
-        (finding,) = [part for part in mb.check(table, **choices).audit.findings if part.rule == "shared-control"]
+        (finding,) = [
+            part
+            for part in (one.finding for one in mb.check(table, **choices).audit.findings)
+            if part.rule == "shared-control"
+        ]
         assert finding.severity == severity
         assert ("model of their dependence" in finding.fix) == (severity == "warning")
