@@ -16,6 +16,7 @@ from metaback.models.fitted import Estimate
 from metaback.plots import forest_words as words
 from metaback.plots.forest_columns import Columns, TableColumn, own_columns, raw_columns, row_order, table_values
 from metaback.plots.forest_layouts import ForestLayout, forest_layout
+from metaback.plots.forest_models import ModelWords, model_words, naive_note
 from metaback.plots.forest_records import (
     STRAIGHT,
     Align,
@@ -25,6 +26,7 @@ from metaback.plots.forest_records import (
     PiStyle,
     RowKind,
 )
+from metaback.plots.forest_studies import Together, study_order, together
 from metaback.plots.rob_words import RobTable, read_rob, rob_columns
 from metaback.postestimation.number_styles import restyled
 from metaback.postestimation.predictive import predictive_density
@@ -62,6 +64,7 @@ class ForestWords(TypedDict, total=False):
     pi_style: PiStyle
     mcid: float | tuple[float, float] | None
     risk_of_bias: bool | str
+    by_study: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class ForestChoices:
     pi_style: "bar", "line" or "density" for the prediction interval.
     mcid: the smallest effect that matters on the natural scale, or the two ends of a band.
     risk_of_bias: whether the columns `rob_*` are shown as symbols, or the instrument that they are of.
+    by_study: whether the effects of a study stand together under its name and the mean of them; None is so where they
+    are modelled as dependent. Studies are then sorted as a whole.
     """
 
     layout: str | ForestLayout = "standard"
@@ -84,6 +89,7 @@ class ForestChoices:
     pi_style: PiStyle = "bar"
     mcid: float | tuple[float, float] | None = None
     risk_of_bias: bool | str = False
+    by_study: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,7 @@ class _Table:
     digits: int
     size: float | None
     rob: RobTable | None
+    together: Together | None = None
 
     def drawn(self, estimate: Estimate) -> tuple[float, float, float]:
         """Return where point, lower and upper lie on the axis, which is the analysis scale of the pooled estimate.
@@ -122,6 +129,11 @@ class _Table:
     def members(self, rows: Sequence[int]) -> list[int]:
         """Return those of the rows that are pooled."""
         return [row for row in rows if bool(self.effects.estimable[row])]
+
+    def share(self, rows: Sequence[int]) -> float:
+        """Return the sum of the weights of some pooled rows as it is shown."""
+        adds_up = math.isclose(math.fsum(w for w in self.shown if math.isfinite(w)), 100.0)  # not so where weights tie
+        return math.fsum((self.shown if adds_up else self.exact.tolist())[row] for row in rows)
 
     def styled(self, text: str) -> str:
         """Return a text of numbers in the layout's way."""
@@ -144,31 +156,35 @@ def forest_data(
     title: str | None = None,
     label_head: str | None = None,
     digits: int | None = None,
+    model: ModelWords | None = None,
+    studies: Sequence[str] | None = None,
 ) -> ForestData:
     """Write down the forest plot of an analysis: rows in the order of the table, grouped where there are subgroups.
 
     choices: layout, columns, order and marks; None for the standard ones. title: None makes one from outcome and
     treatments. digits: decimals of the effects; None for 2, or more where the interval of the pooled effect is narrower
-    than that can show. Raises `OptionError` for choices that do not exist or do not fit the scale.
+    than that can show. model: words of a model that is not of `pool`. studies: name of each row's study, where labels
+    name the rows. Raises `OptionError` for choices that do not exist or do not fit the scale.
     """
     asked = choices or ForestChoices()
     if asked.pi_style not in get_args(PiStyle):
         raise OptionError.unknown("pi_style", asked.pi_style, get_args(PiStyle))
     effects, mean = analysis.fitted.effects, analysis.overall.mean
-    table = _table(analysis, asked, effect_digits(mean) if digits is None else digits)
+    said = model or model_words(analysis)
+    table = _table(analysis, asked, effect_digits(mean) if digits is None else digits, studies)
     layout, mcid = table.layout, _mcid(asked.mcid, mean)
     data = ForestData(
         title=comparison(effects).known if title is None else title,
         label_head=layout.label_head if label_head is None else label_head,
         columns=tuple(column.column for column in table.columns),
-        rows=(*_body(analysis, table), *_bottom(analysis, table)),
+        rows=(*_body(analysis, table), *_bottom(analysis, table, said)),
         axis_title=words.axis_title(effects, mean.way),
         scale=table.scale,
         null=NO_EFFECT if has_null(effects.measure) else None,
         reference=table.drawn(mean)[0],
         favours=words.favours_words(effects, layout.favours),
         footnotes=(),
-        alt=words.alt_text(analysis, table.digits),
+        alt=words.alt_text(analysis, table.digits, said.name),
         back=mean.back,
         size=mean.size,
         layout=layout,
@@ -177,26 +193,46 @@ def forest_data(
         mcid=mcid,
         rob=table.rob,
     )
-    return _with_notes(data, analysis, table, asked)
+    methods = tuple(table.styled(line) for line in said.methods) if model or analysis.dependent else said.methods
+    return _with_notes(data, analysis, table, asked, methods)
 
 
-def _with_notes(data: ForestData, analysis: Analysis, table: _Table, asked: ForestChoices) -> ForestData:
+def _with_notes(
+    data: ForestData, analysis: Analysis, table: _Table, asked: ForestChoices, methods: Sequence[str]
+) -> ForestData:
     """Add the footnotes, and what the marks say to those who do not see them."""
-    more = [words.order_note(asked.sort, descending=asked.descending), words.mcid_note(asked.mcid)]
-    notes = [*words.footnotes(analysis, table.labels), *(table.styled(note) for note in more if note)]
-    told = [data.alt, words.mcid_note(asked.mcid), words.rob_alt(table.rob)]
+    within = _study_notes(data, analysis, table)
+    more = [*within, words.order_note(asked.sort, descending=asked.descending), words.mcid_note(asked.mcid)]
+    notes = [*words.footnotes(analysis, table.labels, methods), *(table.styled(note) for note in more if note)]
+    told = [data.alt, *within[:1], words.mcid_note(asked.mcid), words.rob_alt(table.rob)]
     return replace(data, footnotes=tuple(notes), alt=" ".join(text for text in told if text))
 
 
-def _table(analysis: Analysis, asked: ForestChoices, digits: int) -> _Table:
+def _study_notes(data: ForestData, analysis: Analysis, table: _Table) -> list[str]:
+    """Say what stands under the name of a study, and what its marks are."""
+    if table.together is None:
+        return []
+    means = any(row.kind == "study_mean" and row.estimate is not None for row in data.rows)
+    flat = any(row.kind == "study" and row.weight is not None and row.weight <= 0 for row in data.rows)
+    return [words.STUDY_MEANS if means else "", words.NO_SQUARE if flat else "", naive_note(analysis)]
+
+
+def _table(analysis: Analysis, asked: ForestChoices, digits: int, studies: Sequence[str] | None) -> _Table:
     effects, overall = analysis.fitted.effects, analysis.overall
-    layout = forest_layout(asked.layout)
+    layout, found = forest_layout(asked.layout), _together(analysis, asked, studies)
+    sort, descending = asked.sort, asked.descending
+    if found is None:
+        labels = words.distinct_labels(effects.labels)
+        order = row_order(effects, overall.weights, sort, descending=descending)
+    else:
+        labels = tuple(map(found.label, range(len(effects.labels))))
+        order = study_order(analysis, found, sort, descending=descending)
     return _Table(
         effects=effects,
         layout=layout,
-        labels=words.distinct_labels(effects.labels),
+        labels=labels,
         columns=_columns(analysis, layout, asked.columns),
-        order=tuple(row_order(effects, overall.weights, asked.sort, descending=asked.descending)),
+        order=tuple(order),
         shown=tuple(numbers.percent_weights([float(w) for w in overall.weights])),
         exact=overall.weights,
         studies=study_estimates(analysis),
@@ -204,7 +240,16 @@ def _table(analysis: Analysis, asked: ForestChoices, digits: int) -> _Table:
         digits=digits,
         size=overall.mean.size,
         rob=_rob(effects, asked.risk_of_bias),
+        together=found,
     )
+
+
+def _together(analysis: Analysis, asked: ForestChoices, studies: Sequence[str] | None) -> Together | None:
+    """Return the rows by study where they are to stand so."""
+    if asked.by_study not in (None, True, False):
+        raise OptionError(f"by_study={asked.by_study!r}: True, False, or None for as the pool takes its rows")
+    wanted = analysis.dependent if asked.by_study is None else asked.by_study
+    return together(analysis, studies) if wanted else None
 
 
 def _columns(analysis: Analysis, layout: ForestLayout, asked: Columns | None) -> tuple[TableColumn, ...]:
@@ -254,7 +299,7 @@ def _density(analysis: Analysis, pi_style: PiStyle) -> tuple[tuple[float, float]
     prediction = analysis.overall.prediction
     if pi_style != "density" or prediction is None:
         return ()
-    points, heights = predictive_density(prediction, analysis.fitted.spec)
+    points, heights = predictive_density(prediction, analysis.spec)
     low, high = back(prediction.way).domain if prediction.back else (-math.inf, math.inf)
     return tuple((x, h) for x, h in zip(points.tolist(), heights.tolist(), strict=True) if low <= x <= high)
 
@@ -281,7 +326,31 @@ def _study_rows(table: _Table, members: Sequence[int], level: int) -> list[Fores
     """Return one row per study; a table of more than can be read on a page is summarised."""
     if len(table.labels) > DRAWN:
         return [ForestRow("text", f"{len(members):,} rows, not drawn one by one", level=level)]
-    return [_study_row(table, row, level) for row in members]
+    if table.together is None:
+        return [_study_row(table, row, level) for row in members]
+    runs = table.together.runs(members)
+    return [made for rows in runs for made in _rows_of_study(table, table.together, rows, level)]
+
+
+def _rows_of_study(table: _Table, found: Together, rows: Sequence[int], level: int) -> list[ForestRow]:
+    """Return the rows of one study: several effects stand under its name with their mean and the sum of weights.
+
+    Judgements of bias that are those of every effect are written once, at the study.
+    """
+    if len(rows) == 1:
+        return [_study_row(table, rows[0], level)]
+    number = found.group[rows[0]]
+    study, mean, members = found.studies[number], found.means[number], table.members(rows)
+    judged = tuple(table.rob.cells[row] for row in rows) if table.rob is not None else ()
+    once = judged[0] if judged and all(cells == judged[0] for cells in judged) else ()
+    head = ForestRow("study_mean", study, level=level, judgements=once)
+    if mean is not None and len(members) > 1:
+        weight, effect = numbers.fixed(table.share(members), 1), estimate_cell(mean, table.digits)
+        cells = table.cells(lambda _: "", weight=weight, effect=effect)
+        exact = math.fsum(float(table.exact[row]) for row in members)
+        head = ForestRow("study_mean", study, cells, *table.drawn(mean), exact, level, once)
+    effects = [replace(_study_row(table, row, level + 1), label=found.names[row], study=study) for row in rows]
+    return [head, *(replace(effect, judgements=()) if once else effect for effect in effects)]
 
 
 def _study_row(table: _Table, row: int, level: int) -> ForestRow:
@@ -296,13 +365,11 @@ def _study_row(table: _Table, row: int, level: int) -> ForestRow:
 
 
 def _subtotal_rows(analysis: Analysis, table: _Table, rows: Sequence[int], pool: PoolSummary) -> list[ForestRow]:
-    members, spec = table.members(rows), analysis.fitted.spec
+    members, spec = table.members(rows), analysis.spec
     weight = math.fsum(float(table.exact[row]) for row in members)
-    adds_up = math.isclose(math.fsum(w for w in table.shown if math.isfinite(w)), 100.0)  # not so where weights tie
-    share = math.fsum(table.shown[row] for row in members) if adds_up else weight
     cells = table.cells(
         lambda column: column.total(members),
-        weight=numbers.fixed(share, 1),
+        weight=numbers.fixed(table.share(members), 1),
         effect=estimate_cell(pool.mean, table.digits),
     )
     label = f"Subtotal ({counts(pool, words.JOINT)})"
@@ -313,22 +380,22 @@ def _subtotal_rows(analysis: Analysis, table: _Table, rows: Sequence[int], pool:
     return found
 
 
-def _bottom(analysis: Analysis, table: _Table) -> list[ForestRow]:
+def _bottom(analysis: Analysis, table: _Table, said: ModelWords) -> list[ForestRow]:
     """Return the total, the prediction interval and the lines of statistics."""
-    overall, spec, groups, layout = analysis.overall, analysis.fitted.spec, analysis.subgroups, table.layout
+    overall, spec, groups, layout = analysis.overall, analysis.spec, analysis.subgroups, table.layout
     mean, prediction = overall.mean, overall.prediction
     pooled = table.members(range(len(table.labels)))
     effect = estimate_cell(mean, table.digits)
     cells = table.cells(lambda column: column.total(pooled), weight=table.styled("100.0"), effect=effect)
-    rows = [ForestRow("total", words.total_label(spec, mean, analysis.overall.k), cells, *table.drawn(mean), 100.0)]
+    rows = [ForestRow("total", said.total, cells, *table.drawn(mean), 100.0)]
     if prediction is not None:
-        label = f"{percent(prediction.level)} prediction interval"
         cells = table.cells(lambda _: "", weight="", effect=words.bracketed(prediction, table.digits))
-        rows.append(ForestRow("prediction", label, cells, None, *table.drawn(prediction)[1:]))
+        rows.append(ForestRow("prediction", said.prediction, cells, None, *table.drawn(prediction)[1:]))
     test = groups.test if groups is not None else None
-    said = {
-        "heterogeneity": words.heterogeneity_text(overall.heterogeneity, spec, define=True, layout=layout),
+    spread = words.heterogeneity_text(overall.heterogeneity, spec, define=True, layout=layout, parts=said.parts)
+    lines = {
+        "heterogeneity": spread,
         "overall": words.overall_test_text(mean, layout),
         "subgroups": words.subgroup_test_text(test, layout) if test is not None else "",
     }
-    return [*rows, *(ForestRow("text", table.styled(said[line])) for line in layout.lines if said[line])]
+    return [*rows, *(ForestRow("text", table.styled(lines[line])) for line in layout.lines if lines[line])]

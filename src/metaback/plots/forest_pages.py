@@ -10,14 +10,16 @@ from metaback.plots.forest_records import ForestData, ForestRow
 PAGE_ROWS = 45
 _CONTINUED = " (continued)"
 _KEPT = frozenset({"subtotal", "total", "prediction", "text", "blank"})  # rows that follow a study on its page
+_HEADS = frozenset({"header", "study_mean"})
 _SLACK = 8  # rows that a page may have beyond its number, so that pooled rows stay with a study
 
 
 def pages_of(data: ForestData, rows: int | None = None) -> tuple[ForestData, ...]:
     """Return the forest as pages of at most `rows` rows (45); a forest that fits is one page, as it is.
 
-    A header is never the last row of a page, and pooled rows are never the first where that can be helped. Pages after
-    the first say "continued" in the title and in the header of a subgroup; notes stand on the last one.
+    A header is never the last row of a page, and pooled rows are never the first where that can be helped; the effects
+    of a study stay together where a page can hold them. Pages after the first say "continued" in the title and in the
+    header of a subgroup or a study; notes stand on the last one.
     """
     most = PAGE_ROWS if rows is None else max(5, rows)
     if len(data.rows) <= most:
@@ -42,6 +44,8 @@ def _parts(rows: Sequence[ForestRow], most: int) -> list[list[ForestRow]]:
     while start < len(rows):
         stop = _stop(rows, start, most)
         part = list(rows[start:stop])
+        if part[0].study:
+            part.insert(0, ForestRow("study_mean", f"{part[0].study}{_CONTINUED}", level=part[0].level - 1))
         if header is not None and part[0].level > 0:
             part.insert(0, replace(header, label=f"{header.label}{_CONTINUED}"))
         parts.append(part)
@@ -63,6 +67,22 @@ def _stop(rows: Sequence[ForestRow], start: int, most: int) -> int:
         further += 1
     if further == len(rows) or rows[further].kind not in _KEPT:
         stop = further
-    while stop - 1 > start and stop < len(rows) and rows[stop - 1].kind == "header":
+    head = _head(rows, stop)
+    if start < head and _tail(rows, stop) - head <= most:
+        stop = head
+    while stop - 1 > start and stop < len(rows) and rows[stop - 1].kind in _HEADS:
         stop -= 1
     return stop
+
+
+def _head(rows: Sequence[ForestRow], stop: int) -> int:
+    """Return where the study begins that a cut before `stop` would split, `stop` where it splits none."""
+    head = stop
+    while 0 < head < len(rows) and rows[head].study:
+        head -= 1
+    return head
+
+
+def _tail(rows: Sequence[ForestRow], stop: int) -> int:
+    """Return where the effects of that study end."""
+    return next((i for i in range(stop, len(rows)) if not rows[i].study), len(rows))

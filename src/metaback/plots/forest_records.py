@@ -8,7 +8,9 @@ from typing import Literal
 from metaback.plots.forest_layouts import LAYOUTS, ForestLayout
 from metaback.plots.rob_words import Judgement, RobTable
 
-RowKind = Literal["header", "study", "not_estimable", "subtotal", "total", "prediction", "text", "blank"]
+RowKind = Literal[
+    "header", "study", "not_estimable", "study_mean", "subtotal", "total", "prediction", "text", "blank"
+]  # fmt: skip
 Align = Literal["left", "right", "center", "interval"]
 ColumnKind = Literal["", "raw", "weight", "effect", "number", "text"]
 PiStyle = Literal["bar", "line", "density"]
@@ -37,6 +39,8 @@ class ForestRow:
     label is the first column, at full length; cells are the texts of `ForestData.columns` ("" where empty).
     weight is the percentage that the square's AREA shows; level 1 rows are indented under a subgroup header.
     judgements: risk of bias by domain, in the order of `ForestData.rob.domains`.
+    study: the study that an effect stands under, "" for one that has a row to itself. A row of kind "study_mean" is the
+    head of such a study: the mean of its effects, and the sum of their weights.
     """
 
     kind: RowKind
@@ -48,6 +52,7 @@ class ForestRow:
     weight: float | None = None
     level: int = 0
     judgements: tuple[Judgement | None, ...] = ()
+    study: str = ""
 
 
 @dataclass(frozen=True, slots=True)

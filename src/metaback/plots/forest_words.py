@@ -42,6 +42,8 @@ from metaback.stats.measures import choices_of
 JOINT = ", "  # between the counts of effects and of studies
 _SHOWN = 4
 STANDARD = LAYOUTS["standard"]
+STUDY_MEANS = "Open diamond at a study: the mean of its effects below, by the inverse of their sampling covariance."
+NO_SQUARE = "Without a square: an effect whose weight is 0 or less, as more precise ones of its study say the same."
 
 
 def bracketed(estimate: Estimate, digits: int) -> str:
@@ -101,14 +103,22 @@ def total_label(spec: PoolSpec, mean: Estimate, k: int) -> str:
 
 
 def heterogeneity_text(
-    heterogeneity: Heterogeneity, spec: PoolSpec, *, define: bool = False, layout: ForestLayout = STANDARD
+    heterogeneity: Heterogeneity,
+    spec: PoolSpec,
+    *,
+    define: bool = False,
+    layout: ForestLayout = STANDARD,
+    parts: str = "",
 ) -> str:
-    """Write the heterogeneity line with the parts of a layout; `define` names the definition of I2."""
+    """Write the heterogeneity line with the parts of a layout; `define` names the definition of I2.
+
+    parts: what is said of tau2 after its value.
+    """
     if heterogeneity.q_df < 1:
         return "Heterogeneity: not applicable"
     name = f"I² (from {i2_source(spec)})" if define else "I²"
     said = {
-        "tau2": "" if heterogeneity.tau2 is None else f"{layout.tau2} = {_tau2(heterogeneity.tau2)}",
+        "tau2": "" if heterogeneity.tau2 is None else f"{layout.tau2} = {tau2_text(heterogeneity.tau2)}{parts}",
         "i2": f"{name} = {percent_cell(i2_shown(heterogeneity, spec))}",
         "q": _q_test(heterogeneity, layout),
     }
@@ -121,7 +131,7 @@ def _q_test(heterogeneity: Heterogeneity, layout: ForestLayout) -> str:
     return f"{layout.q} = {numbers.fixed(heterogeneity.q)}, df = {heterogeneity.q_df}, {p}"
 
 
-def _tau2(value: float) -> str:
+def tau2_text(value: float) -> str:
     """Write tau2 with two decimals, more where it is small but not 0, none where it is large."""
     if value == 0 or value >= 0.1:
         return numbers.fixed(value, 0 if value >= 100 else 2)
@@ -180,17 +190,21 @@ def rob_alt(rob: RobTable | None) -> str:
     return f"{rob.tool.title}, overall: {listed}." if listed else ""
 
 
-def footnotes(analysis: Analysis, labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the methods line, what was done to rows, and the rows left out with their reasons."""
-    effects, spec = analysis.fitted.effects, analysis.fitted.spec
-    notes = [_methods_note(analysis), *_correction_notes(effects), _left_out_note(effects, labels)]
+def footnotes(analysis: Analysis, labels: tuple[str, ...], methods: Iterable[str]) -> tuple[str, ...]:
+    """Return the lines of the methods, what was done to rows, and the rows left out with their reasons."""
+    effects, spec = analysis.fitted.effects, analysis.spec
+    notes = [*methods, *_correction_notes(effects), _left_out_note(effects, labels)]
     if asks_prediction(spec) and analysis.overall.prediction is None:
-        notes.append(f"Prediction interval: not estimable (k = {analysis.overall.k}).")
+        few = (
+            plural(analysis.overall.studies, "study", "studies") if analysis.dependent else f"k = {analysis.overall.k}"
+        )
+        notes.append(f"Prediction interval: not estimable ({few}).")
     return tuple(note for note in notes if note)
 
 
-def _methods_note(analysis: Analysis) -> str:
-    spec, effects = analysis.fitted.spec, analysis.fitted.effects
+def methods_note(analysis: Analysis) -> str:
+    """Write the model of a pool, its estimators and its interval rules in one line."""
+    spec, effects = analysis.spec, analysis.fitted.effects
     parts = [f"{sentence_case(MODELS[spec.model]).replace(' ', '-')} model"]
     if estimates_tau2(spec):
         parts.append(f"τ² {'by ' if isinstance(spec.tau2, str) else '= '}{tau2_label(spec)}")
@@ -201,10 +215,15 @@ def _methods_note(analysis: Analysis) -> str:
         parts.append("subgroups with one τ² for all")
     if analysis.overall.prediction is not None:
         parts.append(f"prediction interval: {PREDICTION_RULES[spec.pi].title}")
-    if from_raw_numbers(effects):
-        chosen = choices_of(effects.measure, effects.options)
-        parts += [f"{measure_short(effects)}: {choice.note}" for choice in chosen if choice.note]
-    return "; ".join(parts) + "."
+    return "; ".join([*parts, *measure_parts(effects)]) + "."
+
+
+def measure_parts(effects: EffectSizes) -> list[str]:
+    """Say by which conventions effects were computed from raw numbers."""
+    if not from_raw_numbers(effects):
+        return []
+    chosen = choices_of(effects.measure, effects.options)
+    return [f"{measure_short(effects)}: {choice.note}" for choice in chosen if choice.note]
 
 
 def _correction_notes(effects: EffectSizes) -> list[str]:
@@ -225,12 +244,12 @@ def _left_out_note(effects: EffectSizes, labels: tuple[str, ...]) -> str:
     return f"Not pooled: {'; '.join(parts)}{more}."
 
 
-def alt_text(analysis: Analysis, digits: int) -> str:
-    """Describe the figure in words and numbers for those who do not see it."""
-    overall, effects, spec = analysis.overall, analysis.fitted.effects, analysis.fitted.spec
+def alt_text(analysis: Analysis, digits: int, model: str) -> str:
+    """Describe the figure in words and numbers for those who do not see it; model: its name."""
+    overall, effects, spec = analysis.overall, analysis.fitted.effects, analysis.spec
     mean, names = overall.mean, comparison(effects)
     sentences = [f"Forest plot{f' of {names.known}' if names.known else ''}, {counts(overall, JOINT)}"]
-    sentences.append(f"{sentence_case(measure_name(effects))}, pooled ({MODELS[spec.model]}): {_spoken(mean, digits)}")
+    sentences.append(f"{sentence_case(measure_name(effects))}, pooled ({model}): {_spoken(mean, digits)}")
     if overall.prediction is not None:
         limits = limits_cell(overall.prediction, digits)
         sentences.append(f"{percent(overall.prediction.level)} prediction interval {limits}")

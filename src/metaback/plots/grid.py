@@ -189,7 +189,7 @@ def _widen_for_spanners(
 
 def _label_width(data: ForestData, left: Sequence[int], widths: Sequence[float], style: Style, ruler: Ruler) -> float:
     """Return the width of the label column: study labels up to a limit, and room for the pooled rows' words."""
-    studies = [row for row in data.rows if row.kind in {"study", "not_estimable"}]
+    studies = [row for row in data.rows if row.kind in {"study", "not_estimable", "study_mean"}]
     natural = ruler.widest(ruler.face.printable(row.label) for row in studies)
     indent = max((row.level for row in studies), default=0) * INDENT
     width = max(min(natural + 0.01, style.label_width) + indent, ruler.width(data.label_head, bold=True))

@@ -11,6 +11,7 @@ from metaback import numbers
 from metaback.effects.effect_sizes import NOT_STATED, EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.plots import forest_words as words
+from metaback.plots.forest_models import model_words
 from metaback.postestimation.scales import way_back
 from metaback.postestimation.summary import Analysis, PoolSummary
 from metaback.postestimation.words import (
@@ -146,7 +147,8 @@ def _footnotes(analysis: Analysis) -> tuple[str, ...]:
     area = (
         "Circles: single effects, their area proportional to precision (1/SE); their places across a row mean nothing"
     )
-    return (f"{mark}{also}. {area}.", *words.footnotes(analysis, words.distinct_labels(analysis.fitted.effects.labels)))
+    labels = words.distinct_labels(analysis.fitted.effects.labels)
+    return (f"{mark}{also}. {area}.", *words.footnotes(analysis, labels, model_words(analysis).methods))
 
 
 def _alt(analysis: Analysis, groups: list[OrchardGroup]) -> str:

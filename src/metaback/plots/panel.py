@@ -26,6 +26,8 @@ _ARROW_LEFT = Path([(0.0, 0.0), (1.0, 0.55), (1.0, -0.55), (0.0, 0.0)])
 _ARROW_RIGHT = Path([(0.0, 0.0), (-1.0, 0.55), (-1.0, -0.55), (0.0, 0.0)])
 _ARROW_LENGTH = 4.5
 _DIAMOND = 0.34
+_STUDY = 0.26  # half the height of the diamond of a study, in rows
+_PALE = 0.5  # share of its colour that the square of an effect under its study has
 _BAR = 0.13
 _CURVE = 1.7  # rows that a predictive density is high
 _BAND = "#EDEDED"
@@ -33,6 +35,12 @@ _BAND = "#EDEDED"
 
 class Squares(PathCollection):
     """The squares of the studies; `tips` has the words that a page shows for each, in the order of the offsets."""
+
+    tips: tuple[str, ...] = ()
+
+
+class StudyMeans(PolyCollection):
+    """The diamonds of studies of several effects, with tips as `Squares` has them."""
 
     tips: tuple[str, ...] = ()
 
@@ -74,6 +82,7 @@ def draw_panel(panel: Panel, data: ForestData, placed: Placed) -> None:
     _thresholds(panel, data)
     _reference_lines(panel, data, placed)
     _studies(panel, [(row, y) for row, y in placed if row.kind == "study"])
+    _study_means(panel, [(row, y) for row, y in placed if row.kind == "study_mean"])
     _diamonds(panel, [(row, y) for row, y in placed if row.kind in {"subtotal", "total"}])
     _predictions(panel, data, [(row, y) for row, y in placed if row.kind == "prediction"])
     panel.ax.set_xlim(panel.axis.low, panel.axis.high)
@@ -120,7 +129,7 @@ def _reference_lines(panel: Panel, data: ForestData, placed: Placed) -> None:
     if data.null is not None and panel.shown(data.null):
         line = [(data.null, top), (data.null, bottom)]
         panel.ax.add_collection(LineCollection([line], colors=style.ink, linewidths=0.6, zorder=1), autolim=False)
-    studies = [y for row, y in placed if row.kind in {"study", "not_estimable"}]
+    studies = [y for row, y in placed if row.kind in {"study", "not_estimable", "study_mean"}]
     totals = [y for row, y in placed if row.kind == "total"]
     if data.reference is not None and (studies or totals) and panel.shown(data.reference):
         start = studies[0] - panel.unit / 2 if studies else top
@@ -132,17 +141,25 @@ def _reference_lines(panel: Panel, data: ForestData, placed: Placed) -> None:
 
 
 def _studies(panel: Panel, studies: Placed) -> None:
-    """Draw squares with an area proportional to weight, and over them the interval lines."""
+    """Draw squares with an area proportional to weight, and over them the interval lines.
+
+    Effects that stand under their study are paler. A weight of 0 or less has no area: a stroke marks the effect.
+    """
     style = panel.style
     largest = panel.largest or max((row.weight or 0.0 for row, _ in studies), default=0.0)
-    drawn = [(row, y) for row, y in studies if panel.shown(row.estimate)]
+    within = [(row, y) for row, y in studies if panel.shown(row.estimate)]
+    flat = {y for row, y in within if row.weight is not None and row.weight <= 0 < largest}
+    drawn = [(row, y) for row, y in within if y not in flat]
     shares = [(row.weight or 0.0) / largest if largest > 0 else 1.0 for row, _ in drawn]
+    nested = [(row, y) for row, y in studies if row.study]
+    pale = _paler(style.square_colour, _PALE)
+    colours = [pale if row.study else style.square_colour for row, _ in drawn] if nested else style.square_colour
     squares = Squares(
         [Path([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5)])],
         sizes=[max(style.square**2 * share, style.square_min**2) for share in shares],
         offsets=[(row.estimate or 0.0, y) for row, y in drawn],
         offset_transform=panel.ax.transData,
-        facecolors=style.square_colour,
+        facecolors=colours,
         linewidths=0,
         zorder=2,
         clip_on=False,
@@ -151,17 +168,55 @@ def _studies(panel: Panel, studies: Placed) -> None:
     squares.set_gid("squares")
     squares.tips = tuple(_tip(row) for row, _ in drawn)
     panel.ax.add_collection(squares, autolim=False)
-    spans = [(panel.clipped(row), y) for row, y in studies]
+    _intervals(panel, [(row, y) for row, y in studies if not row.study], style.ink, 0.9)
+    if nested:
+        _intervals(panel, nested, style.muted, 0.6)
+    _strokes(panel, [(row, y) for row, y in within if y in flat])
+
+
+def _intervals(panel: Panel, rows: Placed, colour: str, width: float) -> None:
+    """Draw the interval lines of some rows, with arrows where they go on."""
+    spans = [(panel.clipped(row), y) for row, y in rows]
     lines = [[(span[0], y), (span[1], y)] for span, y in spans if span is not None]
-    bars = LineCollection(lines, colors=style.ink, linewidths=0.9, zorder=3, capstyle="butt")
+    bars = LineCollection(lines, colors=colour, linewidths=width, zorder=3, capstyle="butt")
     panel.ax.add_collection(bars, autolim=False)
-    _arrows(panel, studies, style.ink)
+    _arrows(panel, rows, colour)
+
+
+def _strokes(panel: Panel, rows: Placed) -> None:
+    """Mark effects without a square by a stroke across their interval."""
+    half = 0.5 * _STUDY * panel.unit
+    lines = [[(row.estimate or 0.0, y - half), (row.estimate or 0.0, y + half)] for row, y in rows]
+    if lines:
+        strokes = LineCollection(lines, colors=panel.style.muted, linewidths=0.9, zorder=3, capstyle="butt")
+        strokes.set_gid("strokes")
+        panel.ax.add_collection(strokes, autolim=False)
+
+
+def _study_means(panel: Panel, rows: Placed) -> None:
+    """Draw the means of studies of several effects: open diamonds, lower and thinner than those of pools."""
+    style, corners, tips = panel.style, list[list[Point]](), list[str]()
+    for row, y in rows:
+        span = panel.clipped(row)
+        if row.lower is None or row.estimate is None or row.upper is None or span is None:
+            continue
+        made = diamond(row.lower, row.estimate, row.upper, *span)
+        if made:
+            corners.append([(x, y + h * _STUDY * panel.unit) for x, h in made])
+            tips.append(_tip(row))
+    if corners:
+        means = StudyMeans(corners, facecolors="white", edgecolors=style.ink, linewidths=0.7, zorder=3.1, clip_on=False)
+        means.set_gid("study-means")
+        means.tips = tuple(tips)
+        panel.ax.add_collection(means, autolim=False)
+    _arrows(panel, rows, style.ink)
 
 
 def _tip(row: ForestRow) -> str:
     """Name the study of a square, with its effect."""
     effect = next((cell for cell in row.cells if split_interval(cell) is not None), "")
-    return f"{row.label}: {effect}" if effect else row.label
+    name = f"{row.study}, {row.label}" if row.study else row.label
+    return f"{name}: {effect}" if effect else name
 
 
 def _arrows(panel: Panel, rows: Placed, colour: str) -> None:

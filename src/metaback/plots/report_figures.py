@@ -110,11 +110,12 @@ def _unreadable(analysis: Analysis, key: str) -> str:
             f"No funnel plot: with {plural(studies, 'study', 'studies')}, fewer than {FEWEST}, chance alone makes it "
             "look skewed, and tests of asymmetry have little power."
         )
-    if k < LEAST.get(key, 2):
+    rows, of = (studies, plural(studies, "study", "studies")) if analysis.dependent else (k, plural(k, "effect"))
+    if rows < LEAST.get(key, 2):
         few = "each row would be a single study" if key == "leave-one-out" else "there is too little to compare"
-        return f"No figure “{name}”: with {plural(k, 'effect')} {few}."
-    if key in PER_ROW and k > MOST:
-        return f"No figure “{name}”: {k:,} rows would not be read; the functions of the package give its numbers."
+        return f"No figure “{name}”: with {of} {few}."
+    if key in PER_ROW and rows > MOST:
+        return f"No figure “{name}”: {rows:,} rows would not be read; the functions of the package give its numbers."
     return ""
 
 

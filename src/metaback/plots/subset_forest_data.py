@@ -13,6 +13,7 @@ from metaback.models.fitted import Estimate
 from metaback.plots import forest_words as words
 from metaback.plots.forest_data import NO_EFFECT, ForestColumn, ForestData, ForestRow
 from metaback.plots.forest_layouts import forest_layout
+from metaback.plots.forest_models import model_words
 from metaback.postestimation.cumulative import Cumulative
 from metaback.postestimation.flips import one_line
 from metaback.postestimation.leave_one_out import LeaveOneOut
@@ -129,7 +130,7 @@ def _forest(analysis: Analysis, pools: Subsets, labels: Sequence[str], title: st
         null=NO_EFFECT if tested else None,
         reference=_drawn(mean, mean.size)[0],
         favours=words.favours_words(effects),
-        footnotes=words.footnotes(analysis, words.distinct_labels(effects.labels)),
+        footnotes=words.footnotes(analysis, words.distinct_labels(effects.labels), model_words(analysis).methods),
         alt="",
         back=mean.back,
         size=mean.size,
@@ -185,7 +186,7 @@ def _all(analysis: Analysis, shown: _Shown) -> ForestRow:
         estimate_cell(mean, shown.effect),
         *(texts if has_null(analysis.fitted.effects.measure) else texts[1:]),
     )
-    label = words.total_label(analysis.spec, mean, overall.k).replace("Total (", "All (")
+    label = model_words(analysis).total.replace("Total (", "All (")
     return ForestRow("total", label, cells, *_drawn(mean, mean.size), 100.0)
 
 

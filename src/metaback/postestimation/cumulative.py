@@ -126,7 +126,11 @@ def cumulative(
     names = row_labels(effects)
     firsts: list[int] = rows[starts].tolist()
     places: list[int] = rows.tolist()
-    together = [" + ".join(names[i] for i in np.flatnonzero(step_rows).tolist()) for step_rows in added]
+    entered: list[list[int]] = [np.flatnonzero(step_rows).tolist() for step_rows in added]
+    if analysis.dependent:
+        together = [_study(effects.labels[new[0]], len(new)) for new in entered]
+    else:
+        together = [" + ".join(names[i] for i in new) for new in entered]
     return Cumulative(
         order=f"{word}, descending" if descending else word,
         labels=tuple(together),
@@ -146,6 +150,11 @@ def _whole_studies(rows: NDArray[np.intp], clusters: NDArray[np.int64]) -> tuple
     order = np.argsort(first[rank], kind="stable")
     kept = clusters[order]
     return rows[order], np.append(True, kept[1:] != kept[:-1])
+
+
+def _study(label: str, effects: int) -> str:
+    """Name a study that enters as a whole: `Jackson 2011 (2 effects)`."""
+    return label if effects == 1 else f"{label} ({effects} effects)"
 
 
 def _pooled(analysis: Analysis, masks: Bools) -> Subsets:
