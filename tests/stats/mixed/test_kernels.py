@@ -20,6 +20,7 @@ from metaback.stats.mixed.problem import (
     parts_of,
     problem_of,
     slope_at,
+    to_blocks,
 )
 from metaback.stats.mixed.starts import grid_of
 
