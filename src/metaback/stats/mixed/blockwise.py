@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from metaback.stats.mixed.likelihood import Sums
+from metaback.stats.mixed.products import inner
 from metaback.stats.mixed.records import Bools, Floats
 
 THIN = 12  # rows of the largest block that is worked through entry by entry
@@ -293,7 +294,7 @@ def _chunk(part: Group, u: Floats, counts: Floats | None, order: int) -> Sums:
         log_det, bad = log_det * counts, bad & (counts > 0)
         AYw = lay.weigh(AY, counts)
     left = lay.flat(np.broadcast_to(part.Y, AY.shape)[None])[:, 0]
-    K = left @ lay.flat(AYw[None])[:, 0].swapaxes(1, 2)
+    K = inner(left, lay.flat(AYw[None])[:, 0])
     if not order or not S.shape[0]:
         return _padded(log_det.sum(axis=1), K, np.asarray(bad.any(axis=1)), u.shape[1], order)
     G = lay.each(A, S)
@@ -302,10 +303,10 @@ def _chunk(part: Group, u: Floats, counts: Floats | None, order: int) -> Sums:
     Gw, AUw, Uw = (x if counts is None else lay.weigh(x, counts) for x in (G, AU, U))
     R, J, Q = u.shape[0], S.shape[0], K.shape[-1]
     rows = lay.flat(Uw).reshape(R, J * Q, -1)
-    first = (rows @ lay.flat(AY[None])[:, 0].swapaxes(1, 2)).reshape(R, J, Q, Q).swapaxes(2, 3)
-    second = lay.flat(U).reshape(R, J * Q, -1) @ lay.flat(AUw).reshape(R, J * Q, -1).swapaxes(1, 2)
+    first = inner(rows, lay.flat(AY[None])[:, 0]).reshape(R, J, Q, Q).swapaxes(2, 3)
+    second = inner(lay.flat(U).reshape(R, J * Q, -1), lay.flat(AUw).reshape(R, J * Q, -1))
     second = second.reshape(R, J, Q, J, Q).transpose(0, 1, 3, 2, 4)
-    cross = lay.entries(G, turned=False) @ lay.entries(Gw, turned=True).swapaxes(1, 2)
+    cross = inner(lay.entries(G, turned=False), lay.entries(Gw, turned=True))
     out = Sums(log_det.sum(axis=1), K, np.asarray(bad.any(axis=1)), lay.traces(Gw), first, cross, second)
     return _bent(out, bends, lay, (A if counts is None else lay.weigh(A, counts), AY, AYw)) if bends else out
 
@@ -342,7 +343,7 @@ def _bent(sums: Sums, bends: Bends, lay: type[Layout], solved: tuple[Floats, Flo
     left = lay.flat(AYw[None])[:, 0]
     for (j, k), S in bends.items():
         trace = np.einsum("rx,rx->r", *(lay.entries(x[None], turned=False)[:, 0] for x in (A, S)))
-        form = left @ lay.flat(lay.each(S[None], AY))[:, 0].swapaxes(1, 2)
+        form = inner(left, lay.flat(lay.each(S[None], AY))[:, 0])
         traces[:, j, k] = traces[:, k, j] = trace
         forms[:, j, k] = forms[:, k, j] = form
     return replace(sums, bend_trace=traces, bend=forms)

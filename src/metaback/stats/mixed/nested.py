@@ -14,6 +14,7 @@ import numpy as np
 
 from metaback.stats.blocks import BlockMatrix, on_diagonal
 from metaback.stats.mixed.likelihood import Sums
+from metaback.stats.mixed.products import inner
 from metaback.stats.mixed.records import Floats, Places, Term
 
 CHUNK = 2_000_000  # numbers of the largest array of a step
@@ -117,11 +118,11 @@ class _At:
     def rows(self, values: Floats) -> Floats:
         """Return sum_i values_i y_i y_i' over all rows, (R, Q, Q)."""
         Q = self.nest.Y.shape[0]
-        return ((values * self.c) @ self.nest.pairs.T).reshape(-1, Q, Q)
+        return inner((values * self.c)[None], self.nest.pairs[None]).reshape(-1, Q, Q)
 
     def outer(self, weight: Floats, one: Floats, two: Floats) -> Floats:
         """Return sum_b weight_b one_b two_b' over clusters, (R, Q, Q)."""
-        return ((weight * self.cb)[:, None] * one) @ two.swapaxes(1, 2)
+        return inner((weight * self.cb)[:, None] * one, two)
 
     def clusters(self, values: Floats) -> Floats:
         """Return the sum over clusters (R,)."""
