@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,13 @@ from metaback.report.multilevel_text import multilevel_card, multilevel_text
 from metaback.report.regression_tables import predictions_frame
 from metaback.result import checked_trials
 from metaback.stats.blocks import BlockMatrix
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from metaback.plots.forest import FigureWords
+    from metaback.plots.style import Style
 
 TESTS = ("HTZ", "naive-F", "chi-square")
 
@@ -241,6 +248,23 @@ class Multilevel:
         """Fit the model under several sampling correlations within a study, or those of the grid of a given V."""
         grid = () if self.covariance is None else self.covariance.grid
         return sweep(self.analysis.fitted, rho, grid)
+
+    def forest(
+        self,
+        ax: Axes | None = None,
+        *,
+        title: str | None = None,
+        style: Style | None = None,
+        **choices: Unpack[FigureWords],
+    ) -> Figure:
+        """Draw the forest plot of a model with one mean: every effect under its cluster, with that one's own mean.
+
+        choices: as of `Result.forest`; by_study=False gives every effect a row of its own. Raises `OptionError` for a
+        model with moderators.
+        """
+        from metaback.plots.forest import multilevel_forest_figure
+
+        return multilevel_forest_figure(self.analysis, ax, title=title, style=style, **choices)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON values."""

@@ -28,7 +28,18 @@ from metaback.status import Status
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 SAME_VARIANCE = 1e-6  # relative: sampling variances of V and of the effects that differ by more are not the same table
+FLAT = 1e-6  # difference in log-likelihood that is none
+MOVED = 1e-4  # of a standard error: a coefficient that moves by more along a flat likelihood is not known
 PLAIN = ("~1", "1", "~1+0", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """Coefficients (p,) and covariance (p, p) at another value of a component that the data do not tell."""
+
+    component: str
+    beta: Floats
+    cov: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,7 @@ class FittedMultilevel:
     robust: Robust | None
     cov: Floats
     df: Floats
+    loose: tuple[Loose, ...]
     known: Mapping[str, KnownCorrelation]
 
     @property
@@ -105,12 +117,65 @@ def fit_multilevel(
     status = Status(int(fit.status))
     if not status.ok:
         raise EstimationError(f"{effects.source}: {status.sentence}")
-    clusters, names = cluster_codes(spec.cluster, columns, design, effects)
+    spec = with_cluster(spec, columns, design, clusters_of(part, engine_terms(random.terms)))
+    clusters, names = cluster_codes(spec.cluster or "study", columns, design, effects)
     blank = np.empty(0)
     fitted = FittedMultilevel(
-        spec, effects, design, random, part, given, fit, clusters, names, None, fit.cov, blank, known
+        spec, effects, design, random, part, given, fit, clusters, names, None, fit.cov, blank, (), known
     )
-    return with_variance(fitted)
+    return with_variance(replace(fitted, loose=loose_ends(fitted)))
+
+
+def with_cluster(
+    spec: MultilevelSpec, columns: Mapping[str, NDArray[Any]], design: FormulaDesign, parts: Places
+) -> MultilevelSpec:
+    """Return the request with a column of clusters: the first grouping that holds all rows that are correlated."""
+    if spec.cluster is not None:
+        return spec
+    names = [words.outer[0][0] for words in words_of_random(spec) if words.outer[0][0] in columns] or ["study"]
+    first = np.unique(parts, return_index=True)[1]
+    for name in names:
+        codes = coded(columns[name][design.used])[0]
+        if np.array_equal(codes, codes[first][parts]):
+            return spec.model_copy(update={"cluster": name})
+    return spec.model_copy(update={"cluster": names[0]})
+
+
+def loose_ends(fitted: FittedMultilevel) -> tuple[Loose, ...]:
+    """Return the coefficients at other values of variances that the data do not tell, where the likelihood is as high.
+
+    Each such variance is held at half its value, and well above it, and everything else is estimated anew; what the
+    coefficients do then shows which of them rest on a number that nobody knows.
+    """
+    fit, terms = fitted.fit, fitted.random.terms
+    out: list[Loose] = []
+    place = -1
+    for i, part in enumerate(terms):
+        for j, (kind, levels) in enumerate(chart_of(part.term).kinds):
+            place += 1
+            if fit.identifiable[place] or kind != "variance":
+                continue
+            at = float(fit.theta[place])
+            for value in (at / 2, 4 * at + float(np.median(fitted.effects.vi[fitted.design.used]))):
+                held = list(part.term.fixed or (None,) * kinds_of(part))
+                held[j] = value
+                term = replace(part.term, fixed=tuple(held))
+                others = [*engine_terms(terms[:i]), term, *engine_terms(terms[i + 1 :])]
+                again = fit_mixed(fitted.y, fitted.design.X, fitted.V, others, fitted.spec.method)
+                if Status(int(again.status)).ok and abs(float(again.loglik - fit.loglik)) < FLAT:
+                    out.append(Loose(component_name(part, kind, inner_of(part, levels)), again.beta, again.cov))
+    return tuple(out)
+
+
+def undecided(fitted: FittedMultilevel, contrasts: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which combinations (r, p) of coefficients, and which of their variances, rest on what nobody knows."""
+    point = contrasts @ fitted.fit.beta
+    size = np.einsum("ra,ab,rb->r", contrasts, fitted.fit.cov, contrasts)
+    moved, spread = np.zeros(point.size, dtype=bool), np.zeros(point.size, dtype=bool)
+    for other in fitted.loose:
+        moved |= np.abs(contrasts @ other.beta - point) > MOVED * np.sqrt(size)
+        spread |= np.abs(np.einsum("ra,ab,rb->r", contrasts, other.cov, contrasts) - size) > MOVED * size
+    return moved, moved | spread
 
 
 def with_fixed(random: RandomDesign, fixed: Mapping[str, float]) -> RandomDesign:
@@ -182,7 +247,7 @@ def with_variance(fitted: FittedMultilevel) -> FittedMultilevel:
     """Return a fit with the covariance of the coefficients and the degrees of freedom that its request asks for."""
     from_model = replace(fitted, robust=None, cov=fitted.fit.cov)
     if fitted.spec.robust != "none":
-        robust = robust_variance(fitted, fitted.spec.robust, fitted.clusters, fitted.spec.cluster)
+        robust = robust_variance(fitted, fitted.spec.robust, fitted.clusters, str(fitted.spec.cluster))
         from_model = replace(fitted, robust=robust, cov=robust.cov)
     return replace(from_model, df=degrees(from_model, np.eye(fitted.design.X.shape[1])))
 
@@ -351,6 +416,17 @@ def connected(fitted: FittedMultilevel) -> Places:
 
 def containment(fitted: FittedMultilevel) -> Floats:
     """Return the containment degrees of freedom (p,) of the coefficients; nan where a level cannot carry one."""
-    groupings = [(term.grouping.codes, term.grouping.count) for term in fitted.random.terms]
-    df = containment_df(fitted.design.X, groupings)
+    X = fitted.design.X
+    groupings: list[tuple[Places, int]] = []
+    slopes: list[tuple[Floats, int]] = []
+    for part in fitted.random.terms:
+        codes, inner = part.grouping.codes, part.term.inner
+        if part.grouping.count > 1:  # one level holds all rows: what varies there varies within it
+            groupings.append((codes, part.grouping.count))
+        if inner is not None:
+            both = np.unique(codes * (int(inner.max()) + 1) + inner, return_inverse=True)[1].astype(np.intp)
+            groupings.append((both, int(both.max()) + 1))
+        if part.term.Z is not None:
+            slopes.append((part.term.Z, part.grouping.count))
+    df = containment_df(X, groupings, slopes)
     return np.where(df >= 1, df, np.nan)

@@ -24,7 +24,8 @@ class MultilevelSpec(BaseModel):
     subgroups of a study where the working model says so), None where the covariances come with the effects, or are 0.
     known: groupings whose correlation matrix was given. fixed: components that are given, by name. method: "REML" or
     "ML". test: "t" or "z"; df: rule of the degrees of freedom of t, "satterthwaite" where the variance is robust.
-    robust: adjustment of the cluster-robust variance, or "none"; cluster: column of the clusters. level: confidence.
+    robust: adjustment of the cluster-robust variance, or "none"; cluster: column of the clusters, None for the first
+    grouping that holds all rows that are correlated. level: confidence.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,15 +42,15 @@ class MultilevelSpec(BaseModel):
     test: Annotated[str, Field(pattern="^[tz]$")] = "t"
     df: DegreesOfFreedom = "containment"
     robust: Robust = "none"
-    cluster: str = "study"
+    cluster: str | None = None
     level: Level = 0.95
 
 
 def resolve_multilevel(random: str | Sequence[str], **choices: Any) -> MultilevelSpec:
     """Resolve a request: a formula, several, or the name of a working model, and the choices that go with it.
 
-    None stands for the usual: no robust variance for formulas and CR2 for working models; clusters are the coarsest
-    grouping of the first formula. Raises `OptionError` with every problem at once.
+    None stands for the usual: no robust variance for formulas and CR2 for working models. Raises `OptionError` with
+    every problem at once.
 
     >>> spec = resolve_multilevel("CHE")
     >>> spec.random, spec.rho, spec.robust
@@ -58,12 +59,10 @@ def resolve_multilevel(random: str | Sequence[str], **choices: Any) -> Multileve
     said = {name: value for name, value in choices.items() if value is not None}
     problems: list[str] = []
     values: dict[str, Any] = {}
-    words: tuple[RandomWords, ...] = ()
     try:
         values, struct = _asked(random, said)
         words = read_random(values["random"], struct)
         values["struct"] = tuple(part.struct for part in words if not part.intercept)
-        values["cluster"] = words[0].outer[0][0]
     except OptionError as error:
         problems.append(str(error))
         values = {"random": ("~ 1 | study",)}

@@ -13,7 +13,7 @@ from metaback.design.formula import INTERCEPT
 from metaback.design.random_terms import KnownCorrelation, RandomTerm
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
-from metaback.models.multilevel import FittedMultilevel, component_name, degrees, fit_multilevel, inner_of
+from metaback.models.multilevel import FittedMultilevel, component_name, degrees, fit_multilevel, inner_of, undecided
 from metaback.models.multilevel_spec import MultilevelSpec
 from metaback.models.regression import in_columns
 from metaback.models.specs import PoolSpec, resolve_spec
@@ -170,6 +170,10 @@ def linear_estimates(
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic = np.where(se > 0, point / se, np.nan)
         columns = (point, point - half, point + half, se, statistic, df, two_sided_p(statistic, df))
+    if fitted.loose:
+        moved, spread = undecided(fitted, weights)
+        void = (moved, *(spread,) * 6)
+        columns = tuple(np.where(gone, np.nan, column) for gone, column in zip(void, columns, strict=True))
     return tuple(
         Estimate(b, low, high, s, level, scale, t, nu, q, back=way)
         for b, low, high, s, t, nu, q in zip(*(column.tolist() for column in columns), strict=True)
@@ -185,6 +189,8 @@ def joint_of(fitted: FittedMultilevel, weights: Floats, terms: tuple[str, ...], 
     """
     r = weights.shape[0]
     estimates = weights @ fitted.fit.beta
+    if fitted.loose and undecided(fitted, weights)[1].any():
+        return JointTest(terms, math.nan, r, math.nan, math.nan)
     if fitted.robust is not None:
         found = robust_joint(fitted.fit.beta, fitted.robust, weights, test=kind)
         return JointTest(terms, float(found.statistic), r, float(found.df_residual), float(found.p))
@@ -333,8 +339,9 @@ def heterogeneities(fitted: FittedMultilevel) -> Heterogeneities:
     Source: Nakagawa & Santos 2012; Higgins & Thompson 2002; Jackson et al. 2012.
     """
     found: Sampling = sampling(fitted.y, fitted.design.X, fitted.V)
+    known = [_told(fitted, term, part) for term, part in slices_of(fitted)]
     shares = [(term, row_variances(term, fitted.fit.theta[part])) for term, part in slices_of(fitted)]
-    means = [float(values.mean()) for _, values in shares]
+    means = [float(values.mean()) if told else math.nan for (_, values), told in zip(shares, known, strict=True)]
     whole = sum(means) + found.typical
     everything = np.sum([values for _, values in shares], axis=0) if shares else np.zeros(fitted.y.size)
     inner: dict[str, float] = {}
@@ -343,7 +350,7 @@ def heterogeneities(fitted: FittedMultilevel) -> Heterogeneities:
             for i, name in enumerate(term.inner_levels):
                 rows = term.term.inner == i
                 own, typical = float(everything[rows].mean()), found.of(rows)
-                inner[name] = 100 * own / (own + typical) if own + typical > 0 else math.nan
+                inner[name] = 100 * own / (own + typical) if all(known) and own + typical > 0 else math.nan
     return Heterogeneities(
         levels=tuple(
             LevelShare(" + ".join((term.key, *term.also)), mean, 100 * mean / whole)
@@ -356,3 +363,10 @@ def heterogeneities(fitted: FittedMultilevel) -> Heterogeneities:
         q_df=found.df,
         q_p=float(joint_p(found.q, found.df, math.inf)) if found.df > 0 else math.nan,
     )
+
+
+def _told(fitted: FittedMultilevel, term: RandomTerm, part: slice) -> bool:
+    """Tell whether the data show all variances of a term."""
+    kinds = [kind for kind, _ in chart_of(term.term).kinds]
+    known: list[bool] = fitted.fit.identifiable[part].tolist()
+    return all(told for told, kind in zip(known, kinds, strict=True) if kind == "variance")

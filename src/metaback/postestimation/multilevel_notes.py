@@ -13,6 +13,7 @@ from metaback.numbers import df_text, fixed
 
 FEW_CLUSTERS = 10  # below: components are hardly known
 FEW_DF = 4.0  # degrees of freedom below which the level of a robust test is not to be trusted (Tipton 2015)
+SHOWN = 5  # names that a note lists
 PEAK = 2.0  # log-likelihood by which another peak may lie lower and still be told
 CORRELATION_EDGE = 0.999
 
@@ -115,16 +116,20 @@ def _degrees(fitted: FittedMultilevel, coefficients: Mapping[str, Estimate]) -> 
     """Tell coefficients with no or few degrees of freedom, and few clusters."""
     notes: list[str] = []
     spec, clusters = fitted.spec, len(fitted.cluster_names)
-    none = [name for name, part in coefficients.items() if math.isnan(part.df)]
+    loose = [name for name, part in coefficients.items() if fitted.loose and math.isnan(part.se)]
+    none = [name for name, part in coefficients.items() if math.isnan(part.df) and name not in loose]
+    if loose:
+        on = " and ".join(dict.fromkeys(part.component for part in fitted.loose))
+        notes.append(f"{' and '.join(loose)} cannot be judged: it rests on {on}, which the data do not show.")
     few = {name: part.df for name, part in coefficients.items() if part.df < FEW_DF}
     if none and fitted.robust is None:
         notes.append(
-            f"No interval of {' and '.join(none)}: it varies between levels of a random effect of which there are no "
+            f"No interval of {_listed(none)}: it varies between levels of a random effect of which there are no "
             "more than coefficients."
         )
     elif none:
         notes.append(
-            f"No robust interval of {' and '.join(none)}: a single {spec.cluster} decides the coefficient, so that no "
+            f"No robust interval of {_listed(none)}: a single {spec.cluster} decides the coefficient, so that no "
             "residual shows its variance."
         )
     if few and fitted.robust is not None:
@@ -138,6 +143,12 @@ def _degrees(fitted: FittedMultilevel, coefficients: Mapping[str, Estimate]) -> 
             f"({spec.cluster}): variances between them are hardly known."
         )
     return notes
+
+
+def _listed(names: list[str]) -> str:
+    """Name a few of several."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}" if more else " and ".join(names)
 
 
 def _assumed(fitted: FittedMultilevel) -> list[str]:

@@ -18,6 +18,7 @@ from metaback.numbers import fixed, p_phrase
 from metaback.postestimation.multilevel import components_of, linear_estimates, row_variances, slices_of
 from metaback.stats.blocks import BlockMatrix
 from metaback.stats.mixed import fit_mixed
+from metaback.stats.mixed.structures import chart_of
 from metaback.status import Status
 
 Floats = NDArray[np.float64]
@@ -79,13 +80,28 @@ def compare(one: FittedMultilevel, two: FittedMultilevel) -> LikelihoodRatio:
     df = _parameters(large) - _parameters(small)
     logliks = float(small.fit.loglik), float(large.fit.loglik)
     statistic = max(0.0, 2 * (logliks[1] - logliks[0]))
-    variances = [sum(part.kind == "variance" for part in components_of(fitted)) for fitted in (small, large)]
-    extra = variances[1] - variances[0]
+    extra = _free_variances(large) - _free_variances(small)
     fixed_alike = small.design.X.shape[1] == large.design.X.shape[1]
     mixed = None
-    if extra == 1 and fixed_alike:
+    if extra == 1 and fixed_alike and not _above_zero(small):
         mixed = 0.5 * _tail(statistic, df - 1) + 0.5 * _tail(statistic, df)
     return LikelihoodRatio(statistic, df, _tail(statistic, df), mixed, small.spec.method, logliks)
+
+
+def _given(fitted: FittedMultilevel) -> list[tuple[str, float | None]]:
+    """Return kind and given value (None: estimated) of every component."""
+    values = [value for term in fitted.terms for value in (term.fixed or (None,) * len(chart_of(term).kinds))]
+    return list(zip([part.kind for part in components_of(fitted)], values, strict=True))
+
+
+def _free_variances(fitted: FittedMultilevel) -> int:
+    """Count the variances that are estimated."""
+    return sum(kind == "variance" and value is None for kind, value in _given(fitted))
+
+
+def _above_zero(fitted: FittedMultilevel) -> bool:
+    """Tell whether a variance is given that is not at the end of its range."""
+    return any(kind == "variance" and (value or 0.0) > 0 for kind, value in _given(fitted))
 
 
 def _tail(statistic: float, df: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from metaback.design.random_terms import RandomTerm, is_slopes
@@ -49,7 +50,7 @@ def multilevel_methods(analysis: MultilevelAnalysis) -> tuple[str, tuple[str, ..
     if fitted.random.terms:
         sentences.append(f"Variance components were estimated by {CRITERIA[spec.method]}{cite('harville1977')}")
     sentences.append(_inference(fitted, cite))
-    if analysis.heterogeneity.total is not None:
+    if (analysis.heterogeneity.total or math.nan) >= 0:
         sentences.append(
             "I² per level is the share of its variance in the total of all levels and the typical sampling variance"
             f"{cite('higgins2002', 'nakagawa2012')}"

@@ -183,8 +183,9 @@ def summary(analysis: MultilevelAnalysis) -> list[tuple[str, str]]:
     spread = analysis.heterogeneity
     lines: list[tuple[str, str]] = []
     if analysis.moderators is not None:
-        lines.append(("Moderators", str(analysis.moderators)))
-    total = "" if spread.total is None else f"I² {fixed(spread.total, 1)}% in total   "
+        known = math.isfinite(analysis.moderators.statistic)
+        lines.append(("Moderators", str(analysis.moderators) if known else "cannot be tested together"))
+    total = "" if spread.total is None or math.isnan(spread.total) else f"I² {fixed(spread.total, 1)}% in total   "
     lines.append(("Residual", f"{total}QE {fixed(spread.q)}, df {spread.q_df}, {p_phrase(spread.q_p)}"))
     return lines
 

@@ -38,15 +38,20 @@ def _constant(v: Floats, rho: float) -> Floats:
     return part
 
 
-def containment_df(X: Floats, groupings: Sequence[tuple[Places, int]]) -> Floats:
+def containment_df(
+    X: Floats, groupings: Sequence[tuple[Places, int]], slopes: Sequence[tuple[Floats, int]] = ()
+) -> Floats:
     """Return the degrees of freedom (p,) of the coefficients by the containment rule.
 
     A column of X that is constant within every level of a random effect varies at that level at most, and has
     (levels - p) degrees of freedom; of several such random effects the one with the fewest levels counts. A column that
-    fits none has n - p. Values below 1 mean that the level cannot carry the coefficient.
+    fits none has n - p; one that has random slopes of its own has (levels of these - p). Values below 1 mean that the
+    level cannot carry the coefficient.
 
-    X: (n, p); groupings: codes (n,) from 0 and the number of levels, of each random effect (the outer one of
-    "~ inner | outer"). Source: Pinheiro & Bates 2000, section 2.4; as `metafor::rma.mv(dfs="contain")` documents it.
+    X: (n, p); groupings: codes (n,) from 0 and the number of levels, of each random effect (for "~ inner | outer" those
+    of outer, and of outer and inner together); slopes: the columns (n, r) of random slopes and the number of their
+    levels. Source: Pinheiro & Bates 2000, section 2.4. Same as `metafor::rma.mv(dfs="contain")`, which takes a column
+    with random slopes for one of the level of its values within the grouping.
 
     >>> containment_df(np.ones((4, 1)), [(np.array([0, 0, 1, 2]), 3)])
     array([2.])
@@ -58,6 +63,9 @@ def containment_df(X: Floats, groupings: Sequence[tuple[Places, int]]) -> Floats
         first[codes[::-1]] = np.arange(n)[::-1]
         constant = (X[first[codes]] == X).all(axis=0)
         df = np.where(constant, np.minimum(df, count - p), df)
+    for Z, count in slopes:
+        own = (X[:, :, None] == Z[:, None, :]).all(axis=0).any(axis=1)
+        df = np.where(own, np.minimum(df, count - p), df)
     return df
 
 
