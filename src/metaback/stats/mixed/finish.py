@@ -76,7 +76,6 @@ def finished(problem: Problem, peak: Peak, counts: Floats | None, *, reml: bool)
     kept: dict[str, Any] = {
         key: np.where(good.reshape(-1, *[1] * (v.ndim - 1)), v, np.nan) for key, v in numbers.items()
     }
-    none = np.zeros((0, x.shape[1])), np.zeros(0)
     flags: dict[str, Any] = {"status": status.astype(np.int64), "n_iter": peak.steps.astype(np.int64)}
     return MixedFit(
         **kept,
@@ -84,8 +83,8 @@ def finished(problem: Problem, peak: Peak, counts: Floats | None, *, reml: bool)
         names=names_of(problem.terms),
         at_bound=ends & good[:, None],
         identifiable=told & good[:, None],
-        rivals=none[0],
-        gaps=none[1],
+        rivals=np.zeros((0, x.shape[1])),
+        gaps=np.zeros(0),
     )
 
 

@@ -202,7 +202,7 @@ def _best(problem: Problem, *, reml: bool) -> tuple[Peak, Floats, Floats]:
     x, shape = grid_of(problem)
     at = level(sums_at(problem, x, None, 0))
     values = np.where(allowed(problem.parts, x), at.reml if reml else at.ml, -np.inf)
-    begin = tops(values, shape, wide=problem.labels.size <= FEW)
+    begin = tops(values, shape, wide=problem.labels.size <= FEW and not problem.heavy)
     if not begin.size:
         begin = np.array([int(np.argmax(values))])
     peaks = _climb_from(problem, x[begin], None, reml=reml)

@@ -18,6 +18,9 @@ from metaback.stats.mixed.nested import nest_of, nested_sums
 from metaback.stats.mixed.records import Bools, Floats, Places, Term
 from metaback.stats.mixed.structures import CURVES, Chart, chart_of
 
+LARGE = 40  # rows of a block beyond which its algebra is the cost of a likelihood
+HEAVY = 2e6  # sum of the cubes of the sizes of large blocks from which a likelihood takes long
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -213,7 +216,9 @@ def problem_of(y: Floats, X: Floats, V: BlockMatrix, terms: Sequence[Term], *, w
         return Problem(frame, parts, kernel, labels, np.bincount(labels), tuple(terms), heavy=True)
     blocks = blocks_of(labels)
     kernel = blockwise_kernel(groups_of(frame, V, terms, parts, blocks), blocks)
-    return Problem(frame, parts, kernel, labels, np.bincount(labels), tuple(terms))
+    sizes = np.bincount(labels)
+    heavy = float((sizes[sizes > LARGE].astype(float) ** 3).sum()) > HEAVY
+    return Problem(frame, parts, kernel, labels, sizes, tuple(terms), heavy=heavy)
 
 
 def _crossing(frame: Frame, V: BlockMatrix, terms: Sequence[Term], parts: Parts, out: tuple[int, ...]) -> Crossing:

@@ -41,8 +41,9 @@ class MixedFit:
     theta_cov: (q, q) inverse of the observed information, nan in rows and columns of parameters that stand at a bound,
     are given, or cannot be told. loglik: of the criterion that was maximised. n_iter: steps. at_bound: (q,) whether a
     parameter stands at the end of its range. identifiable: (q,) whether the data say anything about it alone.
-    information: (q, q) expected information of the free natural parameters. rivals: (m, q) other peaks that the search
-    found; gaps: (m,) how much lower they are in log-likelihood.
+    rivals: (m, q) other peaks that the search found; gaps: (m,) how much lower they are in log-likelihood; both are
+    empty where a start or replicates are given. What is not identifiable still has a number in theta, so that M can be
+    made of it: it is one of many, and must not be reported.
     """
 
     beta: Floats
