@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,14 +28,18 @@ SLACK = 0.2
 LEAN = 0.2
 # Words of a route, and the source of the standard error that it stands for.
 USED = (("CI", "ci"), ("with variance", "vi"), ("with P", "p"), ("log-rank P", "p"), ("with t", "t"))
+TIMES = "times"
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One source of a standard error: its value, and the lowest and highest with rounding, (k,), nan where none."""
+    """One source of a standard error: its value, and the lowest and highest with rounding, (k,), nan where none.
+
+    words: from a row to its words; made when they are asked for, because most rows say nothing twice.
+    """
 
     key: str
-    words: tuple[str, ...]
+    words: Callable[[int], str]
     value: Floats
     low: Floats
     high: Floats
@@ -51,25 +55,25 @@ def said_twice(trials: Trials, draft: Draft, ready: Bools, key: str) -> tuple[Li
     ignored: list[list[str]] = [[] for _ in draft.routes]
     apart: list[list[str]] = [[] for _ in draft.routes]
     way = back("exp" if about(key).scale == "log" else about(key).back)
-    plain = [i for i in np.flatnonzero(ready).tolist() if ", times" not in draft.routes[i]]
-    sources = _sources(trials, draft, way, key) if plain else []
+    known = {route: _used(route) for route in set(draft.routes)}
+    used = np.array([known[route] for route in draft.routes])
+    plain = ready & (used != TIMES)
     se = np.sqrt(draft.vi)
-    for i in plain:
-        used = _used(draft.routes[i])
-        for source in sources:
-            if np.isnan(source.low[i]) or source.key == used:
-                continue
-            ignored[i].append(source.words[i])
+    for source in _sources(trials, draft, way, key) if plain.any() else []:
+        for i in np.flatnonzero(plain & (used != source.key) & ~np.isnan(source.low)).tolist():
+            ignored[i].append(source.words(i))
             if not source.low[i] * (1 - SLACK) <= se[i] <= source.high[i] * (1 + SLACK):
                 own, other = (significant(float(x[i]), DIGITS) for x in (se, source.value))
-                apart[i].append(f"the standard error is {own} as used, but {other} by {source.words[i]}")
+                apart[i].append(f"the standard error is {own} as used, but {other} by {source.words(i)}")
     for i, words in _leaning(trials, way, plain).items():
         apart[i].append(words)
     return tuple(map(tuple, ignored)), tuple(map(tuple, apart))
 
 
 def _used(route: str) -> str:
-    """Return the source of the standard error that a route names."""
+    """Return the source of the standard error that a route names; TIMES where a number was multiplied on the way."""
+    if ", times" in route:
+        return TIMES
     return next((source for words, source in USED if words in route), "se")
 
 
@@ -85,7 +89,7 @@ def _sources(trials: Trials, draft: Draft, way: Transform, key: str) -> list[_So
     size = np.abs(t)
     with np.errstate(divide="ignore", invalid="ignore"):
         own, low, high = effect / size, effect / (size + half), effect / np.maximum(size - half, 0.0)
-    found.append(_Source("t", tuple(f"its test (t = {as_given(float(x))})" for x in t), own, low, high))
+    found.append(_Source("t", lambda i: f"its test (t = {_printed(t[i])})", own, low, high))
     found.append(_probability(trials, effect))
     return found
 
@@ -94,9 +98,8 @@ def _direct(trials: Trials, role: str, key: str) -> _Source:
     """Return the source of a standard error or variance as it stands in the table."""
     value, half = trials.numbers(role), half_unit(role, trials.numbers(role))
     low, high = np.maximum(value - half, 0.0), value + half
-    words = tuple(f"{role} = {as_given(float(x))}" for x in value)
     own, low, high = (np.sqrt(x) if role == "vi" else x for x in (value, low, high))
-    return _Source(key, words, own, low, high)
+    return _Source(key, lambda i: f"{role} = {_printed(value[i])}", own, low, high)
 
 
 def _interval(trials: Trials, way: Transform) -> _Source:
@@ -107,10 +110,13 @@ def _interval(trials: Trials, way: Transform) -> _Source:
     at, room = _ends(low, high, half, way, printed)
     divisor = 2 * critical(level_of(trials.numbers("ci_level")))
     width = at[1] - at[0]
-    words = tuple(
-        f"its interval ({as_given(float(a))} to {as_given(float(b))})" for a, b in zip(low, high, strict=True)
-    )
-    return _Source("ci", words, width / divisor, np.maximum(width - room, 0.0) / divisor, (width + room) / divisor)
+    own, least, most = width / divisor, np.maximum(width - room, 0.0) / divisor, (width + room) / divisor
+    return _Source("ci", lambda i: f"its interval ({_printed(low[i])} to {_printed(high[i])})", own, least, most)
+
+
+def _printed(value: np.float64) -> str:
+    """Return a number as the table has it."""
+    return as_given(float(value))
 
 
 def _ends(low: Floats, high: Floats, half: Floats, way: Transform, rows: Bools) -> tuple[tuple[Floats, Floats], Floats]:
@@ -142,11 +148,11 @@ def _probability(trials: Trials, effect: Floats) -> _Source:
     lowest, highest = np.clip(np.where(known, p - half, 0.5), tiny, None), np.clip(p + half, None, 1 - 1e-12)
     with np.errstate(divide="ignore", invalid="ignore"):
         low, own, high = (effect / critical(1 - np.where(known, x, 0.5)) for x in (lowest, p, highest))
-    words = tuple(f"its P value (p = {as_given(float(x))})" for x in p)
-    return _Source("p", words, *(np.where(known, x, np.nan) for x in (own, low, high)))
+    own, low, high = (np.where(known, x, np.nan) for x in (own, low, high))
+    return _Source("p", lambda i: f"its P value (p = {_printed(p[i])})", own, low, high)
 
 
-def _leaning(trials: Trials, way: Transform, rows: list[int]) -> Mapping[int, str]:
+def _leaning(trials: Trials, way: Transform, rows: Bools) -> Mapping[int, str]:
     """Return the rows whose printed effect is not in the middle of its interval, with the words to tell."""
     effect, low, high = (trials.numbers(role) for role in ("effect", "ci_low", "ci_high"))
     known = np.isfinite(effect) & np.isfinite(low) & np.isfinite(high)
@@ -158,7 +164,7 @@ def _leaning(trials: Trials, way: Transform, rows: list[int]) -> Mapping[int, st
     far = np.abs(at - middle) > away + room / 2 + LEAN * (two - one) / 2 + LAST_BIT * np.abs(at)
     scale = "" if way.key == "identity" else f" on the {'log' if way.key == 'exp' else way.title} scale"
     found: dict[int, str] = {}
-    for i in (i for i in rows if far[i]):
+    for i in np.flatnonzero(rows & far).tolist():
         shown = significant(float(way.inverse(middle[i : i + 1])[0]), DIGITS)
         found[i] = (
             f"the effect {as_given(float(effect[i]))} is not in the middle of its interval "

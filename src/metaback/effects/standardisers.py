@@ -97,12 +97,15 @@ def _depends(key: str) -> bool:
 def _types(trials: Trials, computed: Bools, changes: Bools, key: str) -> tuple[list[str], list[Problem]]:
     """Return the score type of each row, with the cells that are not understood or contradict the numbers."""
     adjusted = "mean_adj_1" in raw_roles(key)
-    own = ANCOVA if adjusted else FINAL if about(key).kind == "means" else ""
+    kind = about(key).kind
+    own = ANCOVA if adjusted else FINAL if kind == "means" else ""
     types: list[str] = []
     problems: list[Problem] = []
     brought = trials.numbers("mean_change_1")
-    for i, text in enumerate(trials.texts("score_type")):
-        word = score_words(text)
+    texts = trials.texts("score_type")
+    read = {text: score_words(text) for text in set(texts)}
+    for i, text in enumerate(texts):
+        word = read[text]
         if word is None:
             fix = f"Write one of: {', '.join(SPELLINGS)}"
             problems.append(Problem("is not a type of scores", fix, trials.roles["score_type"], trials.rows[i], text))
@@ -114,7 +117,7 @@ def _types(trials: Trials, computed: Bools, changes: Bools, key: str) -> tuple[l
             rule = "the effect of this row was computed from mean_1 and mean_2, beside mean changes of its own"
             fix = "Write 'final', or leave the means blank where the changes are to be used"
             problems.append(Problem(rule, fix, trials.roles["score_type"], trials.rows[i], text))
-        usual = CHANGE if changes[i] or about(key).kind == "changes" else own
+        usual = CHANGE if changes[i] or kind == "changes" else own
         types.append(word or (usual if computed[i] else ""))
     return types, problems
 
