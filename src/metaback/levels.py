@@ -236,8 +236,9 @@ class Multilevel:
         """Return the same fit with cluster-robust variances: "CR0", "CR1", "CR1S", "CR1p", "CR2", "CR3", or "none"."""
         if cluster is not None and cluster != self.spec.cluster:
             return self.update(robust=kind, cluster=cluster)
-        spec = resolve_multilevel(**{**said_in(self.spec), "robust": kind})
-        spec = spec.model_copy(update={"rho": self.spec.rho, "known": self.spec.known})
+        said = {name: value for name, value in said_in(self.spec).items() if name != "df"}
+        spec = resolve_multilevel(**{**said, "robust": kind})
+        spec = spec.model_copy(update={"rho": self.spec.rho, "known": self.spec.known, "cluster": self.spec.cluster})
         return replace(self, analysis=analysis_of(with_variance(replace(self.analysis.fitted, spec=spec))))
 
     def leave_one_out(self) -> ClusterLeaveOneOut:
@@ -282,7 +283,7 @@ class Multilevel:
         if "random" in choices:
             kept.pop("struct", None)
             kept.pop("cluster", None)
-        if choices.get("robust", "none") == "none" and "df" not in choices:
+        if "robust" in choices:
             kept.pop("df", None)
         if choices.get("rho") is not None:
             V = None

@@ -18,7 +18,7 @@ WIDTH = 100
 NAME = 34
 NOTE_LINES = 8
 SHOWN = 200  # rows of the table that the card lists
-NEXT_STEPS = "Next: .to_frame()  .components_ci()  .predict()  .blup()  .leave_one_out()  .sweep(rho=[...])  .report()"
+NEXT_STEPS = "Next: .to_frame()  .components_ci()  .predict()  .blup()  .leave_one_out()  .sweep(rho=[...])"
 DF_WORDS = {
     "containment": "t with containment df",
     "satterthwaite": "t with Satterthwaite df",
