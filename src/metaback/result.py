@@ -274,7 +274,8 @@ class Result:
         mapping to heads or (head, "left" or "right"); sort ("weight", "precision", "effect", "year", "label" or a
         column) and descending; pi_style ("bar", "line", "density"); mcid, one value or the ends of a band, and limits
         of the axis, both on the natural scale; width ("single", "double" or inches); risk_of_bias (True, or the
-        instrument) for the columns `rob_*`.
+        instrument) for the columns `rob_*`; by_study (None: where rows of a study are modelled as dependent) puts the
+        effects of a study together under their own mean.
         """
         from metaback.plots.forest import forest_figure
 

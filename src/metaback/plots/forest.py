@@ -20,16 +20,19 @@ from metaback.plots.forest_data import ForestChoices, ForestData, ForestWords, f
 from metaback.plots.forest_pages import pages_of
 from metaback.plots.layout import BOLD, Piece, Sheet, axis_depth, lay_out
 from metaback.plots.line import Line
+from metaback.plots.multilevel_forest_data import multilevel_forest_data
 from metaback.plots.panel import Panel, draw_axis, draw_panel
 from metaback.plots.picture import Picture
 from metaback.plots.save import put, save_figure
 from metaback.plots.save_pages import pages_bytes
 from metaback.plots.style import Style, drawing
 from metaback.plots.text import Ruler, ruler
+from metaback.postestimation.multilevel import MultilevelAnalysis
 from metaback.postestimation.summary import Analysis
 
 __all__ = [
-    "FigureWords", "ForestChoices", "draw_forest", "draw_forest_pages", "forest_data", "forest_figure", "write_forest",
+    "FigureWords", "ForestChoices", "draw_forest", "draw_forest_pages", "forest_data", "forest_figure",
+    "multilevel_forest_figure", "write_forest",
 ]  # fmt: skip
 
 
@@ -95,6 +98,20 @@ def forest_figure(
     """Draw the forest plot of an analysis with the choices of `ForestChoices`."""
     width, limits, choices = _sorted_words(words)
     data = forest_data(analysis, choices, title=title)
+    return draw_forest(data, style=style, ax=ax, limits=limits, width=width)
+
+
+def multilevel_forest_figure(
+    analysis: MultilevelAnalysis,
+    ax: Axes | None = None,
+    *,
+    title: str | None = None,
+    style: Style | None = None,
+    **words: Unpack[FigureWords],
+) -> Figure:
+    """Draw the forest plot of a model of dependent effects with one mean, as `forest_figure` does of a pool."""
+    width, limits, choices = _sorted_words(words)
+    data = multilevel_forest_data(analysis, choices, title=title)
     return draw_forest(data, style=style, ax=ax, limits=limits, width=width)
 
 

@@ -131,7 +131,7 @@ def _same(names: Sequence[str], rows: Sequence[int]) -> bool:
 
 def _parts(effects: EffectSizes, rows: Sequence[int], *, own: bool) -> list[list[str]]:
     """Return the texts of every column that tells rows of a study apart, a list for each column."""
-    parts = [[effects.labels[row] for row in rows]] if own else []
+    parts = [[named("study", effects.labels[row]) for row in rows]] if own else []
     for column in TELLING:
         cells = _cells(effects, column, rows)
         if column == "weeks":
@@ -193,4 +193,13 @@ def _identity(effects: EffectSizes, alike: Sequence[Sequence[int]]) -> str | Non
 def _identified(effects: EffectSizes, column: str, row: int) -> str:
     """Write the cell that names a row; a number with the name of its column."""
     (cell,) = _cells(effects, column, [row])
+    return named(column, cell)
+
+
+def named(column: str, cell: str) -> str:
+    """Return a name; where it is only a number with that of its column before it.
+
+    >>> named("school_district", "11"), named("study", "Aasa 2015")
+    ('School district 11', 'Aasa 2015')
+    """
     return cell if numbers.parse_number(cell) is None else f"{sentence_case(numbers.humanise(column))} {cell}"

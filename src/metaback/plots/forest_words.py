@@ -42,7 +42,7 @@ from metaback.stats.measures import choices_of
 JOINT = ", "  # between the counts of effects and of studies
 _SHOWN = 4
 STANDARD = LAYOUTS["standard"]
-STUDY_MEANS = "Open diamond at a study: the mean of its effects below, by the inverse of their sampling covariance."
+STUDY_MEANS = "Open diamonds: the mean of the effects that stand below, by the inverse of their sampling covariance."
 NO_SQUARE = "Without a square: an effect whose weight is 0 or less, as more precise ones of its study say the same."
 
 
