@@ -70,6 +70,8 @@ def overlooked(
     >>> overlooked(one, ["sd_1"], rows=np.array([True]))
     ((('SD from SE (se_1 = 0.97)',),), (('sd_1 is 4 as given, but 4.850 by SD from SE (se_1 = 0.97)',),))
     """
+    if not rows.any():
+        return ((),) * rows.size, ((),) * rows.size
     found = Overlooked([[] for _ in rows], [[] for _ in rows])
     known = {role for role, column in inputs.items() if np.isfinite(column[rows]).any()}
     resolved = chosen(options)

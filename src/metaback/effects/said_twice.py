@@ -29,6 +29,7 @@ LEAN = 0.2
 # Words of a route, and the source of the standard error that it stands for.
 USED = (("CI", "ci"), ("with variance", "vi"), ("with P", "p"), ("log-rank P", "p"), ("with t", "t"))
 TIMES = "times"
+SOURCES = ("se", "vi", "ci", "t", "p")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +53,24 @@ def said_twice(trials: Trials, draft: Draft, ready: Bools, key: str) -> tuple[Li
     away, rounding apart; an effect contradicts its interval when it is a fifth of the half width or more from the
     middle, on the scale on which the interval is symmetric.
     """
-    ignored: list[list[str]] = [[] for _ in draft.routes]
-    apart: list[list[str]] = [[] for _ in draft.routes]
     way = back("exp" if about(key).scale == "log" else about(key).back)
     known = {route: _used(route) for route in set(draft.routes)}
     used = np.array([known[route] for route in draft.routes])
     plain = ready & (used != TIMES)
     se = np.sqrt(draft.vi)
-    for source in _sources(trials, draft, way, key) if plain.any() else []:
+    others = {word for word in SOURCES if bool((plain & (used != word)).any())}
+    sources = _sources(trials, draft, way, others)
+    if not sources and "ci_low" not in trials.roles:
+        return ((),) * plain.size, ((),) * plain.size
+    ignored: list[list[str]] = [[] for _ in draft.routes]
+    apart: list[list[str]] = [[] for _ in draft.routes]
+    for source in sources:
         for i in np.flatnonzero(plain & (used != source.key) & ~np.isnan(source.low)).tolist():
             ignored[i].append(source.words(i))
             if not source.low[i] * (1 - SLACK) <= se[i] <= source.high[i] * (1 + SLACK):
                 own, other = (significant(float(x[i]), DIGITS) for x in (se, source.value))
                 apart[i].append(f"the standard error is {own} as used, but {other} by {source.words(i)}")
-    for i, words in _leaning(trials, way, plain).items():
+    for i, words in _leaning(trials, way, plain).items() if "ci_low" in trials.roles else ():
         apart[i].append(words)
     return tuple(map(tuple, ignored)), tuple(map(tuple, apart))
 
@@ -77,21 +82,30 @@ def _used(route: str) -> str:
     return next((source for words, source in USED if words in route), "se")
 
 
-def _sources(trials: Trials, draft: Draft, way: Transform, key: str) -> list[_Source]:
-    """Return the sources that the table has."""
-    identity = way.key == "identity"
-    found = [_direct(trials, "sei", "se"), _direct(trials, "vi", "vi")]
-    if identity:
-        found.append(_direct(trials, "se", "se"))
-    found.append(_interval(trials, way))
+def _sources(trials: Trials, draft: Draft, way: Transform, others: set[str]) -> list[_Source]:
+    """Return the sources that the table has, of those that some row has beside the one it used."""
+    found = [
+        _direct(trials, role, key)
+        for role, key in (("sei", "se"), ("vi", "vi"), ("se", "se"))
+        if key in others and role in trials.roles and (role != "se" or way.key == "identity")
+    ]
+    if "ci" in others and "ci_low" in trials.roles:
+        found.append(_interval(trials, way))
     effect = np.abs(draft.yi)
+    if "t" in others and "t" in trials.roles:
+        found.append(_test(trials, effect))
+    if "p" in others and "p" in trials.roles:
+        found.append(_probability(trials, effect))
+    return found
+
+
+def _test(trials: Trials, effect: Floats) -> _Source:
+    """Return the source of a t statistic."""
     t, half = trials.numbers("t"), half_unit("t", trials.numbers("t"))
     size = np.abs(t)
     with np.errstate(divide="ignore", invalid="ignore"):
         own, low, high = effect / size, effect / (size + half), effect / np.maximum(size - half, 0.0)
-    found.append(_Source("t", lambda i: f"its test (t = {_printed(t[i])})", own, low, high))
-    found.append(_probability(trials, effect))
-    return found
+    return _Source("t", lambda i: f"its test (t = {_printed(t[i])})", own, low, high)
 
 
 def _direct(trials: Trials, role: str, key: str) -> _Source:
@@ -183,6 +197,8 @@ def impossible_changes(known: Mapping[str, Floats], rows: Bools, wanted: tuple[s
     >>> impossible_changes(known, np.array([True]), ("r_1",))[0][0][:30]
     'sd_change_1 = 30 cannot be: wi'
     """
+    if not {"sd_change_1", "sd_change_2", "sd_change"} & known.keys():
+        return ((),) * rows.size
     found: list[list[str]] = [[] for _ in rows]
     for arm in ("_1", "_2", ""):
         names = (f"sd_pre{arm}", f"sd_post{arm}") if arm else ("sd_1", "sd_2")

@@ -99,6 +99,8 @@ def _types(trials: Trials, computed: Bools, changes: Bools, key: str) -> tuple[l
     adjusted = "mean_adj_1" in raw_roles(key)
     kind = about(key).kind
     own = ANCOVA if adjusted else FINAL if kind == "means" else ""
+    if "score_type" not in trials.roles and not computed.any():
+        return [""] * len(trials), []
     types: list[str] = []
     problems: list[Problem] = []
     brought = trials.numbers("mean_change_1")
