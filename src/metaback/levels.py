@@ -77,7 +77,7 @@ class Multilevel:
     >>> pain = mb.load_dataset("backpain").query("outcome == 'pain'")
     >>> fit = mb.multilevel(pain, "~ 1 | study/effect")
     >>> fit.k, [part.name for part in fit.analysis.components]
-    (19, ['σ² study', 'σ² study/effect'])
+    (23, ['σ² study', 'σ² study/effect'])
     """
 
     analysis: MultilevelAnalysis
@@ -192,7 +192,7 @@ class Multilevel:
         >>> import metaback as mb
         >>> fit = mb.multilevel(mb.load_dataset("backpain").query("outcome == 'pain'"), "~ 1 | study/effect")
         >>> new, mean = fit.predict(), fit.predict(of="study")
-        >>> bool(new["pi_high"][0] > mean["pi_high"][0] > mean["ci_high"][0])
+        >>> bool(new["pi_high"][0] >= mean["pi_high"][0] > mean["ci_high"][0])
         True
         """
         rows = pd.DataFrame(index=range(1)) if frame is None else frame
