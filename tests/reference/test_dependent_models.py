@@ -165,7 +165,8 @@ def test_a_model_agrees_with_rma_mv(key: str, method: str) -> None:
     assert np.abs(spread / se - 1)[told].max() < ESTIMATE
     if not set(listed(MODELS[key]["struct"])) & set(SLOPES) and not key.startswith(ONE_REGION):
         expected = np.array(listed(theirs["t"]["df"]), dtype=float)
-        expected[(expected == 1) & np.isnan(df)] = np.nan  # levels - p is 0 or less: rma.mv takes 1, we have no interval and say so
+        # where levels - p is 0 or less rma.mv takes 1 df; here there is no interval, and a note
+        expected[(expected == 1) & np.isnan(df)] = np.nan
         assert np.array_equal(df[told], expected[told], equal_nan=True)
 
 
