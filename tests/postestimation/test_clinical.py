@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import mpmath as mp
 import numpy as np
+import pandas as pd
 import pytest
 
+import metaback as mb
 from metaback.effects.effect_sizes import Context, EffectSizes
 from metaback.effects.instruments import Instrument
 from metaback.errors import OptionError
@@ -209,3 +211,11 @@ def test_the_median_risk_of_arm_2(make: Make) -> None:
     assert control_risk(make(**SPREAD, measure="RR")) is None
     assert median_sd(make(**SPREAD, measure="MD", inputs=arms([4, 6, 8, math.nan]))) == pytest.approx(6)
     assert median_sd(make(**SPREAD, measure="MD")) is None
+
+
+def test_effects_of_one_study_have_no_share_of_settings() -> None:
+    """Several rows of one study: nothing is known of how settings differ, and nothing may fail for that."""
+    frame = pd.DataFrame({"study": "Ito 2014", "instrument": ["a", "b"], "yi": [0.4, 0.3], "vi": [0.03, 0.02]})
+    res = mb.pool(frame)
+    assert res.analysis.dependent
+    assert settings_beyond(res.analysis, mid=0.2) == ()

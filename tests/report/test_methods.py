@@ -202,3 +202,51 @@ def test_the_interval_of_tau2_is_told_whoever_chose_it(make_effects: Callable[..
     assert "not estimated but given: τ² = 0.0400. The 95% confidence interval beside it" in given
     assert "Q-profile" in given
     assert "instead of QP" not in methods_text(resolve_spec(model="equal", tau2_ci="J"), make_effects())[0]
+
+
+SHEET = "study,outcome,effect,se,treatment_1,treatment_2,n_1,n_2,mean_1,sd_1,mean_2,sd_2,weeks"
+
+
+def dependent_effects(*rows: str) -> EffectSizes:
+    return mb.effect_sizes(mb.read_trials("\n".join([SHEET, *rows]).encode()), measure="MD")
+
+
+SHARED = (
+    "Ito,pain,,,aerobic,usual,30,31,41.21,12.13,52.34,14.57,8",
+    "Ito,pain,,,strength,usual,28,31,43.35,13.19,52.34,14.57,8",
+    "Lund,pain,,,aerobic,usual,40,42,38.14,15.21,49.62,16.78,8",
+)
+TIMES = (
+    "Ito,pain,,,aerobic,usual,30,31,41.21,12.13,52.34,14.57,8",
+    "Ito,pain,,,aerobic,usual,30,31,44.35,13.19,51.34,14.18,26",
+    "Lund,pain,,,aerobic,usual,40,42,38.14,15.21,49.62,16.78,8",
+)
+
+
+@pytest.mark.parametrize(
+    ("rows", "arm", "rho"),
+    [(SHARED, True, False), (TIMES, False, True), (SHARED + TIMES[1:2], True, True)],
+)
+def test_only_what_was_assumed_of_these_effects_is_told(rows: tuple[str, ...], arm: bool, rho: bool) -> None:
+    text, keys = methods_text(specs.resolve_spec(), dependent_effects(*rows))
+    assert ("computed from that arm" in text) == arm == ("gleser2009" in keys)
+    assert ("effects on the same people were taken to be correlated with r = 0.6" in text) == rho
+    assert ("and other effects" in text) == (arm and rho)
+
+
+def test_a_plan_reads_as_the_report_of_its_pool() -> None:
+    """The request alone, as `--dry-run` has it, names the rules that will answer: CR2, and not those of its preset."""
+    effects = dependent_effects(*TIMES)
+    before = methods_text(specs.resolve_spec(), effects)
+    assert before == methods_text(in_its_words(specs.resolve_spec()), effects)
+    assert "cluster-robust variance CR2" in before[0]
+    assert "Hartung" not in before[0]
+    assert "HKSJ" not in before[0]
+    assert "except" not in before[0]
+
+
+def test_one_study_is_no_three_level_model() -> None:
+    text, _ = methods_text(specs.resolve_spec(), dependent_effects(*TIMES[:2]))
+    assert "All effects are of one study." in text
+    assert "weighted by the inverse of their sampling covariance" in text
+    assert not any(words in text for words in ("three-level", "CR2", "τ²", "Prediction intervals", "HKSJ"))

@@ -129,11 +129,11 @@ def settings_beyond(analysis: Analysis, mid: float | None = None) -> tuple[Beyon
     """Return shares of settings whose true effect lies beyond no effect, above the upper and below the lower MID.
 
     The first is on the side of the pooled effect. mid: as in `thresholds`. Nothing where there is no tau2 (one effect,
-    a model without it) or no value of no effect. Source: Mathur & VanderWeele 2019.
+    effects of one study, a model without it) or no value of no effect. Source: Mathur & VanderWeele 2019.
     """
     pool, spec = analysis.overall, analysis.spec
-    known = estimates_tau2(spec) and pool.k >= 2 and pool.mean.way in ("identity", "exp")
-    if not known or not has_null(analysis.fitted.effects.measure):
+    known = estimates_tau2(spec) and pool.k >= 2 and pool.heterogeneity.tau2 is not None
+    if not known or pool.mean.way not in ("identity", "exp") or not has_null(analysis.fitted.effects.measure):
         return ()
     null = 1.0 if pool.mean.way == "exp" else 0.0
     side = "above" if pool.mean.point >= 0 else "below"

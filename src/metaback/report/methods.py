@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
+from metaback.effects.covariances import ARM_RHO, EQUAL_ARM, EXACT_ARM, NEAR_ARM, NONE, NOT_ASKED
+from metaback.effects.dependence import dependent
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.presets import MEASURE_PRESETS
 from metaback.effects.standardisers import standardiser_words
@@ -11,7 +13,7 @@ from metaback.models.specs import PRESETS, PoolSpec, estimates_tau2, tau2_label
 from metaback.numbers import humanise, significant
 from metaback.postestimation.scales import way_back
 from metaback.postestimation.words import from_raw_numbers, i2_from_q, percent, plural, scale_name
-from metaback.postestimation.working import by_working_model
+from metaback.postestimation.working import by_working_model, in_its_words
 from metaback.report.words import measure_words
 from metaback.stats.conversions import CONVERSIONS
 from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES, is_seeded, mean_words, prediction_text
@@ -37,6 +39,8 @@ MODEL_WORDS = {
     "fixed": ("to the average effect in these studies, which may differ (fixed-effects model)", ("rice2018",)),
     "IVhet": ("in the inverse variance heterogeneity model, whose variance includes τ²", ("doi2015",)),
 }
+ARMS = frozenset({EXACT_ARM, NEAR_ARM, EQUAL_ARM})  # kinds of dependence whose covariance comes from an arm alone
+NO_PEOPLE = frozenset({NONE, NOT_ASKED})  # kinds whose sampling errors are taken as independent
 WITH_WEIGHTS = ("GENQ", "GENQM")  # estimators of tau2 that take any weights
 OPTION_WORDS = {
     "model": "model",
@@ -82,10 +86,12 @@ def methods_sentences(
     """Return the sentences of `methods_text` one by one, so that several analyses can share those that are equal."""
     cite = _Citations(cited)
     working = by_working_model(spec, effects)
+    if working:
+        spec = in_its_words(spec)  # what answers, also before anything is pooled
     sentences = [
         *_effect_sentences(effects, cite),
         *(_working_sentences(spec, effects, cite) if working else _model_sentences(spec, cite)),
-        *(_working_heterogeneity(spec, cite) if working else _heterogeneity_sentences(spec, cite)),
+        *(_working_heterogeneity(spec, effects, cite) if working else _heterogeneity_sentences(spec, cite)),
         *_subgroup_sentences(spec, effects, cite),
         _software_sentence(spec, effects, cite, software or software_name()),
     ]
@@ -204,26 +210,51 @@ def _model_sentences(spec: PoolSpec, cite: _Citations) -> list[str]:
 
 def _working_sentences(spec: PoolSpec, effects: EffectSizes, cite: _Citations) -> list[str]:
     """Name the working model of rows that depend on each other, what it assumes, and the interval of the mean."""
+    if _one_study(effects):
+        together = (
+            "All effects are of one study. They depend on each other, so they were taken together as one, weighted by "
+            f"the inverse of their sampling covariance; {_covariance_words(spec, effects, cite)}"
+        )
+        limits = f"The confidence interval ({percent(spec.level)}) is that of the normal distribution"
+        return [together, f"{limits}; how much studies differ is not in it"]
     model = (
         "Some studies gave more than one effect. These depend on each other, so effects were pooled by a three-level "
         f"model, with variance between studies and between the effects of a study (by {spec.tau2}), as a working model"
         f"{cite('konstantopoulos2011', 'pustejovsky2022')}"
     )
-    if effects.cov is not None:
-        model += "; their sampling covariances came with the effects"
-    else:
-        model += (
-            f"; the sampling covariance of effects that share an arm was computed from that arm{cite('gleser2009')}, "
-            f"and other effects on the same people were taken to be correlated with r = {spec.rho:g}"
-        )
+    model += f"; {_covariance_words(spec, effects, cite)}"
     rule = _mean_rule(spec.ci, cite)
     hold = "so that they hold whatever the dependence within studies is"
     return [model, f"Confidence intervals of pooled effects ({percent(spec.level)}) {rule}, {hold}"]
 
 
-def _working_heterogeneity(spec: PoolSpec, cite: _Citations) -> list[str]:
+def _covariance_words(spec: PoolSpec, effects: EffectSizes, cite: _Citations) -> str:
+    """Say where the sampling covariance of effects of one study came from, and what was assumed for those here."""
+    if effects.cov is not None:
+        return "their sampling covariances came with the effects"
+    kinds = set(dependent(effects).kinds.tolist())
+    parts: list[str] = []
+    if kinds & {*ARMS, ARM_RHO}:
+        parts.append(
+            f"the sampling covariance of effects that share an arm was computed from that arm{cite('gleser2009')}"
+        )
+    if kinds - ARMS - NO_PEOPLE:
+        other = "other " if parts else ""
+        parts.append(f"{other}effects on the same people were taken to be correlated with r = {spec.rho:g}")
+    apart = "the table says that effects of one study are of different people, whose sampling errors are independent"
+    return ", and ".join(parts) or apart
+
+
+def _one_study(effects: EffectSizes) -> bool:
+    """Tell whether all rows with an effect are of one study."""
+    return len(set(effects.clusters[effects.estimable].tolist())) < 2
+
+
+def _working_heterogeneity(spec: PoolSpec, effects: EffectSizes, cite: _Citations) -> list[str]:
     """Name Q, I2 and the prediction interval of a working model."""
     tested = f"Heterogeneity was tested with Cochran's Q under these covariances{cite('cochran1954')}"
+    if _one_study(effects):
+        return [tested]
     share = (
         "τ² is the sum of the variances between and within studies, and I² was computed from it as τ²/(τ² + s²), where "
         f"s² is the typical sampling variance{cite('higgins2002')}"
@@ -310,14 +341,15 @@ def _subgroup_sentences(spec: PoolSpec, effects: EffectSizes, cite: _Citations) 
         name = humanise(effects.by_name or "subgroup")
         own = ", each with its own τ²," if estimates_tau2(spec) and isinstance(spec.tau2, str) else ""
         how, test = f"separately{own}", "with Q and the Wald standard errors of the means"
+        keys: tuple[str, ...] = ()
         if by_working_model(spec, effects):
             how = "separately by that model"
-            test = f"in one model of all by the approximate Hotelling T² of robust variance{cite('tipton2015joint')}"
+            test, keys = "in one model of all by the approximate Hotelling T² of robust variance", ("tipton2015joint",)
         if spec.subgroup_tau2 == "common":
             how, test = "in one model, with a mean for each and one τ² for all,", "in that model"
         sentences.append(
             f"Subgroups by {name} were pooled {how} and the difference between their means was tested "
-            f"{test}{cite('borenstein2013')}"
+            f"{test}{cite(*keys, 'borenstein2013')}"
         )
     return sentences if by_working_model(spec, effects) else [*sentences, *_repeated_sentence(effects)]
 
@@ -337,6 +369,7 @@ def _repeated_sentence(effects: EffectSizes) -> list[str]:
 def _software_sentence(spec: PoolSpec, effects: EffectSizes, cite: _Citations, software: str) -> str:
     """Name program, preset and what departs from it."""
     words, keys = PRESET_WORDS[spec.preset]
+    working = by_working_model(spec, effects)
     chosen: dict[str, object] = {**spec.model_dump(), "tau2": tau2_label(spec), **effects.options}
     conventions = about(effects.measure).conventions
     words_known = MEASURE_PRESETS[spec.preset].items()
@@ -347,6 +380,8 @@ def _software_sentence(spec: PoolSpec, effects: EffectSizes, cite: _Citations, s
         usual = {name: value for name, value in usual.items() if name not in {"tau2", "pi", "i2", "tau2_ci"}} | {
             "ci": "Wald"
         }
+    if working:
+        usual = {name: value for name, value in usual.items() if name not in {"ci", "i2", "tau2_ci", "subgroup_tau2"}}
     titles = OPTION_WORDS | {name: convention.title for name, convention in conventions.items()}
     changed = [
         f"{titles.get(name, name)} {chosen[name]} instead of {value}"
@@ -354,4 +389,7 @@ def _software_sentence(spec: PoolSpec, effects: EffectSizes, cite: _Citations, s
         if name in chosen and chosen[name] != value
     ]
     departs = f", except: {'; '.join(changed)}" if changed else ""
+    if working:
+        named = f"what is not said here is as its preset '{spec.preset}' has it{cite(*keys)}"
+        return f"Calculations were done with {software}; {named}{departs}"
     return f"Calculations were done with {software}, preset '{spec.preset}' ({words}{cite(*keys)}){departs}"
