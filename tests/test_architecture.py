@@ -76,7 +76,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
 EXTRAS = frozenset({"python_calamine", "pyarrow", "xlsxwriter", "docx", "typst", "dask", "distributed"})
 SLOW = frozenset({"matplotlib", "statsmodels", "formulaic"})
 # These return figures, and may name matplotlib for type checkers.
-NAMES_FIGURES = frozenset({"bundle", "prisma", "regression", "result", "universes"})
+NAMES_FIGURES = frozenset({"bundle", "levels", "prisma", "regression", "result", "universes"})
 # Public names and commands are found from strings; everywhere else an import must be visible.
 # A table can be asked to check itself, which only the top of the house can do.
 # The help of a command answers before what it runs is loaded.

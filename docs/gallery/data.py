@@ -85,3 +85,15 @@ flow = {
     "studies": 20,
     "reports": 24,
 }
+
+# simulated: 8 trials with up to three outcomes of the same people, seed 2
+rng = np.random.default_rng(2)
+outcomes = ["strength", "balance", "walking speed"]
+rows = [(f"Trial {trial + 1}", outcomes[j]) for trial in range(8) for j in range(1 + trial % 3)]
+several = pd.DataFrame(rows, columns=["study", "outcome"])
+several["vi"] = rng.uniform(0.02, 0.12, len(rows)).round(3)
+several["yi"] = (
+    0.35 + rng.normal(0, 0.25, 8)[pd.factorize(several["study"])[0]] + rng.normal(0, 0.2, len(rows))
+).round(2)
+several["setting"] = np.where(several["study"].isin(["Trial 2", "Trial 5", "Trial 6", "Trial 8"]), "home", "clinic")
+dependent = mb.pool(several)

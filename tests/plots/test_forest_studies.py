@@ -23,8 +23,12 @@ from metaback.plots.forest_layouts import LAYOUTS
 from metaback.plots.forest_pages import pages_of
 from metaback.plots.forest_studies import row_names
 from metaback.plots.multilevel_forest_data import multilevel_forest_data
+from metaback.plots.report_figures import LeftOut, report_figures
 from metaback.plots.save import svg_text
 from metaback.plots.style import Style, drawing
+from metaback.plots.subset_forest_data import cumulative_forest_data, leave_one_out_forest_data
+from metaback.postestimation.cumulative import cumulative
+from metaback.postestimation.leave_one_out import leave_one_out
 from metaback.postestimation.multilevel_pool import as_pool
 
 DATA = Path(__file__).parents[1] / "reference" / "dependent" / "data.json"
@@ -472,3 +476,26 @@ def test_models_without_a_single_mean_are_refused_and_factors_have_no_prediction
     data = multilevel_forest_data(mb.multilevel(frame, "~ outcome | study", struct="CS").analysis)
     assert "prediction" not in kinds(data)
     assert len(heads(data)) == 12
+
+
+# -------------------------------------------------------------------------------------- forests of parts of a pool
+def test_forests_of_parts_have_a_row_for_each_study() -> None:
+    analysis = mb.pool(table(5, 2, single=1).assign(year=lambda f: f["study"].str[-4:])).analysis
+    out = leave_one_out_forest_data(analysis, leave_one_out(analysis))
+    assert out.label_head == "Without this study"
+    assert [row.label.removesuffix(" \u2021") for row in out.rows[:2]] == ["Author-0 1985", "Author-1 1986"]
+    assert sum(row.kind == "study" for row in out.rows) == 6
+    steps = cumulative_forest_data(analysis, cumulative(analysis, order="year"))
+    assert [row.label for row in steps.rows[:2]] == ["Author-0 1985 (2 effects)", "Author-1 1986 (2 effects)"]
+    assert [row.cells[0] for row in steps.rows[:6]] == ["2", "4", "6", "8", "10", "11"]
+    for data in (out, steps):
+        total = next(row for row in data.rows if row.kind == "total")
+        assert total.label == "All (three-level, REML, robust)"
+        assert any(note.startswith("As if rows were independent") for note in data.footnotes)
+
+
+def test_a_report_says_of_two_studies_that_no_row_would_be_a_pool() -> None:
+    found = {part.key: part for part in report_figures(mb.pool(table(2, 3)).analysis)}
+    part = found["leave-one-out"]
+    assert isinstance(part, LeftOut)
+    assert part.why.endswith("with 2 studies each row would be a single study.")

@@ -127,10 +127,8 @@ def cumulative(
     firsts: list[int] = rows[starts].tolist()
     places: list[int] = rows.tolist()
     entered: list[list[int]] = [np.flatnonzero(step_rows).tolist() for step_rows in added]
-    if analysis.dependent:
-        together = [_study(effects.labels[new[0]], len(new)) for new in entered]
-    else:
-        together = [" + ".join(names[i] for i in new) for new in entered]
+    studies = [_study(effects.labels[new[0]], len(new)) for new in entered]
+    together = studies if analysis.dependent else [" + ".join(names[i] for i in new) for new in entered]
     return Cumulative(
         order=f"{word}, descending" if descending else word,
         labels=tuple(together),
