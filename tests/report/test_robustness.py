@@ -12,7 +12,13 @@ import metaback as mb
 from metaback.models.plans import make_plan
 from metaback.postestimation.number_styles import NUMBER_STYLES
 from metaback.report.document import Heading, Paragraph, Table
-from metaback.report.robustness import robustness, robustness_blocks, sensitivity_record, standard_record
+from metaback.report.robustness import (
+    left_out_text,
+    robustness,
+    robustness_blocks,
+    sensitivity_record,
+    standard_record,
+)
 
 PLAN = {"sensitivity": [{"name": "PM", "tau2": "PM"}, {"name": "late", "tau2": "DL", "prespecified": False}]}
 
@@ -110,10 +116,47 @@ def test_equal_answers_are_told_in_one_number_and_sentences_follow_the_journal()
     assert "lies between 0·30 (0·" in said[1]
 
 
-def test_dependent_rows_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def dependent(point: float, spread: float = 0.0) -> mb.Result:
+    """Pool six studies with three outcomes each of the same people."""
+    y = point + spread * np.repeat([-1.0, 1.0, -1.0, 1.0, -1.0, 1.0], 3)
+    frame = {"study": np.repeat(list("abcdef"), 3), "instrument": ["x", "y", "z"] * 6, "yi": y, "vi": 0.04}
+    return mb.pool(pd.DataFrame(frame))
+
+
+def test_dependent_rows_are_told() -> None:
     """Where the answer is that of a working model, the tables say that they take rows as independent."""
-    analysis = _result().analysis
-    monkeypatch.setattr(type(analysis), "dependent", property(lambda _: True))
-    found = robustness(_result().analysis, None)
-    texts = [part.text for part in robustness_blocks(analysis, found, anchor="a") if isinstance(part, Paragraph)]
+    analysis = dependent(0.3).analysis
+    found = robustness(analysis, None)
+    blocks = robustness_blocks(analysis, found, anchor="a")
+    texts = [part.text for part in blocks if isinstance(part, Paragraph)]
     assert texts[0].startswith("The answer comes from a working model of rows that depend on each other.")
+    (table,) = (part for part in blocks if isinstance(part, Table))
+    assert "rows as independent" in table.caption
+    assert table.strong == ()
+    assert not any(part.main for part in found.standard)
+
+
+def test_standard_analyses_of_dependent_rows_are_held_against_the_answer() -> None:
+    """All of them exclude no effect, the answer includes it: that is told, and not that they agree with each other."""
+    result = dependent(0.12, 0.13)
+    assert result.ci[0] < 0 < result.update(independent=True).ci[0]
+    found = robustness(result.analysis, None)
+    assert all(part.turns for part in found.standard)
+    (said,) = (text for text in _texts(result) if text.startswith("Over these"))
+    assert "turns in all of them, so that it hangs on the dependence of rows" in said
+    assert "the pooled effect" in said
+
+
+@pytest.mark.parametrize(("n", "rest"), [(6, ""), (7, "does one more."), (8, "do 2 more.")])
+def test_studies_that_are_not_named_are_counted(monkeypatch: pytest.MonkeyPatch, n: int, rest: str) -> None:
+    """Of the studies that turn the conclusion, six are told one by one."""
+    result = dependent(0.3)
+    left = robustness(result.analysis, None).left_out
+    assert left is not None
+    monkeypatch.setattr(type(left), "sentences", property(lambda _: ("Without it.",) * n))
+    assert left_out_text(result.analysis, left).partition(" So ")[2] == rest
+
+
+def _texts(result: mb.Result) -> list[str]:
+    blocks = robustness_blocks(result.analysis, robustness(result.analysis, None), anchor="a")
+    return [part.text for part in blocks if isinstance(part, Paragraph)]

@@ -47,11 +47,12 @@ def standard_sensitivity(analysis: Analysis) -> tuple[StandardPool, ...]:
     the two; the estimator and the rule of the main analysis are among them, whatever they are, but for rules that
     resample. What else was chosen stays (level, weights). All rules of an estimator share one fit. Edges: a combination
     that the model does not allow is left out; one that fails has no mean. All take every row as independent: where the
-    answer is that of a working model of dependent rows, they are held against the pool that does not know it either.
+    answer is that of a working model of dependent rows, none is the main analysis, and it is the answer that they are
+    held against.
 
     >>> import metaback as mb
-    >>> pain = mb.load_dataset("backpain").query("outcome == 'pain' and treatment_1 == 'posterior_chain'")
-    >>> found = standard_sensitivity(mb.pool(pain).analysis)
+    >>> pain = mb.load_dataset("backpain").query("outcome == 'pain' and weeks < 9")
+    >>> found = standard_sensitivity(mb.pool(pain, independent=True).analysis)
     >>> len(found), [part.ci for part in found if part.main]
     (19, ['HKSJ-wider'])
     """
@@ -95,16 +96,10 @@ def _resolved(main: PoolSpec, **said: object) -> PoolSpec | None:
         return None
 
 
-def _beside(analysis: Analysis) -> Estimate:
-    """Return the mean that the analyses are held against: that of rows taken as independent."""
-    working = analysis.working
-    return analysis.overall.mean if working is None or not working.primary else working.naive.mean
-
-
 def _pool(analysis: Analysis, name: str, spec: PoolSpec, found: SpecificationNumbers) -> StandardPool:
     """Read one pool of the batch."""
-    main, own = _beside(analysis), analysis.fitted.spec
-    same = (spec.model, str(spec.tau2), spec.ci) == (own.model, str(own.tau2), own.ci)
+    main, own = analysis.overall.mean, analysis.fitted.spec
+    same = not analysis.dependent and (spec.model, str(spec.tau2), spec.ci) == (own.model, str(own.tau2), own.ci)
     mean = None
     if found.status[0] == Status.CONVERGED:
         numbers = (found.estimate, found.ci_low, found.ci_high, found.se, found.p_value, found.size)

@@ -29,6 +29,7 @@ from metaback.postestimation.words import (
     plural,
 )
 from metaback.report.document import Block, Heading, Paragraph, Table
+from metaback.report.words import measure_inside
 from metaback.stats.inference import mean_words
 from metaback.stats.measures.family import has_null
 from metaback.stats.tau2 import TAU2_ESTIMATORS
@@ -36,7 +37,8 @@ from metaback.stats.tau2 import TAU2_ESTIMATORS
 KEYS = ("veroniki2016", "inthout2014", "viechtbauer2010b")
 DEPENDENT = (
     "The answer comes from a working model of rows that depend on each other. The standard analyses take every row as "
-    "independent, as do planned ones that say so: hold them against each other, for their intervals are too narrow."
+    "independent, as do planned ones that say so: what they do not know of, they do not count, and their intervals are "
+    "mostly too narrow."
 )
 LEFT_OUT = (3, 1000)  # effects from which leave-one-out says more than the forest does, and to which it is made
 NAMED = 6  # studies that turn the conclusion and are told one by one
@@ -157,7 +159,8 @@ def _mean_record(mean: Estimate | None) -> dict[str, float | None]:
 def standard_table(analysis: Analysis, found: Sequence[StandardPool], style: NumberStyle = STANDARD) -> Table:
     """Return one row per estimator of tau2, with the pooled effect under each interval rule.
 
-    The row of the main analysis is strong; cells whose interval says something else about no effect are marked.
+    The row of the main analysis is strong, none where that is a working model of dependent rows; cells whose interval
+    says something else about no effect are marked.
     """
     rules = list(dict.fromkeys(part.ci for part in found if part.tau2_rule != EQUAL))
     names = list(dict.fromkeys(part.tau2_rule for part in found))
@@ -175,8 +178,10 @@ def standard_table(analysis: Analysis, found: Sequence[StandardPool], style: Num
         if (part := cells.get((name, rule))) is not None and part.turns
     )
     head = f"{measure_short(analysis.fitted.effects)} [{percent(analysis.overall.mean.level)} CI]"
+    independent = ", rows as independent" if analysis.dependent else ""
     return Table(
-        caption="The pool under other estimators of τ² and other interval rules: a standard set, not chosen by the plan"
+        caption=f"The pool under other estimators of τ² and other interval rules{independent}: "
+        "a standard set, not chosen by the plan"
         f"{'; marked where the interval says something else about no effect' if marked else ''}.",
         head=("Estimator of τ²", "τ²", "I²", *(f"{head}, {mean_words(rule).short}" for rule in rules)),
         rows=tuple(rows),
@@ -210,10 +215,13 @@ def standard_text(analysis: Analysis, found: Robustness, style: NumberStyle = ST
     digits = effect_digits(analysis.overall.mean)
     points = sorted(mean.natural()[0] for mean in means)
     low, high = (restyled(fixed(point, digits), style) for point in (points[0], points[-1]))
-    spread = f"Over these {len(pools)} analyses the pooled {measure_short(analysis.fitted.effects)} "
+    spread = f"Over these {len(pools)} analyses the pooled {measure_inside(analysis.fitted.effects)} "
     spread += f"is {low} throughout" if low == high else f"runs from {low} to {high}"
     if not has_null(analysis.fitted.effects.measure):
         says = ""
+    elif len(turning) == len(pools):
+        why = ", so that it hangs on the dependence of rows" if analysis.dependent else ""
+        says = f"; the conclusion about no effect turns in all of them{why}"
     elif turning:
         names = "; ".join(map(_short, turning[:NAMED]))
         more = f"; and {len(turning) - NAMED} more" if len(turning) > NAMED else ""
@@ -261,7 +269,7 @@ def left_out_text(analysis: Analysis, found: LeaveOneOut, style: NumberStyle = S
     shown = [restyled(interval_text(found.pools, i, effects), style, ratio=found.whole.way in RATIOS) for i in ends]
     low, high = (f"{text} without {one_line(found.labels[i])}" for text, i in zip(shown, ends, strict=True))
     made = int(np.isfinite(found.pools.estimate).sum())
-    text = f"Leaving out one {found.by} at a time ({plural(made, 'pool')}), the pooled {measure_short(effects)} "
+    text = f"Leaving out one {found.by} at a time ({plural(made, 'pool')}), the pooled {measure_inside(effects)} "
     text += f"lies between {low} and {high}"
     tau2 = found.pools.tau2[np.isfinite(found.pools.tau2)]
     if tau2.size:
@@ -272,7 +280,7 @@ def left_out_text(analysis: Analysis, found: LeaveOneOut, style: NumberStyle = S
     if not found.sentences:
         return f"{text}. The conclusion about no effect stays the same whichever is left out."
     more = len(found.sentences) - NAMED
-    rest = f" So do {plural(more, 'more')}." if more > 0 else ""
+    rest = f" So {'does one' if more == 1 else f'do {more:,}'} more." if more > 0 else ""
     return f"{text}. {' '.join(found.sentences[:NAMED])}{rest}"
 
 

@@ -77,6 +77,12 @@ def column_decimals(values: Sequence[float]) -> list[str]:
     return [fixed(v, digits) for v in values]
 
 
+def measure_inside(effects: EffectSizes) -> str:
+    """Return the abbreviation of a measure as it stands within a sentence: `SMD`, `R²`, `effect`."""
+    short = measure_short(effects)
+    return short.lower() if len(short) > 2 and short == short.capitalize() else short
+
+
 def excludes_null(estimate: Estimate) -> bool | None:
     """Tell whether the interval leaves out no effect; None when there is no interval."""
     if not (math.isfinite(estimate.lower) and math.isfinite(estimate.upper)):
