@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from metaback.models.fitted import Estimate
 from metaback.models.regression import RegressionSpec, resolve_regression
 from metaback.models.specs import chosen, estimates_tau2
 from metaback.postestimation.baujat import Baujat, baujat
-from metaback.postestimation.fit_statistics import FitStatistics, fit_statistics
+from metaback.postestimation.fit_statistics import FitStatistics, regression_statistics
 from metaback.postestimation.influence import Influence, influence
 from metaback.postestimation.regression import (
     JointTest,
@@ -30,8 +30,10 @@ from metaback.postestimation.regression import (
 )
 from metaback.postestimation.regression_contrasts import contrasts
 from metaback.postestimation.regression_permutation import PermutationTest, permutation_test
+from metaback.postestimation.regression_robust import robust_coefficients
 from metaback.postestimation.regression_scale import LocationScale, heteroscedastic
-from metaback.postestimation.summary import Heterogeneity
+from metaback.postestimation.summary import Component, Heterogeneity
+from metaback.postestimation.working import needs_independent
 from metaback.progress import Progress, teller
 from metaback.report.bundle_io import write_bundle
 from metaback.report.provenance import InputFile, provenance
@@ -42,6 +44,7 @@ from metaback.report.regression_tables import (
     contrasts_frame,
     predictions_frame,
     regression_record,
+    robust_frame,
     terms_frame,
 )
 from metaback.report.regression_text import regression_card, regression_text
@@ -52,6 +55,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from metaback.plots.style import Style
+
+
+class RowWords(TypedDict, total=False):
+    """The keywords of `regress` on rows of one study; see `PoolSpec`."""
+
+    independent: bool | None
+    rho: float | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,7 +80,7 @@ class Regression:
 
     @property
     def spec(self) -> RegressionSpec:
-        """Return the resolved request."""
+        """Return the resolved request, in the words of the model that made the coefficients."""
         return self.analysis.fitted.spec
 
     @property
@@ -82,6 +92,19 @@ class Regression:
     def coefficients(self) -> dict[str, Estimate]:
         """Return the coefficients by name, on the analysis scale."""
         return dict(self.analysis.coefficients)
+
+    @property
+    def beside(self) -> dict[str, Estimate]:
+        """Return the coefficients of the model that is not the answer, by name; empty where no study has two rows.
+
+        That takes rows as independent, or models that they are not where the request says that they are.
+        """
+        return dict(self.analysis.beside)
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """Return the variances between and within studies that the moderators leave; empty for independent rows."""
+        return self.analysis.components
 
     @property
     def cov(self) -> NDArray[np.float64]:
@@ -119,7 +142,7 @@ class Regression:
 
         Restricted likelihoods of different moderators cannot be compared; use tau2="ML" for that.
         """
-        return fit_statistics(self.analysis.fitted.fit, self.analysis.fitted.spec.pool, self.k)
+        return regression_statistics(self.analysis.fitted)
 
     @property
     def left_out(self) -> tuple[tuple[str, str, str], ...]:
@@ -153,7 +176,7 @@ class Regression:
         return contrasts_frame(contrasts(self.analysis.fitted, _several(hypotheses), adjust=adjust))
 
     def joint_test(self, *hypotheses: Any) -> JointTest | None:
-        """Test several linear combinations together (F, or chi-square under "Wald"); None if they are dependent."""
+        """Test several linear combinations together (F; chi-square for "Wald", HTZ for "CR2"); None if dependent."""
         return contrasts(self.analysis.fitted, _several(hypotheses)).joint
 
     def predict(self, frame: pd.DataFrame, *, transform: str | None = None) -> pd.DataFrame:
@@ -187,10 +210,12 @@ class Regression:
 
     def influence(self) -> Influence:
         """Return residuals, leverage and influence of each row, and which are outlying or influential."""
+        needs_independent(self.analysis, "influence()")
         return influence(self.analysis.fitted)
 
     def baujat(self) -> Baujat:
         """Return what each row adds to the residual heterogeneity, against what it does to its fitted value."""
+        needs_independent(self.analysis, "baujat()")
         return baujat(self.analysis.fitted)
 
     def permutation_test(
@@ -198,8 +223,10 @@ class Regression:
     ) -> PermutationTest:
         """Test the moderators by shuffling studies: exact up to 50,000 orders, else n random ones from seed `rng`.
 
-        progress: as in `pool_many`, in orders.
+        progress: as in `pool_many`, in orders. Raises `OptionError` where rows of a study are modelled as dependent:
+        they cannot change places one by one.
         """
+        needs_independent(self.analysis, "permutation_test()")
         return permutation_test(self.analysis.fitted, n=n, seed=rng, tell=teller(progress, "orders"))
 
     def location_scale(self, formula: str, *, method: str = "REML") -> LocationScale:
@@ -208,11 +235,28 @@ class Regression:
         The record has the location and scale coefficients, and the Wald and likelihood-ratio tests of one tau2 for all.
 
         >>> import metaback as mb
-        >>> fit = mb.regress(mb.load_dataset("backpain").query("outcome == 'pain'"), "~ 1")
+        >>> pain = mb.load_dataset("backpain").query("outcome == 'pain'")
+        >>> fit = mb.regress(pain, "~ 1", independent=True)
         >>> list(fit.location_scale("~ weeks").scale)
         ['Intercept', 'weeks']
         """
+        needs_independent(self.analysis, "location_scale()")
         return heteroscedastic(self.analysis.fitted, formula, method=method)
+
+    def robust(self, kind: str = "CR2", *, cluster: str = "study") -> pd.DataFrame:
+        """Return the coefficients with another cluster-robust variance, one tidy row each.
+
+        kind: "CR0", "CR1", "CR1S", "CR1p", "CR2" or "CR3"; all with Satterthwaite's df. cluster: "study", or a column
+        whose values keep the rows of a study together. Coefficients and weights stay those of this fit. Column
+        `unseen`: the share of the variance that leaves no residual; above 0 there is no test. Raises `OptionError` for
+        unknown words and for one cluster.
+
+        >>> import metaback as mb
+        >>> fit = mb.regress(mb.load_dataset("backpain").query("outcome == 'pain'"), "~ weeks", preset="revman5")
+        >>> fit.robust("CR0")[["term", "clusters"]].values.tolist()
+        [['Intercept', 18], ['weeks', 18]]
+        """
+        return robust_frame(robust_coefficients(self.analysis.fitted, kind, cluster))
 
     def figure(self, kind: str, ax: Axes | None = None, *, style: Style | None = None, **options: Any) -> Figure:
         """Draw a figure of this regression by its name, e.g. "bubble", "baujat"; an unknown name lists them all.
@@ -251,7 +295,7 @@ class Regression:
 
     def update(self, formula: str | None = None, **choices: Any) -> Regression:
         """Fit the same effects again with another formula or other choices; what was chosen before stays."""
-        kept = {**chosen(self.spec.pool), **choices}
+        kept = {**chosen(self.analysis.asked), **choices}
         spec = resolve_regression(formula or self.spec.formula, **kept)
         return Regression(analyse_regression(self.effects, spec), self.source)
 
@@ -284,11 +328,20 @@ def regress(
     effect: str | None = None,
     se: str | None = None,
     study: str | None = None,
+    **words: Unpack[RowWords],
 ) -> Regression:
     """Regress effects on moderators: y_i = x_i'beta + u_i + e_i with u_i ~ N(0, tau2) and e_i ~ N(0, v_i).
 
+    Where a study has several rows, these depend on each other: the answer is then that of the working model of `pool`
+    with moderators, y_ij = x_ij'beta + u_i + w_ij + e_ij, with cluster-robust tests by study (CR2, Satterthwaite's df,
+    HTZ for several coefficients), and the first note gives the standard errors as if rows were independent.
+    independent=True (words) takes each row for a study of its own, on record, as presets of other programs do; rho
+    (words): assumed correlation of effects on the same people, 0.6. Choices that a working model does not have (tau2
+    but REML and ML, ci but CR2, ...) are honoured with rows as independent, and the first note says so.
+
     data, measure, preset, tau2, tau2_ci, level, effect, se, study: as in `pool`. model: "random", "equal" or "fixed".
-    ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider" or "HKSJ-q1", for every coefficient, with k - p degrees of freedom.
+    ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider" or "HKSJ-q1", for every coefficient, with k - p degrees of freedom, or
+    "CR2", by study where rows depend on each other and by row else.
     pi: "none", "z", "t(k-1)" or "t(k-2)".
     formula: the right side in terms of columns, e.g. "~ weeks + C(stratum)": numbers enter as they are, words as
     factors compared with their first level, `C(x)` makes a factor of numbers; `a:b`, `a * b`, `bs(x, df=4)`,
@@ -304,7 +357,9 @@ def regress(
     >>> fit.moderators.df, len(fit.left_out)
     (1, 4)
     """
-    spec = resolve_regression(formula, preset, model=model, tau2=tau2, ci=ci, pi=pi, tau2_ci=tau2_ci, level=level)
+    spec = resolve_regression(
+        formula, preset, model=model, tau2=tau2, ci=ci, pi=pi, tau2_ci=tau2_ci, level=level, **words
+    )
     if isinstance(data, EffectSizes):
         effects, source = data, Source(data.source, "", len(data.labels), 0, {})
     else:

@@ -70,7 +70,7 @@ def dependent_means(
     >>> y, study = np.array([0.1, 0.3, 0.5, 0.9]), np.array([0, 0, 1, 2])
     >>> found = dependent_means(y, diagonal(blocks_of(study), np.full(4, 0.04)), study)
     >>> found.mean.round(4).tolist(), found.m.tolist()
-    ([0.512], [3.0])
+    ([0.5151], [3.0])
     """
     numbers, rank = np.unique(study, return_inverse=True)
     who = np.ones((1, numbers.size), dtype=bool) if present is None else present
@@ -79,21 +79,77 @@ def dependent_means(
     return parts[0] if len(parts) == 1 else _joined(parts)
 
 
+@dataclass(frozen=True, slots=True)
+class DependentCoefficients:
+    """Coefficients (p,) of one model of dependent effects, and what their tests are made of.
+
+    robust: CR2 with studies as clusters; model: (p, p) covariance under the working model; weights: M^-1. between,
+    within, told, i2 (2,), q, m: as in `DependentMeans`, for what the design leaves. loglik: of the method.
+    """
+
+    beta: Floats
+    robust: Robust
+    model: Floats
+    weights: BlockMatrix
+    between: float
+    within: float
+    told: Bools
+    i2: Floats
+    q: float
+    m: int
+    loglik: float
+
+
 def dependent_coefficients(
     y: Floats, X: Floats, V: BlockMatrix, study: Places, *, method: str = "REML"
-) -> tuple[Floats, Robust] | None:
-    """Return coefficients (p,) of y = X beta + u + w + e with their robust covariance, None where they have none.
+) -> DependentCoefficients | Status:
+    """Return the coefficients of y = X beta + u + w + e with their robust covariance, or why there are none.
 
-    The model of `dependent_means` with a design X (n, p) of full rank.
+    The model of `dependent_means` with a design X (n, p) of full rank; for a column of ones the same numbers.
+
+    >>> from metaback.stats.blocks import diagonal
+    >>> y, study = np.array([0.1, 0.3, 0.5, 0.9]), np.array([0, 0, 1, 2])
+    >>> found = dependent_coefficients(y, np.ones((4, 1)), diagonal(blocks_of(study), np.full(4, 0.04)), study)
+    >>> isinstance(found, DependentCoefficients) and found.beta.round(4).tolist()
+    [0.5151]
     """
     terms = [Term("ID0", study), Term("ID0", np.arange(y.size))]
     fit = fit_mixed(y, X, V, terms, method)
     if fit.status != Status.CONVERGED:
-        return None
-    W = _inverses(regrouped(V, blocks_of(study)), fit.theta[None])
-    W = BlockMatrix(W.blocks, tuple(part[0] for part in W.parts))
-    found = cluster_robust(X, y - X @ fit.beta, W, study)
-    return (fit.beta, found) if found.status is Status.CONVERGED else None
+        return Status(int(fit.status))
+    own = regrouped(V, blocks_of(study))
+    W = _first(_inverses(own, fit.theta[None]))
+    residual = y - X @ fit.beta
+    robust = cluster_robust(X, residual, W, study)
+    if robust.status is not Status.CONVERGED:
+        return robust.status
+    q, m, typical = _left(_first(_inverses(own, np.zeros((1, 2)))), X, residual)
+    between, within = (float(value) for value in fit.theta)
+    i2 = _shares(fit.theta[None], np.array([typical]))[0]
+    told = np.asarray(fit.identifiable, dtype=bool)
+    return DependentCoefficients(fit.beta, robust, fit.cov, W, between, within, told, i2, q, m, float(fit.loglik))
+
+
+def _first(W: BlockMatrix) -> BlockMatrix:
+    """Return the first replicate."""
+    return BlockMatrix(W.blocks, tuple(part[0] for part in W.parts))
+
+
+def _left(W: BlockMatrix, X: Floats, e: Floats) -> tuple[float, int, float]:
+    """Return Q of y - X b under W = V^-1, its df n - p, and the typical variance (n - p) / tr P.
+
+    e: (n,) y less any combination of the columns of X. P = W - WX (X'WX)^-1 X'W.
+    """
+    WX, We, trace = np.zeros(X.shape), np.zeros(e.size), 0.0
+    for rows, part in zip(W.blocks.rows, W.parts, strict=True):
+        WX[rows] = part @ X[rows]
+        We[rows] = (part @ e[rows][..., None])[..., 0]
+        trace += float(np.diagonal(part, axis1=-2, axis2=-1).sum())
+    A = X.T @ WX
+    trace -= float(np.trace(np.linalg.solve(A, WX.T @ WX)))
+    shift = np.asarray(np.linalg.solve(A, X.T @ We), dtype=np.float64)
+    q, m = float(e @ We - (X.T @ We) @ shift), X.shape[0] - X.shape[1]
+    return max(q, 0.0), m, m / trace if m > 0 else np.nan
 
 
 def _joined(parts: list[DependentMeans]) -> DependentMeans:
@@ -111,8 +167,7 @@ def _chunk(y: Floats, V: BlockMatrix, study: Places, who: Bools, method: str, le
     fit = fit_mixed(y, X, V, terms, method, counts=counts)
     several = who.sum(axis=1) > 1
     theta = np.where(several[:, None], fit.theta, 0.0)
-    blocks = blocks_of(study)
-    own = regrouped(V, blocks)
+    own = regrouped(V, blocks_of(study))
     W = _inverses(own, theta)
     rows = np.broadcast_to(who[:, study], (len(who), y.size))
     weight, total, mean = _gls(W, rows, y)

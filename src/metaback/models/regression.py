@@ -5,20 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from metaback.design.formula import INTERCEPT, FormulaDesign, build_design
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import EstimationError, OptionError
+from metaback.models.dependent_means import DependentCoefficients, dependent_coefficients
 from metaback.models.fitted import Fit
 from metaback.models.pool import no_effects
-from metaback.models.specs import PREDICTION_FOR_SEVERAL, RULES_FOR_SEVERAL, PoolSpec, resolve_spec
+from metaback.models.specs import PREDICTION_FOR_SEVERAL, ROBUST, RULES_FOR_SEVERAL, PoolSpec, resolve_spec
 from metaback.models.univariate import fit_univariate
+from metaback.stats.blocks import BlockMatrix
 from metaback.stats.inference import MEAN_RULES, PREDICTION_RULES
 from metaback.stats.regression import Basis, in_basis, orthonormal
+from metaback.stats.robust import Robust, cluster_robust
 from metaback.status import Status
 
-COEFFICIENT_RULES = RULES_FOR_SEVERAL
+Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
+COEFFICIENT_RULES = (*RULES_FOR_SEVERAL, ROBUST)
 PREDICTION_WORDS = PREDICTION_FOR_SEVERAL
 
 
@@ -35,12 +41,28 @@ class RegressionSpec(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class RobustPart:
+    """The cluster-robust variance of a regression, in its orthonormal basis; tests of coefficients are made of it.
+
+    found: CR2; study: (n,) the cluster of each row in use; model: (p, p) covariance were the weights right; weights: W
+    of the coefficients. levels: the three-level model that the weights come from, None where they are 1 / (v + tau2).
+    """
+
+    found: Robust
+    study: Places
+    model: Floats
+    weights: BlockMatrix | Floats
+    levels: DependentCoefficients | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FittedRegression:
     """A finished meta-regression: request, effects, design over the rows in use, and numbers.
 
     fit: in terms of the columns of the design; inner: the same fit in an orthonormal basis of them, from which every
     linear combination is computed, so that raw years and their squares cost no digits.
-    null_tau2: tau2 of the intercept alone on the same rows by the same estimator.
+    null_tau2: tau2 of the intercept alone on the same rows by the same estimator. robust: the variance that tests use
+    under ci="CR2", None where that of `fit` serves; theta of `fit` is the sum of both components of its levels.
     """
 
     spec: RegressionSpec
@@ -50,6 +72,22 @@ class FittedRegression:
     inner: Fit
     basis: Basis
     null_tau2: float
+    robust: RobustPart | None = None
+
+    @property
+    def levels(self) -> DependentCoefficients | None:
+        """Return the three-level model of rows that depend on each other, None where rows are independent."""
+        return None if self.robust is None else self.robust.levels
+
+    @property
+    def study(self) -> Places:
+        """Return the study of each row in use."""
+        return self.effects.clusters[self.design.used].astype(np.intp)
+
+    @property
+    def units(self) -> int:
+        """Return what degrees of freedom are counted in: studies where their rows depend on each other, else rows."""
+        return self.design.X.shape[0] if self.levels is None else int(np.unique(self.study).size)
 
 
 def resolve_regression(formula: str, preset: str = "cochrane", **choices: object) -> RegressionSpec:
@@ -104,13 +142,57 @@ def fit_regression(effects: EffectSizes, spec: RegressionSpec) -> FittedRegressi
     everything = np.ones(y.size, dtype=bool)
     columns = design.design.columns
     basis = orthonormal(design.X, columns.index(INTERCEPT) if design.intercept else None)
-    inner = fit_univariate(y, v, everything, spec.pool, basis.Q)
+    plain = _plain(spec.pool)
+    inner = fit_univariate(y, v, everything, plain, basis.Q)
     status = Status(int(inner.status))
     if not status.ok:
         raise EstimationError(f"{effects.source}: {status.sentence}")
-    null = fit_univariate(y, v, everything, spec.pool)
+    null = fit_univariate(y, v, everything, plain)
     fit = in_columns(inner, basis)
-    return FittedRegression(spec, effects, design, fit, inner, basis, float(null.theta[..., 0]))
+    fitted = FittedRegression(spec, effects, design, fit, inner, basis, float(null.theta[..., 0]))
+    return fitted if spec.pool.ci != ROBUST else _alone(fitted)
+
+
+def _plain(spec: PoolSpec) -> PoolSpec:
+    """Return a request whose interval rule is a factor: the robust variance takes the place of Wald's afterwards."""
+    return spec.model_copy(update={"ci": "Wald"}) if spec.ci == ROBUST else spec
+
+
+def _alone(fitted: FittedRegression) -> FittedRegression:
+    """Give the fit of independent rows a robust variance in which each row is a cluster."""
+    used, basis = fitted.design.used, fitted.basis
+    W = 1 / (fitted.effects.vi[used] + float(fitted.fit.theta[..., 0]))
+    rows = np.arange(W.size, dtype=np.intp)
+    found = cluster_robust(basis.Q, fitted.effects.yi[used] - basis.Q @ fitted.inner.beta, W, rows)
+    if found.status is not Status.CONVERGED:
+        raise EstimationError(f"{fitted.effects.source}: {found.status.sentence}")
+    part = RobustPart(found, rows, fitted.inner.cov, W)
+    return with_robust(fitted, part, fitted.inner)
+
+
+def with_robust(fitted: FittedRegression, part: RobustPart, inner: Fit) -> FittedRegression:
+    """Return a fit whose covariance is robust; inner: coefficients and components that it belongs to."""
+    inner = replace(inner, cov=part.found.cov, df=np.array(np.nan))
+    return replace(fitted, fit=in_columns(inner, fitted.basis), inner=inner, robust=part)
+
+
+def fit_dependent(fitted: FittedRegression, V: BlockMatrix, pool: PoolSpec) -> FittedRegression | Status:
+    """Fit the same design by the three-level model of `dependent_coefficients`, or say why that cannot be done.
+
+    V: sampling covariance of the rows in use, in their order; pool: the request in the words of that model.
+    """
+    y, study, Q = fitted.effects.yi[fitted.design.used], fitted.study, fitted.basis.Q
+    ones = np.ones((y.size, 1))
+    found, null = (dependent_coefficients(y, X, V, study, method=str(pool.tau2)) for X in (Q, ones))
+    if isinstance(found, Status) or isinstance(null, Status):
+        return found if isinstance(found, Status) else Status.NOT_CONVERGED
+    total = np.array([found.between + found.within])
+    inner = replace(fitted.inner, beta=found.beta, theta=total, loglik=np.array(found.loglik))
+    inner = replace(inner, rival=np.array(np.nan), gap=np.array(np.inf), status=np.array(int(Status.CONVERGED)))
+    part = RobustPart(found.robust, study, found.model, found.weights, found)
+    spec = fitted.spec.model_copy(update={"pool": pool})
+    fitted = replace(fitted, spec=spec, null_tau2=null.between + null.within)
+    return with_robust(fitted, part, inner)
 
 
 def in_columns(inner: Fit, basis: Basis) -> Fit:
@@ -127,4 +209,4 @@ def fit_orders(fitted: FittedRegression, orders: np.ndarray[tuple[int, int], np.
     """
     used = fitted.design.used
     y, v = fitted.effects.yi[used][orders], fitted.effects.vi[used][orders]
-    return fit_univariate(y, v, np.ones(y.shape, dtype=bool), fitted.spec.pool, fitted.basis.Q)
+    return fit_univariate(y, v, np.ones(y.shape, dtype=bool), _plain(fitted.spec.pool), fitted.basis.Q)

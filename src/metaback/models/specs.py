@@ -157,6 +157,7 @@ def _needs_random(spec: PoolSpec) -> list[str]:
 
 
 RULES_FOR_SEVERAL = ("Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1")  # serve every coefficient of a model alike
+ROBUST = "CR2"  # also serves several, each coefficient with df of its own
 PREDICTION_FOR_SEVERAL = ("none", "z", "t(k-1)", "t(k-2)")
 
 

@@ -194,6 +194,9 @@ def _footnotes(analysis: RegressionAnalysis, column: Moderator, found: Sequence[
     """Say what is drawn, what is held, and which rows are missing."""
     what = "Diamonds" if column.numbers is None else "Line"
     notes = ["Area of a circle: weight in the regression, 1 / (v + τ²)."]
+    if analysis.dependent:
+        bands = "the bands are those of the three-level model with cluster-robust variance"
+        notes = [f"Area of a circle: 1 / (v + τ²), τ² of both levels. Rows of a study depend on each other: {bands}."]
     if others := [humanise(one.name) for one in analysis.fitted.design.moderators if one.name != column.name]:
         notes.append(
             f"{what} and bands: {', '.join(others)} held at the mean of the rows (a factor at the shares of its "

@@ -109,8 +109,11 @@ def ranked_by(size: Floats, least: float) -> tuple[int, ...]:
 def outlying(fitted: Fitted | FittedRegression, names: Names, used: Bools) -> tuple[int, ...]:
     """Return which of the rows in use have a deleted residual beyond 1.96, the largest first.
 
-    Above 500 rows none: their refits take long, and the names would not be read. `too_many` says so in a note.
+    Above 500 rows none: their refits take long, and the names would not be read. `too_many` says so in a note. None
+    either where a regression models that rows depend on each other: these residuals take them as independent.
     """
+    if isinstance(fitted, FittedRegression) and fitted.levels is not None:
+        return ()
     if names not in ("outlying", "all") or int(used.sum()) > CROWD:
         return ()
     return ranked_by(np.abs(influence(fitted).rstudent[used]), 1.96)

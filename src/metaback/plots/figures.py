@@ -74,6 +74,6 @@ def draw_figure(
     chosen = dict(options or {})
     source = "pool" if isinstance(analysis, Analysis) else "regression"
     entry = find_figure(kind, source, chosen)
-    if isinstance(analysis, Analysis) and kind in OF_INDEPENDENT:
+    if kind in OF_INDEPENDENT:
         needs_independent(analysis, f"figure {kind!r}")
     return entry.function(analysis, ax=ax, style=style, **chosen)

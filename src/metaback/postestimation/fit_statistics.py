@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from metaback.models.fitted import Fit
+from metaback.models.regression import FittedRegression
 from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.postestimation.summary import Analysis
 from metaback.stats.likelihoods import criteria
@@ -80,12 +81,24 @@ def pool_statistics(analysis: Analysis) -> FitStatistics:
     k, working = analysis.overall.k, analysis.working
     if working is None or not working.primary:
         return fit_statistics(analysis.fitted.fit, analysis.fitted.spec, k)
-    size = {"ML": k, "REML": k - 1}[str(working.spec.tau2)]
-    found = _statistics(working.loglik, math.nan, 1 + len(working.components), size)
-    found = replace(found, deviance=None)
-    nothing = LikelihoodStatistics(None, None, None, None, None, {"ML": k - 1, "REML": k}[str(working.spec.tau2)])
-    both = (found, nothing) if working.spec.tau2 == "ML" else (nothing, found)
-    return FitStatistics(*both, 1 + len(working.components), str(working.spec.tau2))
+    return _of_levels(working.loglik, str(working.spec.tau2), k, 1, len(working.components))
+
+
+def regression_statistics(fitted: FittedRegression) -> FitStatistics:
+    """Return the fit statistics of a meta-regression; of a working model those of the likelihood that it maximises."""
+    k, p = fitted.design.X.shape
+    if fitted.levels is None:
+        return fit_statistics(fitted.fit, fitted.spec.pool, k)
+    return _of_levels(fitted.levels.loglik, str(fitted.spec.pool.tau2), k, p, 2)
+
+
+def _of_levels(loglik: float, method: str, k: int, p: int, components: int) -> FitStatistics:
+    """Return the statistics of a model with p coefficients and variance components at the top of one likelihood."""
+    sizes = {"ML": k, "REML": k - p}
+    found = replace(_statistics(loglik, math.nan, p + components, sizes[method]), deviance=None)
+    nothing = LikelihoodStatistics(None, None, None, None, None, sizes["REML" if method == "ML" else "ML"])
+    both = (found, nothing) if method == "ML" else (nothing, found)
+    return FitStatistics(*both, p + components, method)
 
 
 def _statistics(loglik: float, deviance: float, parameters: int, size: int) -> LikelihoodStatistics:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -15,16 +15,27 @@ from metaback.design.formula import average_rows, new_rows, observed
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.models.regression import FittedRegression, RegressionSpec, fit_regression
-from metaback.models.specs import estimates_tau2
-from metaback.numbers import df_text, fixed, p_phrase
+from metaback.models.specs import PoolSpec, estimates_tau2
+from metaback.numbers import ABSENT, df_text, fixed, p_phrase
 from metaback.postestimation.notes import PoolFacts, moderator_notes, pool_notes
 from metaback.postestimation.pools import PREDICTION_FROM
+from metaback.postestimation.regression_working import (
+    Dependents,
+    dependents,
+    dependents_note,
+    level_components,
+    level_heterogeneity,
+    robust_notes,
+)
 from metaback.postestimation.scales import way_back
-from metaback.postestimation.summary import Heterogeneity
+from metaback.postestimation.summary import Component, Heterogeneity
 from metaback.stats.heterogeneity import cochran_q, h2_from_tau2, i2_from_q, i2_from_tau2, typical_variance
 from metaback.stats.inference import PREDICTION_RULES, quantile, two_sided_p
 from metaback.stats.measures import about
 from metaback.stats.regression import gvif, in_basis, joint_p, r_squared, subset_q
+from metaback.stats.robust import Robust
+from metaback.stats.robust_tests import contrast_tests
+from metaback.stats.robust_tests import joint_test as robust_joint_test
 from metaback.stats.tau2_interval import TAU2_INTERVALS
 from metaback.stats.transforms import back
 from metaback.stats.wls import Problems, coefficients, prepare
@@ -48,7 +59,8 @@ class JointTest:
 
     def __str__(self) -> str:
         """Return the test: `F(4, 14) = 0.68, P = 0.62` or `χ²(4) = 2.73, P = 0.60`."""
-        of = f"χ²({self.df})" if math.isinf(self.df_residual) else f"F({self.df}, {df_text(self.df_residual)})"
+        residual = ABSENT if math.isnan(self.df_residual) else df_text(self.df_residual)
+        of = f"χ²({self.df})" if math.isinf(self.df_residual) else f"F({self.df}, {residual})"
         return f"{of} = {fixed(self.statistic)}, {p_phrase(self.p_value)}"
 
     def __repr__(self) -> str:
@@ -77,6 +89,9 @@ class RegressionAnalysis:
     coefficients: by name, on the analysis scale; moderators: the test of all of them, None for the intercept alone;
     terms: one by one. heterogeneity: the residual one; r2: percent of tau2 explained, None where it does not exist.
     k, p: rows in use and coefficients; left_out: (study, row, reason) of the rest; notes: what a reader must know.
+    asked: the request as it was made, where the words of `fitted.spec` are those of a working model. beside: where a
+    study has several rows, the coefficients of the model that is not the answer: rows as independent, or the working
+    model; sentences: what depends on what there. components: of variance under the working model, else none.
     """
 
     fitted: FittedRegression
@@ -89,11 +104,33 @@ class RegressionAnalysis:
     p: int
     left_out: tuple[tuple[str, str, str], ...]
     notes: tuple[str, ...]
+    asked: PoolSpec
+    beside: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
+    sentences: tuple[str, ...] = ()
+    components: tuple[Component, ...] = ()
+
+    @property
+    def dependent(self) -> bool:
+        """Tell whether rows of one study are modelled as dependent."""
+        return self.fitted.levels is not None
+
+    @property
+    def repeats(self) -> bool:
+        """Tell whether a study has more than one row in use."""
+        return np.unique(self.fitted.study).size < self.k
 
 
 def analyse_regression(effects: EffectSizes, spec: RegressionSpec) -> RegressionAnalysis:
-    """Fit a meta-regression and say all that is said about it."""
-    fitted = fit_regression(effects, spec)
+    """Fit a meta-regression and say all that is said about it.
+
+    Where a study has several rows, the answer is that of a working model with robust variance unless the request says
+    otherwise: see `dependents`.
+    """
+    naive = fit_regression(effects, spec)
+    both = dependents(naive)
+    fitted = naive if both is None else both.answer
+    shown = named_coefficients(fitted)
+    beside = {} if both is None or both.other is None else named_coefficients(both.other)
     design = fitted.design
     k, p = design.X.shape
     spread = residual_heterogeneity(fitted)
@@ -108,7 +145,7 @@ def analyse_regression(effects: EffectSizes, spec: RegressionSpec) -> Regression
     )
     return RegressionAnalysis(
         fitted=fitted,
-        coefficients={name: linear_estimate(fitted, np.eye(p)[j]) for j, name in enumerate(design.design.columns)},
+        coefficients=shown,
         moderators=moderators,
         terms=_terms(fitted),
         heterogeneity=spread,
@@ -116,8 +153,27 @@ def analyse_regression(effects: EffectSizes, spec: RegressionSpec) -> Regression
         k=k,
         p=p,
         left_out=left_out,
-        notes=_notes(fitted, spread, r2, left_out),
+        notes=(*_first(fitted, both, shown, beside), *_notes(fitted, spread, r2, left_out)),
+        asked=spec.pool,
+        beside=beside,
+        sentences=() if both is None else both.sentences,
+        components=level_components(fitted),
     )
+
+
+def named_coefficients(fitted: FittedRegression) -> dict[str, Estimate]:
+    """Return every coefficient by name."""
+    names = fitted.design.design.columns
+    return {name: linear_estimate(fitted, row) for name, row in zip(names, np.eye(len(names)), strict=True)}
+
+
+def _first(
+    fitted: FittedRegression, both: Dependents | None, shown: Mapping[str, Estimate], beside: Mapping[str, Estimate]
+) -> tuple[str, ...]:
+    """Say first how rows of one study were taken, and what the robust variance does not know."""
+    first = () if both is None else (dependents_note(both, shown, beside),)
+    told = both.sentences if both is not None and fitted.levels is not None else ()
+    return (*first, *robust_notes(fitted, shown), *told)
 
 
 def data_of(fitted: FittedRegression) -> tuple[Floats, Floats, Floats]:
@@ -139,7 +195,9 @@ def variance_factor(fitted: FittedRegression) -> float:
 
 
 def joint_test(fitted: FittedRegression, columns: list[int], terms: tuple[str, ...]) -> JointTest:
-    """Test whether some coefficients are all 0: F with k - p df under a t rule, else chi-square."""
+    """Test whether some coefficients are all 0: F with k - p df under a t rule, HTZ under CR2, else chi-square."""
+    if fitted.robust is not None:
+        return robust_joint(fitted, np.eye(fitted.design.X.shape[1])[columns], 0.0, terms)
     used = fitted.design.used
     y, v = fitted.effects.yi[used], fitted.effects.vi[used]
     found = float(subset_q(y[None], v[None], fitted.design.X, fitted.fit.theta[..., 0].reshape(1), columns)[0])
@@ -150,25 +208,57 @@ def joint_test(fitted: FittedRegression, columns: list[int], terms: tuple[str, .
     return JointTest(terms, statistic, r, df_residual, float(joint_p(statistic, r, df_residual)))
 
 
+def robust_joint(fitted: FittedRegression, weights: Floats, value: Floats | float, terms: tuple[str, ...]) -> JointTest:
+    """Test several combinations of coefficients (q, p) at once by the approximate Hotelling's T2 (HTZ).
+
+    nan where a combination has no robust variance, or the df of its denominator are not above 0.
+    """
+    if fitted.robust is None:
+        raise ValueError("no robust variance")
+    turned = in_basis(fitted.basis, weights)
+    test = robust_joint_test(fitted.inner.beta, fitted.robust.found, turned, null=value)
+    return JointTest(terms, float(test.statistic), test.df, float(test.df_residual), float(test.p))
+
+
 def linear_estimate(fitted: FittedRegression, weights: Floats, value: float = 0.0) -> Estimate:
     """Return weights'beta - value with its interval and test, on the analysis scale."""
     fit, level = fitted.inner, fitted.spec.pool.level
     weights = in_basis(fitted.basis, weights)
+    scale = about(fitted.effects.measure).scale
+    if fitted.robust is not None:
+        return robust_estimate(fitted.inner.beta, fitted.robust.found, weights, level, scale, value)
     point = float(weights @ fit.beta) - value
     se = math.sqrt(max(0.0, float(weights @ fit.cov @ weights)))
     df = np.array([float(fit.df)])
     half = float(quantile(level, df)[0]) * se
     statistic = point / se if se > 0 else math.nan
     p = float(two_sided_p(np.array([statistic]), df)[0])
-    scale = about(fitted.effects.measure).scale
     return Estimate(point, point - half, point + half, se, level, scale, statistic, float(df[0]), p)
+
+
+def robust_estimate(
+    beta: Floats, found: Robust, weights: Floats, level: float, scale: str, value: float = 0.0
+) -> Estimate:
+    """Return weights'beta - value with its robust interval and t test on Satterthwaite's df.
+
+    weights: (p,) in the coordinates of `found`. Standard error, interval and test are nan where one cluster decides it.
+    """
+    test = contrast_tests(beta, found, weights[None], null=value, level=level)
+    names = ("se", "statistic", "df", "p")
+    se, statistic, df, p = (float(getattr(test, name)[0]) for name in names)
+    point, low, high = (float(getattr(test, name)[0]) - value for name in ("estimate", "lower", "upper"))
+    return Estimate(point, low, high, se, level, scale, statistic, df, p)
 
 
 def _terms(fitted: FittedRegression) -> tuple[TermSummary, ...]:
     """Test each term and tell how collinear it is."""
     design = fitted.design
     others = [j for j, name in enumerate(design.design.columns) if name != "Intercept"]
-    inflation = gvif(fitted.fit.cov, [term.columns for term in design.terms], others) if design.intercept else None
+    cov = fitted.fit.cov
+    if fitted.robust is not None:  # collinearity is of the design, not of what the residuals happen to be
+        turn = in_basis(fitted.basis, np.eye(len(design.design.columns)))
+        cov = turn @ fitted.robust.model @ turn.T
+    inflation = gvif(cov, [term.columns for term in design.terms], others) if design.intercept else None
     single = len(design.terms) < 2
     found: list[TermSummary] = []
     for i, term in enumerate(design.terms):
@@ -180,6 +270,8 @@ def _terms(fitted: FittedRegression) -> tuple[TermSummary, ...]:
 
 def residual_heterogeneity(fitted: FittedRegression) -> Heterogeneity:
     """Return what the moderators leave unexplained: QE with its test, tau2 with its interval, tau, I2 and H2."""
+    if fitted.levels is not None:
+        return level_heterogeneity(fitted, fitted.levels)
     problems = _problems(fitted)
     random = estimates_tau2(fitted.spec.pool)
     tau2 = fitted.fit.theta[..., 0].reshape(1)
@@ -237,9 +329,10 @@ def _notes(
     fitted: FittedRegression, spread: Heterogeneity, r2: float | None, left_out: tuple[tuple[str, str, str], ...]
 ) -> tuple[str, ...]:
     """Say what a reader must know, the most serious first."""
-    k, p = fitted.design.X.shape
+    k, p = fitted.units, fitted.design.X.shape[1]
     pool, m = fitted.spec.pool, k - p
-    notes = [*moderator_notes(k, p - int(fitted.design.intercept)), *pool_notes(pool, _facts(fitted, spread))]
+    notes = [*moderator_notes(k, p - int(fitted.design.intercept))]
+    notes += pool_notes(pool, _facts(fitted, spread)) if fitted.levels is None else ()
     if pool.pi != "none" and estimates_tau2(pool) and k >= PREDICTION_FROM > m + 1:
         notes.append(f"No prediction intervals: they need two residual degrees of freedom, there is {m}.")
     for column in fitted.design.moderators:
@@ -251,12 +344,8 @@ def _notes(
                 "stands for a missing value."
             )
     if r2 is not None and k < STABLE_R2:
-        notes.append(f"R² is a ratio of two estimates of τ² from {k} effects and may be far off.")
-    clusters = fitted.effects.clusters[fitted.design.used]
-    if len(set(clusters.tolist())) < clusters.size:
-        notes.append(
-            "Some studies enter more than once and are taken as independent, which can make intervals too narrow."
-        )
+        of = f"{k} effects" if fitted.levels is None else f"{k} studies"
+        notes.append(f"R² is a ratio of two estimates of τ² from {of} and may be far off.")
     if left_out:
         were = "1 row is" if len(left_out) == 1 else f"{len(left_out)} rows are"
         notes.append(f"{were} left out for want of an effect or a moderator:")
@@ -280,10 +369,11 @@ def predict_rows(fitted: FittedRegression, X: Floats) -> tuple[Prediction, ...]:
 
     The mean is x'beta with its confidence interval; the prediction interval is
     x'beta -+ quantile x sqrt(tau2 + x'Vx), with k - p df for "t(k-1)" and k - p - 1 for "t(k-2)". As for a pool there
-    is none with fewer than two residual degrees of freedom.
+    is none with fewer than two residual degrees of freedom. Where rows depend on each other, V is robust, tau2 the sum
+    of both components (a new effect of a new study), and k counts studies.
     """
     pool = fitted.spec.pool
-    m = float(fitted.design.X.shape[0] - fitted.design.X.shape[1])
+    m = float(fitted.units - fitted.design.X.shape[1])
     df = np.array([math.nan])
     if pool.pi != "none" and estimates_tau2(pool) and m + 1 >= PREDICTION_FROM:
         df = PREDICTION_RULES[pool.pi].function(np.array([m + 1]))
@@ -297,7 +387,7 @@ def predict_rows(fitted: FittedRegression, X: Floats) -> tuple[Prediction, ...]:
         se = math.sqrt(tau2 + mean.se**2)
         low, high = mean.point - wide * se, mean.point + wide * se
         interval = Estimate(mean.point, low, high, se, pool.level, mean.scale, df=float(df[0]), back=mean.back)
-        found.append(Prediction(mean, interval if math.isfinite(wide) else None))
+        found.append(Prediction(mean, interval if math.isfinite(wide * se) else None))
     return tuple(found)
 
 

@@ -13,7 +13,7 @@ from metaback.design.linear_words import linear
 from metaback.errors import OptionError
 from metaback.models.fitted import Estimate
 from metaback.models.regression import FittedRegression
-from metaback.postestimation.regression import JointTest, linear_estimate
+from metaback.postestimation.regression import JointTest, linear_estimate, robust_joint
 from metaback.stats.multiplicity import adjusted
 from metaback.stats.regression import contrast_q, in_basis, joint_p
 
@@ -87,6 +87,9 @@ def _name(row: Floats, columns: tuple[str, ...]) -> str:
 
 def _joint(fitted: FittedRegression, weights: Floats, values: list[float], names: list[str]) -> JointTest | None:
     """Test all contrasts together."""
+    if fitted.robust is not None:
+        dependent = np.linalg.matrix_rank(weights) < len(weights)
+        return None if dependent else robust_joint(fitted, weights, np.array(values), tuple(names))
     weights = in_basis(fitted.basis, weights)
     d = weights @ fitted.inner.beta - np.array(values)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,12 +83,22 @@ def by_working_model(spec: PoolSpec, effects: EffectSizes) -> bool:
     return repeats(effects) and not own_words(spec)
 
 
-def needs_independent(analysis: Analysis, what: str) -> None:
-    """Raise where an answer takes rows as independent and the pool does not."""
+class Answer(Protocol):
+    """An analysis that knows whether it models that rows depend on each other."""
+
+    @property
+    def dependent(self) -> bool:
+        """Tell whether it does."""
+        ...
+
+
+def needs_independent(analysis: Answer, what: str) -> None:
+    """Raise where an answer takes rows as independent and the pool, or the regression, does not."""
     if analysis.dependent:
+        kind = "pool" if isinstance(analysis, Analysis) else "regression"
         raise OptionError(
-            f"{what} takes every row for a study of its own, but this pool models that rows of a study depend on each "
-            f"other; ask update(independent=True) for it, or multilevel() for answers under the model"
+            f"{what} takes every row for a study of its own, but this {kind} models that rows of a study depend on "
+            f"each other; ask update(independent=True) for it, or multilevel() for answers under the model"
         )
 
 
@@ -125,7 +136,8 @@ def working_pool(effects: EffectSizes, spec: PoolSpec, naive: PoolSummary) -> Wo
     (pool,) = _pools(effects, words, found, rows, whole)
     grid = _grid(effects, words, covariance)
     links = dependent(effects)
-    widened = (pool.mean.upper - pool.mean.lower) / (naive.mean.upper - naive.mean.lower)
+    width = naive.mean.upper - naive.mean.lower  # 0 where a rule degenerates, as that of equal effects
+    widened = (pool.mean.upper - pool.mean.lower) / width if width > 0 else math.inf
     return Working(
         spec=words,
         pool=pool,
@@ -159,16 +171,14 @@ def working_difference(effects: EffectSizes, spec: PoolSpec, masks: Bools) -> Su
     (HTZ): rows of one study may stand in several sets. None where the means cannot be tested so.
     """
     words = in_its_words(spec)
-    covariance = None if effects.cov is not None else sampling_covariance(effects, rho=spec.rho, nearest=True)
     used = masks.any(axis=0) & effects.estimable
-    rows = _rows(replace(effects, estimable=used), covariance)
+    rows, _ = dependent_rows(effects, words, used)
     X = masks[:, rows.places].T.astype(float)
     found = dependent_coefficients(effects.yi[rows.places], X, rows.V, rows.study, method=str(words.tau2))
-    if found is None:
+    if isinstance(found, Status):
         return None
-    beta, robust = found
     contrasts = np.eye(len(masks))[1:] - np.eye(len(masks))[0]
-    test = joint_test(beta, robust, contrasts)
+    test = joint_test(found.beta, found.robust, contrasts)
     if not math.isfinite(float(test.p)):
         return None
     return SubgroupTest(float(test.statistic) * test.df, test.df, float(test.p), float(test.df_residual))
@@ -189,6 +199,16 @@ def working_subsets(effects: EffectSizes, spec: PoolSpec, masks: Bools) -> Subse
         raise ValueError("a set holds some rows of a study and not others")
     found = _means(effects, rows, words, present)
     return _as_subsets(effects, words, found, here.sum(axis=1))
+
+
+def dependent_rows(effects: EffectSizes, spec: PoolSpec, used: Bools) -> tuple[Rows, tuple[str, ...]]:
+    """Return some of the rows with their covariance, and what depends on what and was assumed.
+
+    used: (k,) rows, each with an effect. The covariance is that which the effects bring, else that of `spec.rho`.
+    """
+    covariance = None if effects.cov is not None else sampling_covariance(effects, rho=spec.rho, nearest=True)
+    rows = _rows(replace(effects, estimable=used), covariance)
+    return rows, _sentences(dependent(effects), covariance, effects)
 
 
 def _rows(effects: EffectSizes, covariance: SamplingCovariance | None) -> Rows:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from metaback.effects.effect_sizes import EffectSizes
-from metaback.numbers import ABSENT, fixed, p_phrase
+from metaback.numbers import ABSENT, fixed, p_phrase, significant
 from metaback.postestimation.regression import RegressionAnalysis, fitted_values
 from metaback.postestimation.words import percent, plural
 from metaback.report.bibliography import reference_list, selected_bibtex
@@ -18,8 +18,14 @@ from metaback.report.html import render_html
 from metaback.report.provenance import provenance_blocks, reading_blocks
 from metaback.report.records import csv_text, json_text
 from metaback.report.regression_methods import regression_methods
-from metaback.report.regression_tables import coefficients_frame, predictions_frame, regression_record, terms_frame
-from metaback.report.regression_text import coefficient_table, joint_text, row_table
+from metaback.report.regression_tables import (
+    beside_frame,
+    coefficients_frame,
+    predictions_frame,
+    regression_record,
+    terms_frame,
+)
+from metaback.report.regression_text import coefficient_cells, coefficient_table, joint_text, row_table
 from metaback.report.words import measure_words, model_words, tau2_texts
 
 SCHEMA = "metaback/regression"
@@ -45,6 +51,7 @@ def regression_document(analysis: RegressionAnalysis, *, title: str, record: Map
         ),
         Heading(3, "Coefficients", "coefficients"),
         coefficient_table(analysis),
+        *([_beside(analysis)] if analysis.beside else []),
         *([_terms(analysis)] if analysis.terms else []),
         Heading(3, "Residual heterogeneity", "heterogeneity"),
         Paragraph(_heterogeneity(analysis)),
@@ -67,6 +74,7 @@ def regression_files(analysis: RegressionAnalysis, name: str, record: Mapping[st
         "report.html": render_html(regression_document(analysis, title=title, record=record)),
         "results.json": json_text(results | regression_record(analysis)),
         "tables/coefficients.csv": _csv(coefficients_frame(analysis)),
+        **({"tables/coefficients_beside.csv": _csv(beside_frame(analysis))} if analysis.beside else {}),
         "tables/terms.csv": _csv(terms_frame(analysis)),
         "tables/rows.csv": _csv(_rows(analysis)),
         "references.bib": selected_bibtex(regression_methods(analysis)[1]),
@@ -86,6 +94,20 @@ def _answer(analysis: RegressionAnalysis) -> str:
     share = "" if analysis.r2 is None else f"; they explain {fixed(analysis.r2, 0)}% of the between-study variance"
     many = "together" if len(analysis.terms) > 1 else "overall"
     return f"Effects against {names} ({plural(analysis.k, 'effect')}): {many} {joint_text(analysis.moderators)}{share}."
+
+
+def _beside(analysis: RegressionAnalysis) -> Table:
+    """Return the coefficients that the other way to take rows of one study gives: independent, or the working model."""
+    other = "every row as independent" if analysis.dependent else "a working model of dependent rows, robust by study"
+    level, own = percent(analysis.fitted.spec.pool.level), not analysis.dependent
+    head = ("Term", "Estimate", "SE", f"{level} CI", "t" if own else "Statistic", *(["df"] if own else []), "P")
+    return Table(
+        caption=f"For comparison, not the answer: {other}",
+        head=head,
+        rows=tuple((name, *coefficient_cells(one, own=own)) for name, one in analysis.beside.items()),
+        numeric=(False, *(True for _ in head[1:])),
+        file="coefficients_beside.csv",
+    )
 
 
 def _terms(analysis: RegressionAnalysis) -> Table:
@@ -112,6 +134,9 @@ def _heterogeneity(analysis: RegressionAnalysis) -> str:
         limits = f" ({level} CI {' to '.join(ends)})" if ends else ""
         parts.append(f"the residual between-study variance τ² was {point}{limits}")
         parts.append(f"I² was {fixed(found.i2_tau2, 0)}%")
+    if len(analysis.components) and all(part.told for part in analysis.components):
+        both = " and ".join(f"{significant(part.tau2)} {part.name}" for part in analysis.components)
+        parts.append(f"it is the sum of {both}")
     if analysis.r2 is not None:
         parts.append(f"the moderators lower τ² by {fixed(analysis.r2, 0)}% (R²)")
     return f"{'; '.join(parts)}."

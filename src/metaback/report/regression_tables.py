@@ -11,10 +11,11 @@ import pandas as pd
 from metaback.errors import OptionError
 from metaback.models.fitted import Estimate
 from metaback.numbers import written
-from metaback.postestimation.fit_statistics import fit_statistics
+from metaback.postestimation.fit_statistics import regression_statistics
 from metaback.postestimation.group_comparison import GroupComparison
 from metaback.postestimation.regression import JointTest, Prediction, RegressionAnalysis
 from metaback.postestimation.regression_contrasts import Contrasts
+from metaback.postestimation.regression_robust import RobustCoefficients
 from metaback.report.records import fit_record
 
 TIDY = ("term", "estimate", "se", "statistic", "df", "p_value", "ci_low", "ci_high")
@@ -94,6 +95,7 @@ def regression_record(analysis: RegressionAnalysis) -> dict[str, Any]:
     spread = analysis.heterogeneity
     return {
         "spec": spec.model_dump(exclude={"pool": {"subgroup_tau2"}}),
+        "dependence": _dependence(analysis),
         "measure": analysis.fitted.effects.measure,
         "k": analysis.k,
         "coefficients": [
@@ -108,10 +110,44 @@ def regression_record(analysis: RegressionAnalysis) -> dict[str, Any]:
         "heterogeneity": {name: _plain(getattr(spread, name)) for name in spread.__slots__},
         "r2": _plain(analysis.r2),
         "loglik": _plain(float(fit.loglik)),
-        "fit_statistics": fit_record(fit_statistics(fit, spec.pool, analysis.k)),
+        "fit_statistics": fit_record(regression_statistics(analysis.fitted)),
         "left_out": [{"study": study, "row": row, "reason": why} for study, row, why in analysis.left_out],
         "notes": list(analysis.notes),
     }
+
+
+def _dependence(analysis: RegressionAnalysis) -> dict[str, Any] | None:
+    """Return how rows of one study were taken, with the coefficients of the other way; None where no study repeats."""
+    if not analysis.repeats:
+        return None
+    return {
+        "answer": "working model" if analysis.dependent else "rows as independent",
+        "rho": None if analysis.fitted.effects.cov is not None else _plain(analysis.asked.rho),
+        "studies": len(set(analysis.fitted.study.tolist())),
+        "components": [
+            {"name": part.name, "tau2": _plain(part.tau2), "i2": _plain(part.i2), "told": part.told}
+            for part in analysis.components
+        ],
+        "other": [
+            {name: _plain(value) for name, value in _row(term, estimate).items()}
+            for term, estimate in analysis.beside.items()
+        ],
+        "sentences": list(analysis.sentences),
+    }
+
+
+def robust_frame(found: RobustCoefficients) -> pd.DataFrame:
+    """Return one tidy row per coefficient under another robust variance."""
+    rows = [
+        _row(name, one) | {"unseen": found.unseen[name], "kind": found.kind, "clusters": found.clusters}
+        for name, one in found.estimates.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def beside_frame(analysis: RegressionAnalysis) -> pd.DataFrame:
+    """Return one tidy row per coefficient of the model that is not the answer, empty where no study has two rows."""
+    return pd.DataFrame([_row(name, one) for name, one in analysis.beside.items()], columns=[*TIDY, "scale"])
 
 
 def _test_record(test: JointTest | None) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import math
 import textwrap
 
 from metaback.models.fitted import Estimate
-from metaback.numbers import ABSENT, df_text, fixed, p_phrase, p_text
+from metaback.numbers import ABSENT, df_text, fixed, p_phrase, p_text, significant
 from metaback.postestimation.regression import STABLE_R2, JointTest, RegressionAnalysis, fitted_values
 from metaback.postestimation.words import percent, plural, sentence_case
 from metaback.report.document import Notes, Table
@@ -17,6 +17,7 @@ WIDTH = 100
 NAME = 34
 NOTE_LINES = 6
 NEXT_STEPS = "Next: .to_frame()  .terms()  .contrast()  .predict(frame)  .permutation_test()  .report()"
+NEXT_OF_LEVELS = "Next: .to_frame()  .terms()  .contrast()  .predict(frame)  .robust()  .beside  .report()"
 
 
 def regression_text(analysis: RegressionAnalysis) -> str:
@@ -26,8 +27,9 @@ def regression_text(analysis: RegressionAnalysis) -> str:
     """
     names = [one_line(name) for name in analysis.coefficients]
     width = min(NAME, max(map(len, names)))
-    cells = [_cells(e) for e in analysis.coefficients.values()]
-    head = ("estimate", "SE", f"{percent(analysis.fitted.spec.pool.level)} CI", _statistic_name(analysis), "P")
+    own = own_df(analysis)
+    cells = [coefficient_cells(e, own=own) for e in analysis.coefficients.values()]
+    head = ("estimate", "SE", f"{percent(analysis.fitted.spec.pool.level)} CI", *_statistic_names(analysis), "P")
     widths = [max(len(row[i]) for row in [head, *cells]) for i in range(len(head))]
     lines = [
         one_line(_title(analysis)),
@@ -35,10 +37,11 @@ def regression_text(analysis: RegressionAnalysis) -> str:
         "",
         f"  {'':<{width}}  " + "  ".join(f"{text:>{w}}" for text, w in zip(head, widths, strict=True)),
     ]
+    last = NEXT_OF_LEVELS if analysis.dependent else NEXT_STEPS
     for name, row in zip(names, cells, strict=True):
         short = name if len(name) <= width else f"{name[: width - 1]}…"
         lines.append(f"  {short:<{width}}  " + "  ".join(f"{t:>{w}}" for t, w in zip(row, widths, strict=True)))
-    lines += ["", *(f"  {name:<12} {text}" for name, text in _summary(analysis)), *_note_lines(analysis), NEXT_STEPS]
+    lines += ["", *(f"  {name:<12} {text}" for name, text in _summary(analysis)), *_note_lines(analysis), last]
     return "\n".join(clean(line).rstrip() for line in lines)
 
 
@@ -59,12 +62,13 @@ def regression_card(analysis: RegressionAnalysis) -> str:
 
 def coefficient_table(analysis: RegressionAnalysis) -> Table:
     """Return the coefficients as a table of texts."""
-    level = percent(analysis.fitted.spec.pool.level)
+    level, own = percent(analysis.fitted.spec.pool.level), own_df(analysis)
+    head = ("Term", "Estimate", "SE", f"{level} CI", *_statistic_names(analysis), "P")
     return Table(
         caption="Coefficients",
-        head=("Term", "Estimate", "SE", f"{level} CI", _statistic_name(analysis), "P"),
-        rows=tuple((name, *_cells(estimate)) for name, estimate in analysis.coefficients.items()),
-        numeric=(False, True, True, True, True, True),
+        head=head,
+        rows=tuple((name, *coefficient_cells(estimate, own=own)) for name, estimate in analysis.coefficients.items()),
+        numeric=(False, *(True for _ in head[1:])),
         file="coefficients.csv",
     )
 
@@ -109,20 +113,28 @@ def _model(analysis: RegressionAnalysis) -> str:
     return f"{sentence_case(measure_words(fitted.effects.measure))}{scale}, {model_words(fitted.spec.pool)}"
 
 
-def _statistic_name(analysis: RegressionAnalysis) -> str:
-    """Name the statistic of the coefficients."""
+def own_df(analysis: RegressionAnalysis) -> bool:
+    """Tell whether every coefficient has degrees of freedom of its own."""
+    return analysis.fitted.robust is not None
+
+
+def _statistic_names(analysis: RegressionAnalysis) -> tuple[str, ...]:
+    """Name the statistic of the coefficients, and the column of their degrees of freedom where these differ."""
     df = float(analysis.fitted.fit.df)
-    return "z" if math.isinf(df) else f"t({df_text(df)})"
+    if own_df(analysis):
+        return "t", "df"
+    return ("z",) if math.isinf(df) else (f"t({df_text(df)})",)
 
 
-def _cells(estimate: Estimate) -> tuple[str, ...]:
-    """Write a coefficient with the decimals that two digits of its standard error need."""
+def coefficient_cells(estimate: Estimate, *, own: bool = False) -> tuple[str, ...]:
+    """Write a coefficient with the decimals that two digits of its standard error need; own: also its df."""
     digits = 2
     if math.isfinite(estimate.se) and estimate.se > 0:
         digits = min(max(2, 1 - math.floor(math.log10(estimate.se))), 10)
-    limits = f"{fixed(estimate.lower, digits)} to {fixed(estimate.upper, digits)}"
-    statistic = fixed(estimate.statistic)
-    return fixed(estimate.point, digits), fixed(estimate.se, digits), limits, statistic, p_text(estimate.p_value)
+    known = math.isfinite(estimate.lower)
+    limits = f"{fixed(estimate.lower, digits)} to {fixed(estimate.upper, digits)}" if known else ABSENT
+    statistic = (fixed(estimate.statistic), *([fixed(estimate.df, 1)] if own else []))
+    return fixed(estimate.point, digits), fixed(estimate.se, digits), limits, *statistic, p_text(estimate.p_value)
 
 
 def _summary(analysis: RegressionAnalysis) -> list[tuple[str, str]]:
@@ -135,8 +147,11 @@ def _summary(analysis: RegressionAnalysis) -> list[tuple[str, str]]:
     if spread.tau2 is not None:
         parts = [f"τ² {tau2_cell(spread)}", f"I² {fixed(spread.i2_tau2, 1)}%", *parts]
     lines.append(("Residual", "   ".join(parts)))
+    if len(analysis.components) and all(part.told for part in analysis.components):
+        lines.append(("τ² of", "   ".join(f"{part.name} {significant(part.tau2)}" for part in analysis.components)))
     if analysis.r2 is not None:
-        doubt = f" (from {analysis.k} effects: may be far off)" if analysis.k < STABLE_R2 else ""
+        units, what = analysis.fitted.units, "studies" if analysis.dependent else "effects"
+        doubt = f" (from {units} {what}: may be far off)" if units < STABLE_R2 else ""
         lines.append(("R²", f"{fixed(analysis.r2, 1)}% of τ² explained{doubt}"))
     return lines
 
