@@ -302,4 +302,4 @@ def _under(effects: EffectSizes, grid: CorrelationGrid, i: int) -> EffectSizes:
     ok = np.isfinite(yi) & (vi > 0)
     without = "no effect under this correlation"
     reasons = tuple("" if fine else reason or without for reason, fine in zip(effects.reasons, ok, strict=True))
-    return replace(effects, yi=yi, vi=vi, estimable=ok, reasons=reasons, grid=None)
+    return replace(effects, yi=yi, vi=vi, estimable=ok, reasons=reasons, grid=None, cov=None)

@@ -91,7 +91,7 @@ def _rows(effects: EffectSizes, keep: list[int]) -> EffectSizes:
     changed |= {name: getattr(effects, name)[index] for name in ("yi", "vi", "estimable", "clusters")}
     for name in ("inputs", "moderators"):
         changed[name] = {key: column[index] for key, column in getattr(effects, name).items()}
-    return replace(effects, by=None, by_name=None, **changed)
+    return replace(effects, by=None, by_name=None, cov=None, **changed)
 
 
 def _derivations(text: str, measure: str) -> str:
