@@ -38,6 +38,29 @@ def test_the_identifier_is_that_of_the_numbers() -> None:
     assert first.startswith("se-as-sd-")
 
 
+def test_findings_about_two_comparisons_of_one_study_have_names_of_their_own() -> None:
+    """The cells that both point to (the times) are the same; a decision on one must not stand for the other."""
+    table = pd.DataFrame(
+        {
+            "study": ["Jensen"] * 4, "outcome": "function", "weeks": [8, 26, 8, 26],
+            "treatment_1": ["aerobic", "aerobic", "strength", "strength"], "treatment_2": "usual care",
+            "n_1": [42, 42, 37, 50], "mean_1": [46.9, 37.3, 49.1, 44.2], "sd_1": [11.6, 9.8, 12.4, 10.6],
+            "n_2": 40, "mean_2": [45.0, 36.3, 45.0, 36.3], "sd_2": [12.6, 9.5, 12.6, 9.5],
+        }
+    )  # fmt: skip
+
+    def about(rows: tuple[int, int]) -> Finding:
+        cells = tuple(Cell(row, "weeks") for row in rows)
+        return Finding("several-rows", "warning", rows, "says", "fix", cells=cells)
+
+    def names(order: tuple[int, ...]) -> tuple[str, ...]:
+        found = [about((order.index(a), order.index(b))) for a, b in ((0, 1), (2, 3))]
+        return identifiers(found, read_trials(table.iloc[list(order)].reset_index(drop=True)))
+
+    assert len(set(names((0, 1, 2, 3)))) == 2
+    assert names((0, 1, 2, 3)) == names((3, 1, 0, 2))
+
+
 def test_all_faults_are_told_at_once() -> None:
     """Unknown words, missing reasons, actions, values and doubled decisions stand in one message."""
     said = [

@@ -150,3 +150,19 @@ def test_joint_effect_of_no_covariance_is_nothing() -> None:
     y, v = joint_effect(np.array([1.0, 2.0]), np.array([[1.0, 2.0], [2.0, 1.0]]))
     assert np.isnan(y)
     assert np.isnan(v)
+
+
+@pytest.mark.parametrize(("independent", "named"), [(False, ", rows as independent"), (True, "")])
+def test_the_pool_beside_a_finding_says_that_it_knows_of_no_dependence(independent: bool, named: str) -> None:
+    """Its number is not that of the answer, which is that of the working model."""
+    table = pd.DataFrame(
+        {
+            "study": ["Ito", "Ito", "Lund", "Okafor"], "outcome": "pain", "weeks": [8, 26, 8, 8],
+            "yi": [0.5, 0.3, 0.1, 0.9], "vi": [0.04, 0.05, 0.03, 0.06],
+        }
+    )  # fmt: skip
+    result = mb.pool(table, independent=independent)
+    (part,) = (p for found in result.checks if found.finding.rule == "several-rows" for p in found.consequences)
+    assert part.as_is.name == f"as the table stands{named}"
+    assert part.as_is.mean is not None
+    assert part.as_is.mean.point == pytest.approx(result.update(independent=True).estimate.point, rel=1e-12)

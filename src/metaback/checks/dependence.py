@@ -75,9 +75,9 @@ def nested(cov: Floats) -> tuple[tuple[float, ...], ...]:
     severity="error",
     title="one group of people used in several rows of a study",
     why="A trial with several arms and one control group gives several comparisons. Entered as rows of their own, the "
-    "people of the control group are counted once for each. The rows are then correlated, the study weighs too much, "
-    "and the pooled interval is too narrow: with two equal arms the standard error of their mean is 1.22 times as "
-    "large as the pool takes it for, with three 1.41 times.",
+    "people of the control group are counted once for each, and the rows are correlated. Pooled as if they were "
+    "independent, the study weighs too much and the interval is too narrow: with two equal arms the standard error of "
+    "their mean is 1.22 times as large as such a pool takes it for, with three 1.41 times.",
     needs=("n_1 n_2", "arm_1 arm_2"),
     cite="gleser2009 senn2009",
 )
@@ -118,7 +118,7 @@ def _many_shared(scene: Scene, parts: Sequence[Shared], findings: Sequence[Findi
         rows=tuple(sorted({place for found in findings for place in found.rows})),
         says=f"{groups_} groups of people stand in {rows} rows of one pool ({listed}). {findings[0].says} The others "
         f"are alike: the standard error of the mean of their rows is typically {fixed(float(np.median(factors)))} "
-        "times what the pool takes it for.",
+        f"times what {_taker(scene)} takes it for.",
         evidence={"groups": float(groups_), "rows": float(rows), "se_factor": float(np.median(factors))},
         cells=tuple(dict.fromkeys(cell for found in findings for cell in found.cells)),
         proposals=tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -106,7 +107,8 @@ def identifiers(findings: Sequence[Finding], trials: Trials) -> tuple[str, ...]:
 
     The mark is made of the studies, the outcomes and the offending cells (where none is named, all numbers of the rows
     that effects are made of, so that a blank column more changes nothing). So a decision holds for the numbers it was
-    made on: a changed cell makes a new finding, and the place of a row in the file does not matter.
+    made on: a changed cell makes a new finding, and the place of a row in the file does not matter. Findings that this
+    does not tell apart (the same cells of one study, in two comparisons) are told apart by everything in their rows.
     """
     columns: dict[str, Sequence[float | str]] = {}
     numbers = _numbers(trials)
@@ -118,17 +120,24 @@ def identifiers(findings: Sequence[Finding], trials: Trials) -> tuple[str, ...]:
             columns[cell.role] = trials.numbers(cell.role).tolist() if known else trials.texts(cell.role)
         return columns[cell.role][cell.place]
 
-    def named(finding: Finding) -> str:
+    def named(finding: Finding, *, all_cells: bool = False) -> str:
         own = tuple(Cell(place, role) for place in finding.rows for role in numbers if role not in ABOUT)
         cells = finding.cells or tuple(cell for cell in own if value(cell) == value(cell))  # a blank says nothing
         parts = [finding.rule, *(f"{studies[i]}|{outcomes[i]}" for i in finding.rows)]
         parts += [f"{cell.role}={value(cell)}" for cell in cells]
+        if all_cells:
+            parts += [f"{role}={value(Cell(place, role))}" for place in finding.rows for role in trials.roles]
         if finding.whole:
             parts += [str(found) for found in finding.evidence.values() if isinstance(found, str)]
         mark = hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:DIGITS]
         return f"{finding.rule}-{mark}"
 
-    return tuple(named(finding) for finding in findings)
+    names = [named(finding) for finding in findings]
+    often = Counter(names)
+    return tuple(
+        named(finding, all_cells=True) if often[name] > 1 else name
+        for finding, name in zip(findings, names, strict=True)
+    )
 
 
 def _numbers(trials: Trials) -> list[str]:

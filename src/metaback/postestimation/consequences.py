@@ -19,11 +19,14 @@ from metaback.postestimation.flips import turned
 from metaback.postestimation.scales import way_back
 from metaback.postestimation.subgroups import group_masks
 from metaback.postestimation.subsets import Subsets, pool_subsets
+from metaback.postestimation.working import by_working_model
 from metaback.stats.measures import about
 from metaback.stats.wls import Bools, Floats
 from metaback.status import Status
 
 LEFT_OUT = "without these rows"
+AS_IS = "as the table stands"
+INDEPENDENT = "as the table stands, rows as independent"  # where the answer is that of a model of their dependence
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,8 +291,9 @@ def _sorted(
         if usable[i]:
             variant = _variant(case.name, asked, pools, len(groups) + i)
             found.setdefault((case.group, case.finding), []).append(variant)
-    as_is = [_variant("as the table stands", asked, pools, i) for i in range(len(groups))]
     measure = asked.fitted.effects.measure
+    stands = INDEPENDENT if by_working_model(asked.fitted.spec, asked.fitted.effects) else AS_IS
+    as_is = [_variant(stands, asked, pools, i) for i in range(len(groups))]
     sorted_: dict[int, tuple[Consequence, ...]] = {}
     for (i, number), listed in found.items():
         pool = ", ".join(filter(None, (asked.name, groups[i].name)))

@@ -12,7 +12,7 @@ from metaback.checks.rules import RULES
 from metaback.data.trials import Trials
 from metaback.numbers import ABSENT
 from metaback.postestimation.audit import Audit, Reviewed
-from metaback.postestimation.consequences import LEFT_OUT, Consequence, Variant
+from metaback.postestimation.consequences import AS_IS, LEFT_OUT, Consequence, Variant
 from metaback.postestimation.words import effect_digits, estimate_cell, plural, sentence_case
 from metaback.report.words import one_line
 
@@ -105,7 +105,7 @@ def pool_name(part: Consequence) -> str:
 def variants(found: Reviewed, part: Consequence) -> tuple[tuple[str, Variant], ...]:
     """Name the pool as it is and every alternative; where a decision changed the table, it stood before it."""
     mended = found.decision is not None and found.decision.action != "accept"
-    first = "as the table was read" if mended else part.as_is.name
+    first = part.as_is.name.replace(AS_IS, "as the table was read") if mended else part.as_is.name
     return (first, part.as_is), *((_called(found, variant), variant) for variant in part.alternatives)
 
 
