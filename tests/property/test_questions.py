@@ -30,6 +30,7 @@ SPECS = st.builds(
     ci=st.sampled_from(["Wald", "Wald-t", "HKSJ", "HKSJ-wider", "HKSJ-q1"]),
     pi=st.sampled_from(["none", "z", "t(k-1)", "t(k-2)"]),
     i2=st.sampled_from(["tau2", "Q"]),
+    independent=st.just(True),
     level=st.sampled_from([0.8, 0.95]),
 )
 

@@ -74,10 +74,10 @@ def _components(working: Working) -> str:
     if not told:
         total = sum(part.tau2 for part in working.components)
         return f"The variances between and within studies cannot be told apart; their sum is {significant(total)}."
-    return (
-        f"The variance of true effects is {' and '.join(parts)}. The robust interval is {fixed(working.widened)} times "
-        "as wide as that which takes rows as independent."
-    )
+    said = f"The variance of true effects is {' and '.join(parts)}."
+    if not math.isfinite(working.widened):  # the interval of independent rows has no width
+        return said
+    return f"{said} The robust interval is {fixed(working.widened)} times as wide as that of independent rows."
 
 
 def _grid(working: Working, digits: int, style: NumberStyle) -> Table:
