@@ -62,7 +62,7 @@ def test_the_naive_result_stands_beside_it() -> None:
     working = res.analysis.working
     assert working is not None
     assert working.naive.mean == naive.estimate
-    assert "three-level model with cluster-robust variance" in res.notes[0]
+    assert res.notes[0].startswith("8 of 9 studies have several rows: three-level model with robust variance (CR2).")
     assert f"{naive.estimate.point:.2f}".replace("-", "−") in res.notes[0]
     beside = naive.analysis.working
     assert beside is not None
@@ -205,3 +205,25 @@ def test_the_order_of_rows_does_not_matter() -> None:
     one, two = mb.pool(frame), mb.pool(frame.sample(frac=1, random_state=4))
     assert one.estimate.point == pytest.approx(two.estimate.point, rel=1e-9)
     assert one.estimate.se == pytest.approx(two.estimate.se, rel=1e-9)
+
+
+def test_the_card_shows_the_naive_interval_whole() -> None:
+    """The first note is short enough for two lines of a card, with both limits of the naive pool."""
+    res = mb.pool(table())
+    low, high = res.update(independent=True).ci
+    card = " ".join(str(res).split())
+    assert f"(95% CI {low:.2f} to {high:.2f}); the interval shown is".replace("-", "−") in card
+
+
+def test_people_of_several_rows_are_counted_once() -> None:
+    """Two outcomes of the same 20 people of each of nine studies, one of which has a single row."""
+    assert mb.pool(table(n_1=10, n_2=10)).analysis.overall.n == 9 * 20
+    assert mb.pool(table()).analysis.overall.n is None
+
+
+@pytest.mark.parametrize(
+    ("independent", "said"), [(False, "All 2 rows are of one study."), (True, "All rows are of one")]
+)
+def test_one_study_is_told_as_one(independent: bool, said: str) -> None:
+    frame = table().query("study == 'Study 0'")
+    assert mb.pool(frame, independent=independent).notes[0].startswith(said)

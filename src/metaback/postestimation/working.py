@@ -12,6 +12,7 @@ from scipy.special import chdtrc
 
 from metaback.effects.dependence import Dependence, SamplingCovariance, dependent, sampling_covariance
 from metaback.effects.effect_sizes import EffectSizes, repeat_notes
+from metaback.effects.people import people_once
 from metaback.errors import OptionError
 from metaback.models.dependent_means import DependentMeans, dependent_coefficients, dependent_means
 from metaback.models.fitted import Estimate
@@ -21,7 +22,7 @@ from metaback.postestimation.pools import PREDICTION_FROM, participants
 from metaback.postestimation.scales import shown_pool
 from metaback.postestimation.subsets import Subsets
 from metaback.postestimation.summary import Analysis, Component, Heterogeneity, PoolSummary, Rho, SubgroupTest, Working
-from metaback.postestimation.words import effect_digits, limits_cell, percent, plural, point_text
+from metaback.postestimation.words import effect_digits, limits_cell, percent, point_text
 from metaback.stats.blocks import BlockMatrix, blocks_of, selected, within
 from metaback.stats.heterogeneity import h2_from_tau2, i2_from_q
 from metaback.stats.inference import PREDICTION_RULES, quantile
@@ -142,7 +143,7 @@ def working_pool(effects: EffectSizes, spec: PoolSpec, naive: PoolSummary) -> Wo
         spec=words,
         pool=pool,
         naive=naive,
-        primary=not why and found.status[0] == Status.CONVERGED,
+        primary=not why and bool(found.status[0] == Status.CONVERGED),
         why=why or ("" if found.status[0] == Status.CONVERGED else Status(int(found.status[0])).sentence),
         components=_components(found),
         grid=grid,
@@ -270,9 +271,10 @@ def _pools(
 
 
 def participants_once(effects: EffectSizes, mask: Bools) -> int | None:
-    """Count people where each row of a study brings its own; None where rows of a study may be the same people."""
+    """Count people, those who stand in several rows of a study once; None where a row does not state its numbers."""
     clusters = effects.clusters[mask]
-    return participants(effects, mask) if np.unique(clusters).size == clusters.size else None
+    alone = np.unique(clusters).size == clusters.size
+    return participants(effects, mask) if alone else people_once(effects, mask)
 
 
 def _estimate(found: DependentMeans, i: int, spec: PoolSpec, scale: str, *, tested: bool) -> Estimate:
@@ -377,14 +379,16 @@ def dependence_note(working: Working, effects: EffectSizes) -> tuple[str, ...]:
     beside = f"{point_text(other.mean, digits)} ({percent(other.mean.level)} CI {limits_cell(other.mean, digits)})"
     several = effects.clusters[effects.estimable]
     counts = np.unique(several, return_counts=True)[1]
-    who = f"{plural(int((counts > 1).sum()), 'study', 'studies')} with several rows"
+    some = int((counts > 1).sum())
+    who = f"{some:,} of {counts.size:,} studies {'has' if some == 1 else 'have'} several rows"
+    if counts.size == 1:
+        who = "All rows are of one study"
     if working.primary and here.studies < 2:
-        return (f"{who}: they were taken together by their covariance. As if independent: {beside}.",)
+        return (f"All {here.k:,} rows are of one study. As if they were independent: {beside}.",)
     if working.primary:
         told = (
-            f"{who}: pooled by a three-level model with cluster-robust variance (CR2), because rows of a study depend "
-            f"on each other. As if they were independent: {beside}; the interval shown is {fixed(working.widened)} "
-            "times as wide."
+            f"{who}: three-level model with robust variance (CR2). As if rows were independent: {beside}; the "
+            f"interval shown is {fixed(working.widened)} times as wide."
         )
         return (told,)
     return (f"{who}, but {working.why}. A working model of their dependence gives {beside}.",)
