@@ -17,8 +17,8 @@ from metaback.data.grouped import GroupColumns, Groups, check_columns, grouped_f
 from metaback.data.parquet_groups import ParquetSink, open_parquet, parquet_groups, parquet_sink
 from metaback.engines import Engine, resolve_engine, run
 from metaback.errors import OptionError
-from metaback.models.regression import resolve_regression
-from metaback.models.specs import resolve_spec
+from metaback.models.regression import RegressionSpec, resolve_regression
+from metaback.models.specs import ROBUST, RULES_FOR_SEVERAL, resolve_spec
 from metaback.postestimation.arrays import Pools, pool_batch
 from metaback.postestimation.group_regressions import regress_groups
 from metaback.postestimation.group_tasks import GroupPlan, GroupTask, pool_groups, squared
@@ -105,6 +105,9 @@ def pool_many(
     with an infinite effect or a variance not above 0 is refused, and one with a blank label of a study ("no_label").
     Rows with a blank key are told as groups of status "no_key".
 
+    Every row of a group counts as a study of its own: `pool` and `regress` model that rows of one study depend on each
+    other, many pools do not. With study= the note of a group says where studies enter more than once.
+
     Raises `OptionError` for unknown words and columns, `DataError` for cells that are no numbers, `FileError`.
 
     >>> table = pd.DataFrame({"gene": ["a", "b", "a", "b"], "yi": [0.1, 0.5, 0.3, 0.7], "vi": [0.1, 0.2, 0.1, 0.2]})
@@ -137,8 +140,18 @@ def _plan(preset: str, moderators: str | None, words: TableWords) -> GroupPlan:
     asked = {name: value for name, value in words.items() if name != "study"}
     if moderators is None:
         return GroupPlan(resolve_spec(preset, **asked))
-    regression = resolve_regression(moderators, preset, **asked)
+    regression = _of_many(resolve_regression(moderators, preset, **asked))
     return GroupPlan(regression.pool, regression.formula)
+
+
+def _of_many(regression: RegressionSpec) -> RegressionSpec:
+    """Refuse the interval rule that a single regression has and many at once do not."""
+    if regression.pool.ci == ROBUST:
+        raise OptionError(
+            f"ci={ROBUST!r} needs the clusters of each regression, which many at once do not have; use one of "
+            f"{', '.join(RULES_FOR_SEVERAL)}, or regress() for each group"
+        )
+    return regression
 
 
 def _columns(
@@ -293,6 +306,8 @@ def pool_arrays(
     (..., k) which effects belong to the problem. All are broadcast against each other. nan in y or v is no effect.
     preset and words: as in `pool`, without a column of weights; with a design as in `regress`.
 
+    Effects of a problem are taken as independent of each other; `pool` models those of one study that are not.
+
     Returns a frozen record of arrays (...,), coefficients (..., p) with a design. A problem that cannot be fitted has
     its status and nan. Raises `OptionError` for unknown words and for shapes that do not fit.
 
@@ -304,7 +319,7 @@ def pool_arrays(
     _known(words, ("X", "mask", "preset"), ManyWords.__annotations__)
     if words.get("weights") is not None:
         raise OptionError("weights name a column of a table; arrays have none")
-    spec = resolve_spec(preset, **words) if X is None else resolve_regression("~ X", preset, **words).pool
+    spec = resolve_spec(preset, **words) if X is None else _of_many(resolve_regression("~ X", preset, **words)).pool
     effects, variances, belongs, design = _aligned(y, v, X, mask)
     batch, k = effects.shape[:-1], effects.shape[-1]
     flat = None if design is None else design.reshape(-1, *design.shape[-2:])

@@ -178,9 +178,11 @@ def multiverse(
     choices: what is the same in all of them: i2, rng, draws, options, mixed_scores, instruments, higher_is_better;
     and progress, as in `pool_many`, in specifications.
 
-    Every row has the numbers of `pool` with its choices. tau2 is estimated once for each estimator, measure and r, for
-    all exclusions in one batch. Combinations that no method allows, measures that cannot be computed and combinations
-    that repeat others are left out, and `notes` tells them. Raises `OptionError` for unknown words.
+    Every row has the numbers of `pool` with its choices and independent=True: rows of one study count as studies of
+    their own in every specification, and the first of `notes` says so where a study has several. tau2 is estimated
+    once for each estimator, measure and r, for all exclusions in one batch. Combinations that no method allows,
+    measures that cannot be computed and combinations that repeat others are left out, and `notes` tells them. Raises
+    `OptionError` for unknown words.
 
     >>> import metaback as mb
     >>> pain = mb.load_dataset("backpain").query("outcome == 'pain' and treatment_1 == 'posterior_chain'")
@@ -191,6 +193,11 @@ def multiverse(
     known = MultiverseWords.__annotations__
     if unknown := [name for name in choices if name not in known]:
         raise OptionError("; ".join(str(OptionError.unknown("option", name, (*NAMED, *known))) for name in unknown))
+    if choices.get("independent") is False or choices.get("rho") is not None:
+        raise OptionError(
+            "every specification of a multiverse takes rows as independent; leave out independent and rho, and see "
+            "pool() for a working model of rows that depend on each other"
+        )
     tell = teller(choices.pop("progress", None), "specifications")
     trials = data if isinstance(data, Trials) else read_trials(data)
     effect_words = {name: word for name, word in choices.items() if name not in SpecWords.__annotations__}

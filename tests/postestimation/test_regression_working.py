@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 
 import metaback as mb
+from metaback.effects.effect_sizes import CorrelationGrid
 from metaback.errors import OptionError
 from metaback.plots.bubble_data import bubble_data
 from metaback.regression import Regression
@@ -247,3 +249,38 @@ def test_the_report_says_what_was_done(tmp_path: Path) -> None:
     other = pd.read_csv(folder / "tables" / "coefficients_beside.csv")
     assert other["se"].tolist() == pytest.approx([one.se for one in fit.beside.values()], rel=1e-9)
     assert math.isfinite(other["p_value"].iloc[1])
+
+
+def test_many_and_multiverse_say_that_rows_are_independent() -> None:
+    """They have no working model: the note says so, and what they cannot do is refused with the way out."""
+    frame = table()
+    found = mb.multiverse(frame, tau2=("REML", "DL"), ci="HKSJ", exclude=None)
+    assert "takes rows of one study as independent" in found.notes[0]
+    alone = mb.pool(frame, ci="HKSJ", independent=True)
+    assert found.to_frame()["estimate"].iloc[0] == pytest.approx(alone.estimate.point, rel=EXACT)
+    with pytest.raises(OptionError, match=r"see pool\(\) for a working model"):
+        mb.multiverse(frame, independent=False)
+    unique = mb.multiverse(frame.drop_duplicates("study"), tau2="DL", ci="HKSJ", exclude=None)
+    assert not any("as independent" in note for note in unique.notes)
+    groups = mb.pool_many(frame.assign(gene="a"), by="gene", study="study")
+    assert "as if they were independent" in groups["note"][0]
+    assert groups["estimate"][0] == pytest.approx(mb.pool(frame, independent=True).estimate.point, rel=1e-8)
+    for ask in (
+        lambda: mb.pool_many(frame.assign(gene="a"), by="gene", moderators="~ dose", ci="CR2"),
+        lambda: mb.pool_arrays(np.ones((2, 4)), np.ones((2, 4)), np.ones((4, 1)), ci="CR2"),
+    ):
+        with pytest.raises(OptionError, match=r"ci='CR2' needs the clusters.*regress\(\)"):
+            ask()
+
+
+def test_a_covariance_stays_behind_where_effects_change() -> None:
+    """Effects under another assumed correlation have other variances, so that the covariance does not go with them."""
+    effects = mb.effect_sizes(mb.read_trials(table()), measure="GEN")
+    held = mb.sampling_covariance(effects).with_effects()
+    assert held.cov is not None
+    n = held.yi.size
+    grid = CorrelationGrid(
+        0.5, np.ones(n, bool), np.array([0.5, 0.7]), np.stack([held.yi] * 2), np.stack([held.vi, 1.5 * held.vi])
+    )
+    found = mb.pool(replace(held, grid=grid), independent=True).multiverse(exclude=None)
+    assert [source.cov is None for source in found.specifications.sources] == [False, True]

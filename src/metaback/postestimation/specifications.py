@@ -21,6 +21,7 @@ from metaback.postestimation.exclusions import NOTHING, Exclude, Exclusion, excl
 from metaback.postestimation.scales import natural_way, way_back
 from metaback.postestimation.specification_fits import SpecificationNumbers, specification_numbers, together
 from metaback.postestimation.subsets import natural_columns
+from metaback.postestimation.working import repeats
 from metaback.progress import Progress, silent, within
 from metaback.stats.inference import is_seeded
 from metaback.stats.measures import about
@@ -175,9 +176,16 @@ def explore(
         sources=ways.sources,
         at=made.at,
         mcid=_mcid(ways.sources, mcid),
-        notes=(*ways.notes(), *_silent(parts, left_out), *_slow(ways)),
+        notes=(*_rows_alone(ways.sources), *ways.notes(), *_silent(parts, left_out), *_slow(ways)),
     )
     return replace(found, main=_main(found, main or {}, ways))
+
+
+def _rows_alone(sources: tuple[EffectSizes, ...]) -> tuple[str, ...]:
+    """Say first that rows of one study are taken as independent, where a study has several."""
+    if not any(repeats(effects) for effects in sources):
+        return ()
+    return ("Every specification takes rows of one study as independent: intervals can be too narrow. See pool().",)
 
 
 def _check_words(menu: Menu) -> None:
@@ -229,7 +237,7 @@ class _Requests:
         for _, found in self.of(menu.preset[0]):
             if isinstance(found, PoolSpec):
                 return found
-        return resolve_spec(menu.preset[0], **{**ALONE, **menu.fixed})
+        return resolve_spec(menu.preset[0], **{**menu.fixed, **ALONE})
 
     def of(self, preset: str) -> Iterator[tuple[tuple[int, ...], PoolSpec | str]]:
         """Yield the codes of model, tau2, ci and pi with their request, or why there is none."""
@@ -251,7 +259,7 @@ class _Requests:
         if key not in self._known:
             try:
                 self._known[key] = resolve_spec(
-                    preset, model=model, tau2=tau2, ci=ci, pi=pi, **{**ALONE, **self.menu.fixed}
+                    preset, model=model, tau2=tau2, ci=ci, pi=pi, **{**self.menu.fixed, **ALONE}
                 )
             except OptionError as error:
                 self._known[key] = str(error)
