@@ -10,9 +10,9 @@ from metaback.numbers import df_text, humanise
 from metaback.plots import forest_words as words
 from metaback.plots.forest_data import ForestChoices, ForestData, forest_data
 from metaback.plots.forest_models import ModelWords
-from metaback.plots.forest_studies import named
 from metaback.postestimation.multilevel import MultilevelAnalysis
 from metaback.postestimation.multilevel_pool import as_pool
+from metaback.postestimation.row_names import named
 from metaback.postestimation.words import effect_digits, estimate_cell, percent, sentence_case
 
 DF_WORDS = {
@@ -52,7 +52,10 @@ def _words(analysis: MultilevelAnalysis) -> ModelWords:
     parts = [f"{level.term}\u00a0{words.tau2_text(level.variance)}" for level in levels]
     first = f"Random effects {', '.join(spec.random)}; {_sampling(fitted)}; variances by {spec.method}"
     rule = f"cluster-robust variance ({spec.robust}), " if spec.robust != "none" else ""
-    ends = "normal quantile" if spec.test == "z" else f"t with {DF_WORDS[spec.df]}, df = {df_text(mean.df)}"
+    words_of_df = (
+        "clusters − p degrees of freedom" if spec.robust != "none" and spec.df == "residual" else DF_WORDS[spec.df]
+    )
+    ends = "normal quantile" if spec.test == "z" else f"t with {words_of_df}, df = {df_text(mean.df)}"
     digits = effect_digits(mean)
     like = replace(naive, back=mean.back, size=mean.size)
     return ModelWords(

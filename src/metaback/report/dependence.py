@@ -37,7 +37,9 @@ def dependence_blocks(analysis: Analysis, *, anchor: str, style: NumberStyle = S
 
 def _beside(working: Working, digits: int, style: NumberStyle) -> Table:
     """Return the answer of the working model and that of independent rows, the one that counts first."""
-    both = [("Working model, robust variance", working.pool), ("Every row as independent", working.naive)]
+    one = working.pool.studies < 2
+    first = "Taken together by their covariance" if one else "Working model, robust variance"
+    both = [(first, working.pool), ("Every row as independent", working.naive)]
     rows = both if working.primary else both[::-1]
     why = "" if working.primary else f" The second is not the answer here: {working.why}."
     return Table(
@@ -67,17 +69,24 @@ def _components(working: Working) -> str:
     """Say how much effects vary between and within studies."""
     if not working.components:
         return ""
+    if not any(part.tau2 for part in working.components):
+        return f"The variance of true effects is estimated as 0, between and within studies.{_wider(working)}"
     told = all(part.told for part in working.components)
     parts = [
         f"{significant(part.tau2)} {part.name} ({percent_cell(part.i2)} of the variance)" for part in working.components
     ]
     if not told:
         total = sum(part.tau2 for part in working.components)
-        return f"The variances between and within studies cannot be told apart; their sum is {significant(total)}."
-    said = f"The variance of true effects is {' and '.join(parts)}."
-    if not math.isfinite(working.widened):  # the interval of independent rows has no width
-        return said
-    return f"{said} The robust interval is {fixed(working.widened)} times as wide as that of independent rows."
+        apart = f"The variances between and within studies cannot be told apart; their sum is {significant(total)}."
+        return f"{apart}{_wider(working)}"
+    return f"The variance of true effects is {' and '.join(parts)}.{_wider(working)}"
+
+
+def _wider(working: Working) -> str:
+    """Say how the robust interval compares with that of independent rows, nothing where that has no width."""
+    if not math.isfinite(working.widened):
+        return ""
+    return f" The robust interval is {fixed(working.widened)} times as wide as that of independent rows."
 
 
 def _grid(working: Working, digits: int, style: NumberStyle) -> Table:
@@ -94,6 +103,6 @@ def _grid(working: Working, digits: int, style: NumberStyle) -> Table:
             )
             for part in working.grid
         ),
-        numeric=(True, True, True, True),
+        numeric=(False, True, True, True),
         strong=tuple(i for i, part in enumerate(working.grid) if part.rho == working.spec.rho),
     )

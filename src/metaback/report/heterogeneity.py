@@ -17,7 +17,6 @@ from metaback.postestimation.words import (
     effect_digits,
     i2_from_q,
     limits_cell,
-    measure_short,
     null_value,
     percent,
     percent_cell,
@@ -26,7 +25,7 @@ from metaback.postestimation.words import (
 )
 from metaback.report.clinical import share_text, threshold_text
 from metaback.report.document import Table
-from metaback.report.words import tau2_cell
+from metaback.report.words import measure_inside, tau2_cell
 from metaback.stats.measures.family import has_null
 
 FEW = 10  # studies below which the test of equal effects is known to have little power (Deeks et al. 2024)
@@ -55,11 +54,11 @@ def heterogeneity_table(
     level = percent(spec.level)
     rows = [*_q_rows(analysis, style), *_tau_rows(analysis), *_i2_rows(analysis), *_prediction_rows(analysis)]
     rows += [_beyond_row(analysis, found) for found in beyond]
+    limits = pool.heterogeneity.tau2_low is not None
+    carried = "; limits of τ, I² and H² are those of τ², carried over" if limits else ""
     return Table(
-        caption=f"Heterogeneity of {plural(pool.k, 'effect')}; limits of τ, I² and H² are those of τ², carried over."
-        if pool.heterogeneity.tau2 is not None
-        else f"Heterogeneity of {plural(pool.k, 'effect')}.",
-        head=("Statistic", f"Value [{level} CI]", "What it says here"),
+        caption=f"Heterogeneity of {plural(pool.k, 'effect')}{carried}.",
+        head=("Statistic", f"Value [{level} CI]" if limits else "Value", "What it says here"),
         rows=tuple((row.name, restyled(row.value, style), row.meaning) for row in rows),
         numeric=(False, True, False),
     )
@@ -86,7 +85,8 @@ def _tau_rows(analysis: Analysis) -> Iterator[_Row]:
     scale = scale_name(mean.way)
     where = f", on the {scale}" if scale else ""
     low, high = found.tau2_low, found.tau2_high
-    says = f"Variance of the true effects{where}."
+    within = ", between and within studies" if analysis.dependent else ""
+    says = f"Variance of the true effects{where}{within}."
     if found.tau2 == 0:
         says += " Estimated as 0; " + (
             "its interval leaves room for more." if high else "that is no proof that it is 0."
@@ -98,7 +98,7 @@ def _tau_rows(analysis: Analysis) -> Iterator[_Row]:
     yield _Row("τ²", tau2_cell(found), says)
     if found.tau2 == 0 or found.tau is None:
         return
-    unit = measure_short(analysis.fitted.effects)
+    unit = measure_inside(analysis.fitted.effects)
     if mean.way in {"exp", "exp_share"}:
         size = f"a factor of {fixed(math.exp(min(found.tau, 700.0)))} of the mean {unit}"
     else:

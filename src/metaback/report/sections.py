@@ -174,7 +174,8 @@ def heterogeneity_text(analysis: Analysis, style: NumberStyle = STANDARD) -> str
         limits = f" ({level} CI {' to '.join(ends)})" if ends else ""
         scale = scale_name(pool.mean.way)
         unit = f" on the {scale}" if scale else ""
-        sentences.append(f"the between-study variance τ² was {point}{limits}{unit}")
+        what = "the variance between and within studies" if analysis.dependent else "the between-study variance"
+        sentences.append(f"{what} τ² was {point}{limits}{unit}")
         sentences.append(_i2_sentence(pool, level))
     else:
         sentences.append(f"I² from Q was {percent_cell(found.i2_q)}")
@@ -191,7 +192,8 @@ def _fit_sentence(analysis: Analysis) -> str:
         return ""
     names = ("deviance", "AIC", "AICc", "BIC")
     values = (part.deviance, part.aic, part.aicc, part.bic)
-    listed = ", ".join(f"{name} {fixed(value)}" for name, value in zip(names, values, strict=True))
+    known = ((name, value) for name, value in zip(names, values, strict=True) if value is not None)
+    listed = ", ".join(f"{name} {fixed(value)}" for name, value in known)
     return f"The {found.maximised} log-likelihood was {fixed(part.loglik)} ({listed})."
 
 

@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.specs import estimates_tau2
 from metaback.numbers import ABSENT, MINUS, df_text, fixed, humanise, percent_weights, significant
 from metaback.postestimation.number_styles import STANDARD, NumberStyle, p_cell, restyled
+from metaback.postestimation.row_names import row_names
 from metaback.postestimation.summary import Analysis, PoolSummary
 from metaback.postestimation.words import (
     NOT_ESTIMABLE,
@@ -71,13 +74,7 @@ def study_table(
     """
     effects, spec = analysis.fitted.effects, analysis.spec
     level = percent(spec.level)
-    columns = [
-        _Column("Study", effects.labels),
-        _Column("Row in file", tuple(row.removeprefix("row ") for row in effects.rows)),
-    ]
-    if effects.by is not None:
-        groups = tuple(humanise(group) for group in effects.by)
-        columns.append(_Column(sentence_case(humanise(effects.by_name or "subgroup")), groups))
+    columns = _naming_columns(analysis, brief=brief)
     if not brief:
         columns += _raw_columns(effects, comparison(analysis).arms)
     columns.append(
@@ -97,11 +94,46 @@ def study_table(
         columns.append(_Column("Findings of the check", tuple("; ".join(f.id for f in found) for found in own)))
     caption = (
         f"Studies: {measure_words(effects)} of each row with its {level} confidence "
-        f"interval (normal quantile){_scale_remark(analysis)}; weights are those of the pool of all studies."
+        f"interval (normal quantile){_scale_remark(analysis)}; weights are those of the pool of all studies"
+        f"{_weight_remark(analysis)}."
     )
     shown = _styled(columns, style, ratio=_ratio(analysis))
     table = replace(_table(caption, shown, file="studies.csv"), marked=_marked(columns, own))
     return _shortened(table, CARD_ROWS if brief else PAGE_ROWS)
+
+
+def _naming_columns(analysis: Analysis, *, brief: bool) -> list[_Column]:
+    """Return the columns that name a row: its study, its place in the file, which effect it is, its subgroup."""
+    effects = analysis.fitted.effects
+    columns = [
+        _Column("Study", effects.labels),
+        _Column("Row in file", tuple(row.removeprefix("row ") for row in effects.rows)),
+    ]
+    if not brief and any(names := _row_names(analysis)):
+        columns.append(_Column("Which effect", names))
+    if effects.by is not None:
+        groups = tuple(humanise(group) for group in effects.by)
+        columns.append(_Column(sentence_case(humanise(effects.by_name or "subgroup")), groups))
+    return columns
+
+
+def _row_names(analysis: Analysis) -> tuple[str, ...]:
+    """Return what tells each row from the others of its study and subgroup; "" where that is the row itself."""
+    effects = analysis.fitted.effects
+    by = effects.by if effects.by is not None else ("",) * effects.clusters.size
+    numbers: dict[tuple[str, int], int] = {}
+    group = [numbers.setdefault(key, len(numbers)) for key in zip(by, effects.clusters.tolist(), strict=True)]
+    names = row_names(effects, np.array(group, dtype=np.intp))
+    return tuple("" if name == row else name for name, row in zip(names, effects.rows, strict=True))
+
+
+def _weight_remark(analysis: Analysis) -> str:
+    """Say what the weight of an effect is in a model of dependent rows, where it can be less than nothing."""
+    if not analysis.dependent:
+        return ""
+    below = bool((analysis.overall.weights < 0).any())
+    rest = "; one below 0 belongs to an effect whose study has others that are more precise" if below else ""
+    return f", by the working model{rest}"
 
 
 def _marked(columns: Sequence[_Column], found: Sequence[tuple[Flag, ...]]) -> tuple[tuple[int, int], ...]:
@@ -130,12 +162,21 @@ def pooled_table(analysis: Analysis, style: NumberStyle = STANDARD) -> Table:
         ),
         *_p_columns([pool for _, pool in rows], style),
     ]
+    limits = any(pool.heterogeneity.tau2_low is not None for _, pool in rows)
     if estimates_tau2(spec):
         columns.append(
-            _Column(f"τ² [{level} CI]", tuple(tau2_cell(pool.heterogeneity) for _, pool in rows), numeric=True)
+            _Column(
+                f"τ² [{level} CI]" if limits else "τ²",
+                tuple(tau2_cell(pool.heterogeneity) for _, pool in rows),
+                numeric=True,
+            )
         )
     columns.append(
-        _Column(_i2_head(analysis), tuple(i2_cell(pool.heterogeneity, spec) for _, pool in rows), numeric=True)
+        _Column(
+            _i2_head(analysis) if limits else "I²",
+            tuple(i2_cell(pool.heterogeneity, spec) for _, pool in rows),
+            numeric=True,
+        )
     )
     cells = tuple(_q_cell(pool, style) for _, pool in rows)
     columns.append(_Column(f"Q (df), {style.p_letter}", cells, numeric=True))
