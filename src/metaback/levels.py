@@ -19,6 +19,7 @@ from metaback.effects.dependence import SamplingCovariance
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import OptionError
 from metaback.models.fitted import Estimate
+from metaback.models.moments import without_likelihood
 from metaback.models.multilevel import FittedMultilevel, with_variance
 from metaback.models.multilevel_spec import MultilevelSpec, resolve_multilevel, said_in
 from metaback.postestimation.multilevel import (
@@ -144,7 +145,8 @@ class Multilevel:
 
     @property
     def loglik(self) -> float:
-        """Return the log-likelihood that was maximised."""
+        """Return the log-likelihood that was maximised. Raises `OptionError` for working models by moments."""
+        without_likelihood(self.spec, "loglik")
         return float(self.analysis.fitted.fit.loglik)
 
     @property
@@ -320,9 +322,10 @@ def multilevel(
 
     random: formulas "~ 1 | study/effect" (nested intercepts; "effect" is the row itself), several for crossed effects,
     "~ outcome | study" for effects that correlate within a study, "~ weeks | study" for random slopes; or a working
-    model by name: "CHE", "SCE(outcome)", "CMVE(outcome)", "HE", "CE". struct: for "~ inner | outer", one of UN, CS,
-    HCS, DIAG, ID, AR, HAR (factors), CAR, SPEXP, SPGAU, SPLIN, SPRAT, SPSPH (times, coordinates), GEN, GDIAG (slopes);
-    None takes UN for words and GEN for numbers. formula: of the fixed effects, as in `regress`.
+    model by name: "CHE", "SCE(outcome)", "CMVE(outcome)", "HE", "CE"; or "CORR" and "HIER", whose weights and moments
+    are those of `robumeta::robu` (robust="CR1p", df="residual": small = FALSE). struct: for "~ inner | outer", one of
+    UN, CS, HCS, DIAG, ID, AR, HAR (factors), CAR, SPEXP, SPGAU, SPLIN, SPRAT, SPSPH (times, coordinates), GEN, GDIAG
+    (slopes); None takes UN for words and GEN for numbers. formula: of the fixed effects, as in `regress`.
     V: sampling covariance from `sampling_covariance`, or a correlation that all effects of a study share (as `rho`);
     None takes that of the effects, or independent errors. R: known correlations of a grouping, as frames with names.
     method: "REML" or "ML". test: "t" or "z". df: "containment", "satterthwaite" or "residual". robust: "CR2" and its

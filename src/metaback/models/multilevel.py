@@ -14,6 +14,7 @@ from metaback.design.formula import INTERCEPT, FormulaDesign, build_design
 from metaback.design.random_terms import KnownCorrelation, RandomDesign, RandomTable, RandomTerm, build_random, coded
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import DataError, EstimationError, OptionError, Problem, suggestion
+from metaback.models.moments import moment_fit, weighing
 from metaback.models.multilevel_spec import MultilevelSpec, words_of_random, working_of
 from metaback.models.pool import no_effects
 from metaback.stats.blocks import BlockMatrix, blocks_of, diagonal, indefinite, on_diagonal, selected
@@ -23,6 +24,7 @@ from metaback.stats.mixed_df import satterthwaite
 from metaback.stats.mixed_inference import constant_correlation, containment_df
 from metaback.stats.robust import Robust, cluster_robust
 from metaback.stats.robust_tests import contrast_tests
+from metaback.stats.rve import RveFit
 from metaback.status import Status
 
 Floats = NDArray[np.float64]
@@ -50,7 +52,8 @@ class FittedMultilevel:
     use; given: over all k rows as it was given, None where it follows from the request. fit: the engine's numbers.
     clusters: (n,) codes of the clusters of the robust variance; cluster_names: their names. robust: None where the
     variance is the model's. cov: (p, p) of the coefficients under the request; df: (p,) of their t, inf for z, nan
-    where there are none. known: named correlations of groupings.
+    where there are none. known: named correlations of groupings. moments: weights and components of a working model
+    without a likelihood, None for the rest.
     """
 
     spec: MultilevelSpec
@@ -67,6 +70,7 @@ class FittedMultilevel:
     df: Floats
     loose: tuple[Loose, ...]
     known: Mapping[str, KnownCorrelation]
+    moments: RveFit | None = None
 
     @property
     def y(self) -> Floats:
@@ -100,20 +104,21 @@ def fit_multilevel(
     that is not positive definite or has other variances than the effects, and what the formulas raise.
     """
     known = dict(known or {})
+    _only_variances(spec, V, known)
     if not effects.estimable.any():
         raise no_effects(effects)
     columns = with_study(effects)
     design = fixed_design(effects, spec.formula, columns)
     table = RandomTable(columns, design.used, effects.rows, effects.source, effects.categories, known)
     random = build_random(words_of_random(spec), table)
-    given = V if V is not None else getattr(effects, "cov", None)
+    given = V if V is not None or weighing(spec) else getattr(effects, "cov", None)
     if given is not None and spec.rho is not None and working_of(spec) is None:
         raise OptionError("V gives the sampling covariances and rho assumes them: give one of the two")
     if given is not None:
         spec = spec.model_copy(update={"rho": None})
     part = sampling_part(effects, spec, design, columns, given)
     random = with_fixed(random, spec.fixed)
-    fit = fit_mixed(effects.yi[design.used], design.X, part, engine_terms(random.terms), spec.method)
+    fit, moments = _numbers(effects, spec, design, random, part)
     status = Status(int(fit.status))
     if not status.ok:
         raise EstimationError(f"{effects.source}: {status.sentence}")
@@ -121,9 +126,36 @@ def fit_multilevel(
     clusters, names = cluster_codes(spec.cluster or "study", columns, design, effects)
     blank = np.empty(0)
     fitted = FittedMultilevel(
-        spec, effects, design, random, part, given, fit, clusters, names, None, fit.cov, blank, (), known
+        spec, effects, design, random, part, given, fit, clusters, names, None, fit.cov, blank, (), known, moments
     )
-    return with_variance(replace(fitted, loose=loose_ends(fitted)))
+    return with_variance(fitted if moments is not None else replace(fitted, loose=loose_ends(fitted)))
+
+
+def _only_variances(spec: MultilevelSpec, V: BlockMatrix | None, known: Mapping[str, KnownCorrelation]) -> None:
+    """Refuse covariances for a working model whose weights know variances only."""
+    if weighing(spec) and (V is not None or known):
+        what = "V" if V is not None else "R"
+        raise OptionError(
+            f"{what}: the weights of {spec.working} know variances only; leave it out, or use random='CHE'"
+        )
+
+
+def _numbers(
+    effects: EffectSizes, spec: MultilevelSpec, design: FormulaDesign, random: RandomDesign, V: BlockMatrix
+) -> tuple[MixedFit, RveFit | None]:
+    """Return the fit by likelihood, or by moments with its weights."""
+    used = design.used
+    if not weighing(spec):
+        return fit_mixed(effects.yi[used], design.X, V, engine_terms(random.terms), spec.method), None
+    if len(random.terms) < len(working_levels(spec)):
+        raise EstimationError(f"{effects.source}: random={spec.working!r}: {' '.join(random.notes)}; use mb.pool")
+    study = random.terms[0].grouping.codes
+    return moment_fit(spec, effects.yi[used], effects.vi[used], design.X, study, effects.source)
+
+
+def working_levels(spec: MultilevelSpec) -> tuple[str, ...]:
+    """Return the levels of a formula of nested intercepts: ("study", "effect") of "~ 1 | study/effect"."""
+    return tuple(spec.random[0].partition("|")[2].strip().split("/"))
 
 
 def with_cluster(
@@ -359,11 +391,9 @@ def robust_variance(fitted: FittedMultilevel, kind: str, clusters: Places, name:
     Raises `OptionError` where rows of different clusters are correlated in the model, `EstimationError` for one
     cluster.
     """
-    M = model_covariance(fitted)
     residuals = fitted.y - fitted.design.X @ fitted.fit.beta
     try:
-        weights = inverted(M)
-        found = cluster_robust(fitted.design.X, residuals, weights, clusters, kind=kind)
+        found = cluster_robust(fitted.design.X, residuals, weights_of(fitted), clusters, kind=kind)
     except ValueError:
         groups = ", ".join(dict.fromkeys(term.grouping.columns[0] for term in fitted.random.terms))
         raise OptionError(
@@ -381,6 +411,14 @@ def model_covariance(fitted: FittedMultilevel) -> BlockMatrix:
     return marginal(fitted.fit.theta, fitted.V, fitted.terms)
 
 
+def weights_of(fitted: FittedMultilevel) -> BlockMatrix:
+    """Return the weights W of b = (X'WX)^-1 X'Wy: M^-1, or the diagonal ones of a working model by moments."""
+    if fitted.moments is None:
+        return inverted(model_covariance(fitted))
+    weights = fitted.moments.weights
+    return diagonal(blocks_of(np.arange(weights.size)), weights)
+
+
 def inverted(M: BlockMatrix) -> BlockMatrix:
     """Return M^-1, block by block."""
     parts = tuple(np.linalg.inv(part) for part in M.parts)
@@ -396,7 +434,7 @@ def degrees(fitted: FittedMultilevel, contrasts: Floats) -> Floats:
     if spec.test == "z":
         return np.repeat(np.inf, contrasts.shape[0])
     if fitted.robust is not None:
-        return contrast_tests(fitted.fit.beta, fitted.robust, contrasts).df
+        return contrast_tests(fitted.fit.beta, fitted.robust, contrasts, df=spec.df).df
     if spec.df == "residual":
         n, p = fitted.design.X.shape
         return np.repeat(float(n - p), contrasts.shape[0])

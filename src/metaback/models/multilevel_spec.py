@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, get_args
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -12,7 +12,7 @@ from metaback.design.random_words import RandomWords, read_random
 from metaback.errors import OptionError
 from metaback.models.specs import Correlation, Level
 from metaback.models.working_models import WORKING_MODELS, WorkingModel, working_model
-from metaback.vocabulary import Criterion, DegreesOfFreedom, Robust
+from metaback.vocabulary import DegreesOfFreedom, Robust
 
 
 class MultilevelSpec(BaseModel):
@@ -23,7 +23,8 @@ class MultilevelSpec(BaseModel):
     subgroups. formula: of the fixed effects. rho: assumed correlation of sampling errors within a study (within the
     subgroups of a study where the working model says so), None where the covariances come with the effects, or are 0.
     known: groupings whose correlation matrix was given. fixed: components that are given, by name. method: "REML" or
-    "ML". test: "t" or "z"; df: rule of the degrees of freedom of t, "satterthwaite" where the variance is robust.
+    "ML", "moments" for working models without a likelihood. test: "t" or "z"; df: rule of the degrees of freedom of t,
+    "satterthwaite" where the variance is robust; by moments it may be "residual", clusters less coefficients.
     robust: adjustment of the cluster-robust variance, or "none"; cluster: column of the clusters, None for the first
     grouping that holds all rows that are correlated. level: confidence.
     """
@@ -38,7 +39,7 @@ class MultilevelSpec(BaseModel):
     rho: Correlation | None = None
     known: tuple[str, ...] = ()
     fixed: dict[str, float] = Field(default_factory=dict)
-    method: Criterion = "REML"
+    method: Literal["REML", "ML", "moments"] = "REML"
     test: Annotated[str, Field(pattern="^[tz]$")] = "t"
     df: DegreesOfFreedom = "containment"
     robust: Robust = "none"
@@ -68,12 +69,15 @@ def resolve_multilevel(random: str | Sequence[str], **choices: Any) -> Multileve
         values = {"random": ("~ 1 | study",)}
     said.pop("struct", None)
     values |= said
+    weights = values.get("working") is not None and bool(WORKING_MODELS[values["working"]].weights)
+    problems += _of_moments(values, said) if weights else _of_likelihood(values)
     robust = values.get("robust", "none") != "none"
-    if robust and said.get("df") not in (None, "satterthwaite"):
+    large = weights and said.get("df") == "residual"
+    if robust and said.get("df") not in (None, "satterthwaite") and not large:
         problems.append(
             f"df={said['df']!r} is a rule of the model's variance; a robust variance has Satterthwaite's: leave df out"
         )
-    if robust:
+    if robust and not large:
         values["df"] = "satterthwaite"
     spec = None
     try:
@@ -83,6 +87,31 @@ def resolve_multilevel(random: str | Sequence[str], **choices: Any) -> Multileve
     if problems or spec is None:
         raise OptionError("; ".join(problems))
     return spec
+
+
+def _of_moments(values: dict[str, Any], said: Mapping[str, Any]) -> list[str]:
+    """Set what follows from weights by moments, and list what they cannot have."""
+    key = values["working"]
+    problems: list[str] = []
+    if said.get("method", "REML") not in ("REML", "moments"):
+        problems.append(f"method={said['method']!r}: the components of {key} are found by moments; leave method out")
+    if values.get("robust") == "none":
+        problems.append(f"robust='none': the weights of {key} are right only with a robust variance; leave robust out")
+    if values.get("fixed"):
+        problems.append(f"fixed: the components of {key} are found by moments and cannot be held; use random='CHE'")
+    if key == "HIER" and said.get("rho") is not None:
+        problems.append("rho: the weights of HIER know no sampling correlation; leave rho out, or use CORR or CHE")
+    if isinstance(said.get("rho"), int | float) and said["rho"] < 0:
+        problems.append(f"rho={said['rho']!r}: {key} takes a correlation from 0 to 1")
+    values["method"] = "moments"
+    return problems
+
+
+def _of_likelihood(values: Mapping[str, Any]) -> list[str]:
+    """List what only weights by moments have."""
+    if values.get("method") != "moments":
+        return []
+    return ["method='moments' belongs to random='CORR' and random='HIER'; use 'REML' or 'ML'"]
 
 
 def _asked(random: str | Sequence[str], said: dict[str, Any]) -> tuple[dict[str, Any], Any]:
@@ -127,8 +156,10 @@ def said_in(spec: MultilevelSpec) -> dict[str, Any]:
     0.4
     """
     values: dict[str, Any] = spec.model_dump(exclude={"working", "by", "known"})
-    if spec.robust != "none":
+    if spec.robust != "none" and spec.df == "satterthwaite":
         values.pop("df")
+    if spec.method == "moments":
+        values.pop("method")
     if spec.working is not None:
         values |= {"random": spec.working if spec.by is None else f"{spec.working}({spec.by})"}
         values.pop("struct")

@@ -90,6 +90,27 @@ WORKING_MODELS: dict[str, WorkingModel] = {
             0.8,
             ("hedges2010", "pustejovsky2022"),
         ),
+        WorkingModel(
+            "CORR",
+            "correlated effects by moments",
+            "the correlated effects weights of robust variance estimation, 1 / (k (mean variance + τ²)) for each of "
+            "the k effects of a study",
+            ("~ 1 | study",),
+            (),
+            0.8,
+            ("hedges2010", "tipton2015"),
+            weights="CORR",
+        ),
+        WorkingModel(
+            "HIER",
+            "hierarchical effects by moments",
+            "the hierarchical effects weights of robust variance estimation, 1 / (variance + τ² + ω²) for each effect",
+            ("~ 1 | study/effect",),
+            (),
+            None,
+            ("hedges2010", "tipton2015"),
+            weights="HIER",
+        ),
     )
 }
 

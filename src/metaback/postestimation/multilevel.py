@@ -13,6 +13,7 @@ from metaback.design.formula import INTERCEPT
 from metaback.design.random_terms import KnownCorrelation, RandomTerm
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
+from metaback.models.moments import weighing
 from metaback.models.multilevel import FittedMultilevel, component_name, degrees, fit_multilevel, inner_of, undecided
 from metaback.models.multilevel_spec import MultilevelSpec
 from metaback.models.regression import in_columns
@@ -29,6 +30,7 @@ from metaback.stats.mixed_inference import Sampling, sampling
 from metaback.stats.regression import contrast_q, joint_p, orthonormal
 from metaback.stats.robust_tests import contrast_tests
 from metaback.stats.robust_tests import joint_test as robust_joint
+from metaback.stats.rve import RveFit
 from metaback.stats.transforms import back
 
 Floats = NDArray[np.float64]
@@ -69,7 +71,8 @@ class Heterogeneities:
     """Heterogeneity per level.
 
     levels: share of each random term; total: of all together, None where there is none; inner: I2 of each level of a
-    factor, by name, from its own rows. typical: sampling variance that stands for all. q, df, p: test of homogeneity.
+    factor, by name, from its own rows. typical: sampling variance that stands for all, nan for
+    correlated effects by moments. q, q_df, q_p: test of homogeneity, 0 degrees of freedom and nan where there is none.
     """
 
     levels: tuple[LevelShare, ...]
@@ -160,7 +163,7 @@ def linear_estimates(
     way = "identity" if back(way).size else way  # one setting has no number of people
     point = weights @ fitted.fit.beta - value
     if fitted.robust is not None:
-        rule = "satterthwaite" if fitted.spec.test == "t" else "z"
+        rule = fitted.spec.df if fitted.spec.test == "t" else "z"
         tests = contrast_tests(fitted.fit.beta, fitted.robust, weights, df=rule, null=value, level=level)
         columns = (point, tests.lower - value, tests.upper - value, tests.se, tests.statistic, tests.df, tests.p)
     else:
@@ -221,12 +224,17 @@ def joint_df(fitted: FittedMultilevel, weights: Floats) -> float:
     return 2 * total / (total - r) if total > r else (math.inf if np.isinf(nu).all() else 1.0)
 
 
+def criterion(spec: MultilevelSpec) -> str:
+    """Return the likelihood of a univariate model beside this one: its own, REML beside one by moments."""
+    return "REML" if spec.method == "moments" else spec.method
+
+
 def naive_estimates(fitted: FittedMultilevel) -> dict[str, Estimate]:
     """Return the coefficients as `pool` and `regress` have them where rows count as independent, by name.
 
     Same rows, variances from the diagonal of V; random effects by the same likelihood, Hartung-Knapp intervals.
     """
-    spec: PoolSpec = resolve_spec("cochrane", tau2=fitted.spec.method, level=fitted.spec.level)
+    spec: PoolSpec = resolve_spec("cochrane", tau2=criterion(fitted.spec), level=fitted.spec.level)
     design = fitted.design
     y, v = fitted.y, fitted.effects.vi[design.used]
     names = design.design.columns
@@ -268,13 +276,16 @@ def components_of(fitted: FittedMultilevel) -> tuple[Component, ...]:
     fit = fitted.fit
     spread = np.sqrt(np.maximum(np.diag(fit.theta_cov), 0)) if fit.theta.size else np.empty(0)
     out: list[Component] = []
+    by_moments = iter(("τ²", "ω²") if fitted.moments is not None else ())
     for term, part in slices_of(fitted):
         for place, (kind, levels) in zip(range(part.start, part.stop), chart_of(term.term).kinds, strict=True):
             inner = inner_of(term, levels)
             known, at_bound = bool(fit.identifiable[place]), bool(fit.at_bound[place])
             out.append(
                 Component(
-                    name=component_name(term, kind, inner),
+                    name=f"{letter} {term.key}"
+                    if (letter := next(by_moments, ""))
+                    else component_name(term, kind, inner),
                     term=term.key,
                     kind=kind,
                     inner=inner,
@@ -338,6 +349,8 @@ def heterogeneities(fitted: FittedMultilevel) -> Heterogeneities:
     P = W - WX(X'WX)^-1 X'W and W = V^-1. For a level j of a factor: s_j / (s_j + s_e,j) with the sums over its rows.
     Source: Nakagawa & Santos 2012; Higgins & Thompson 2002; Jackson et al. 2012.
     """
+    if fitted.moments is not None and weighing(fitted.spec) == "CORR":
+        return _by_moments(fitted.random.terms[0], fitted.moments)
     found: Sampling = sampling(fitted.y, fitted.design.X, fitted.V)
     known = [_told(fitted, term, part) for term, part in slices_of(fitted)]
     shares = [(term, row_variances(term, fitted.fit.theta[part])) for term, part in slices_of(fitted)]
@@ -363,6 +376,15 @@ def heterogeneities(fitted: FittedMultilevel) -> Heterogeneities:
         q_df=found.df,
         q_p=float(joint_p(found.q, found.df, math.inf)) if found.df > 0 else math.nan,
     )
+
+
+def _by_moments(term: RandomTerm, found: RveFit) -> Heterogeneities:
+    """Return I2 of the correlated effects model, 100 (Q - E(Q)) / Q with E(Q) at tau2 = 0; Q has no known distribution.
+
+    Source: Hedges, Tipton & Johnson 2010. Same as `robumeta::robu(modelweights = "CORR")`.
+    """
+    tau2, i2, q = float(found.tau2), float(found.i2), float(found.q)
+    return Heterogeneities((LevelShare(term.key, tau2, i2),), i2, {}, math.nan, q, 0, math.nan)
 
 
 def _told(fitted: FittedMultilevel, term: RandomTerm, part: slice) -> bool:

@@ -66,6 +66,7 @@ def multilevel_notes(
         *_bounds(components),
         *_peaks(fitted),
         *_degrees(fitted, coefficients),
+        *_unused(fitted),
         *_assumed(fitted),
         *_against_naive(fitted, coefficients, naive),
     ]
@@ -149,6 +150,16 @@ def _listed(names: list[str]) -> str:
     """Name a few of several."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{', '.join(names[:SHOWN])}{more}" if more else " and ".join(names)
+
+
+def _unused(fitted: FittedMultilevel) -> list[str]:
+    """Tell covariances that come with the effects and that the weights of a working model do not use."""
+    if fitted.moments is None or fitted.effects.cov is None:
+        return []
+    return [
+        f"The effects come with sampling covariances, which the weights of {fitted.spec.working} do not use; "
+        "random='CHE' does."
+    ]
 
 
 def _assumed(fitted: FittedMultilevel) -> list[str]:

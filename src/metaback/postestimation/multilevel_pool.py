@@ -13,9 +13,9 @@ from metaback.design.formula import INTERCEPT
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import OptionError
 from metaback.models.fitted import Estimate, Fit, Fitted
-from metaback.models.multilevel import FittedMultilevel, inverted, model_covariance
+from metaback.models.multilevel import FittedMultilevel, weights_of
 from metaback.models.specs import resolve_spec
-from metaback.postestimation.multilevel import MultilevelAnalysis
+from metaback.postestimation.multilevel import MultilevelAnalysis, criterion
 from metaback.postestimation.multilevel_predict import predict_multilevel
 from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary
 from metaback.stats.blocks import BlockMatrix, Floats, Places, blocks_of, from_pairs, on_diagonal
@@ -35,7 +35,8 @@ class OneMean:
 def as_pool(analysis: MultilevelAnalysis) -> OneMean:
     """Return a model of dependent effects that has one mean and no moderators as a pool.
 
-    Weights are 1'M^-1 / (1'M^-1 1), M = V + the random terms: the mean is their sum with the effects. Heterogeneity is
+    Weights are 1'W / (1'W1), W = M^-1 with M = V + the random terms, or the weights by moments: the mean is their sum
+    with the effects. Heterogeneity is
     in total: the sum of the variances, each the mean over the rows. The prediction interval is for a new effect in new
     levels of every term, None where a term is of a factor or a slope. Raises `OptionError` for moderators.
 
@@ -67,7 +68,7 @@ def as_pool(analysis: MultilevelAnalysis) -> OneMean:
         notes=analysis.notes,
     )
     spec = resolve_spec(
-        "cochrane", tau2=fitted.spec.method, ci="Wald-t", level=fitted.spec.level, pi=None if prediction else "none"
+        "cochrane", tau2=criterion(fitted.spec), ci="Wald-t", level=fitted.spec.level, pi=None if prediction else "none"
     )
     found = fitted.fit
     fit = Fit(
@@ -88,7 +89,7 @@ def _prediction(fitted: FittedMultilevel) -> Estimate | None:
 
 def _shares(fitted: FittedMultilevel) -> Floats:
     """Return the weight (n,) of each row in use; they sum to 1 and can be negative."""
-    W = inverted(model_covariance(fitted))
+    W = weights_of(fitted)
     sums = np.empty(fitted.y.size)
     for rows, part in zip(W.blocks.rows, W.parts, strict=True):
         sums[rows] = part.sum(axis=-1)

@@ -14,6 +14,7 @@ from metaback.design.moderators import cell_text
 from metaback.design.random_terms import RandomTerm, is_slopes
 from metaback.errors import DataError, OptionError, Problem, suggestion
 from metaback.models.fitted import Estimate
+from metaback.models.moments import without_likelihood
 from metaback.models.multilevel import FittedMultilevel, connected, degrees, model_covariance
 from metaback.postestimation.multilevel import covariance_of, linear_estimates, slices_of
 from metaback.postestimation.regression import Prediction
@@ -77,6 +78,8 @@ def predict_multilevel(
 def _asked(fitted: FittedMultilevel, frame: pd.DataFrame, known: tuple[str, ...], of: str) -> _Ask:
     """Read which levels are known and which are new."""
     terms = fitted.random.terms
+    if known:
+        without_likelihood(fitted.spec, "known")
     groupings = {name for term in terms for name in term.grouping.columns if name not in ("all rows", "effect")}
     for name in known:
         if name not in groupings:
@@ -221,6 +224,7 @@ def level_effects(fitted: FittedMultilevel, key: str) -> LevelEffects:
     u = c'M^-1(y - X beta), its error variance g - c'M^-1 c + c'M^-1 X C X'M^-1 c, per block of M. For a factor, the
     effects of the levels that occur. Source: Robinson 1991. Same as `metafor::ranef`.
     """
+    without_likelihood(fitted.spec, "blup")
     found = {term.key: (term, part) for term, part in slices_of(fitted)}
     if key not in found:
         raise OptionError.unknown("term", key, found)

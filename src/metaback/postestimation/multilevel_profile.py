@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metaback.errors import OptionError
+from metaback.models.moments import without_likelihood
 from metaback.models.multilevel import FittedMultilevel
 from metaback.postestimation.multilevel import Component, components_of
 from metaback.stats.inference import quantile
@@ -66,6 +67,7 @@ def profile(fitted: FittedMultilevel, name: str | int, values: Floats | None = N
 
     values: (g,) on the natural scale; None takes `points` around the estimate. All values climb together.
     """
+    without_likelihood(fitted.spec, "profile")
     place, component = which_component(fitted, name)
     if values is None:
         low, high = limits(fitted, place)
@@ -104,6 +106,7 @@ def limits(fitted: FittedMultilevel, place: int) -> tuple[float, float]:
 
 def components_ci(fitted: FittedMultilevel) -> pd.DataFrame:
     """Return the components with their profile likelihood intervals, one row each."""
+    without_likelihood(fitted.spec, "components_ci")
     frame = components_frame(components_of(fitted))
     found = [limits(fitted, place) for place in range(len(frame))]
     frame.insert(4, "ci_low", [low for low, _ in found])

@@ -13,7 +13,8 @@ from scipy.special import chdtrc
 
 from metaback.errors import OptionError
 from metaback.models.fitted import Estimate
-from metaback.models.multilevel import FittedMultilevel, connected, fit_multilevel
+from metaback.models.moments import as_mixed, at_place, moment_weights, weighing, without_likelihood
+from metaback.models.multilevel import FittedMultilevel, connected, fit_multilevel, with_variance
 from metaback.numbers import fixed, p_phrase
 from metaback.postestimation.multilevel import components_of, linear_estimates, row_variances, slices_of
 from metaback.stats.blocks import BlockMatrix
@@ -75,6 +76,8 @@ def compare(one: FittedMultilevel, two: FittedMultilevel) -> LikelihoodRatio:
 
     Raises `OptionError` where the two cannot be compared.
     """
+    for fitted in (one, two):
+        without_likelihood(fitted.spec, "compare")
     small, large = sorted((one, two), key=_parameters)
     _check(small, large)
     df = _parameters(large) - _parameters(small)
@@ -240,6 +243,7 @@ def leave_clusters_out(fitted: FittedMultilevel) -> ClusterLeaveOneOut:
     Clusters are those of the request; where the model correlates rows of different ones (crossed effects), its own
     independent parts.
     """
+    without_likelihood(fitted.spec, "leave_one_out")
     parts = connected(fitted)
     count = int(parts.max()) + 1
     owner = np.full(count, -1, dtype=np.intp)
@@ -325,9 +329,12 @@ def sweep(fitted: FittedMultilevel, rho: Sequence[float] = (), grid: Sequence[tu
             "sweep: V was given, so rho cannot replace it; give sampling_covariance(es, grid=[...]) as V, or rho "
             "instead of V"
         )
-    out_of_range = [value for value in rho if not -1 < value < 1]
+    highest = 1 if weighing(fitted.spec) else math.nextafter(1, 0)
+    out_of_range = [value for value in rho if not -1 < value <= highest]
     if out_of_range:
         raise OptionError(f"sweep: rho={out_of_range[0]!r} is no correlation between -1 and 1")
+    if weighing(fitted.spec):
+        return _sweep_moments(fitted, rho)
     if rho and not grid:
         specs = [fitted.spec.model_copy(update={"rho": float(value)}) for value in rho]
         fits = tuple(fit_multilevel(fitted.effects, spec, known=fitted.known) for spec in specs)
@@ -335,3 +342,20 @@ def sweep(fitted: FittedMultilevel, rho: Sequence[float] = (), grid: Sequence[tu
     chosen = [(r, V) for r, V in grid if not rho or any(abs(r - value) < SAME for value in rho)]
     fits = tuple(fit_multilevel(fitted.effects, fitted.spec, V=V, known=fitted.known) for _, V in chosen)
     return Sweep(tuple(float(r) for r, _ in chosen), fits)
+
+
+def _sweep_moments(fitted: FittedMultilevel, rho: Sequence[float]) -> Sweep:
+    """Find weights and components under all correlations in one call."""
+    spec, X, used = fitted.spec, fitted.design.X, fitted.design.used
+    if weighing(spec) != "CORR":
+        raise OptionError("sweep: the weights of HIER know no sampling correlation; use random='CORR' or 'CHE'")
+    if min(rho) < 0:
+        raise OptionError(f"sweep: rho={min(rho)!r}: CORR takes correlations from 0 to 1")
+    study = fitted.random.terms[0].grouping.codes
+    grid = moment_weights(spec, fitted.y, fitted.effects.vi[used], X, study, np.asarray(rho, dtype=float))
+    fits: list[FittedMultilevel] = []
+    for i, value in enumerate(rho):
+        own, found = spec.model_copy(update={"rho": float(value)}), at_place(grid, i)
+        numbers = as_mixed(own, found, X, fitted.effects.source)
+        fits.append(with_variance(replace(fitted, spec=own, fit=numbers, moments=found)))
+    return Sweep(tuple(float(value) for value in rho), tuple(fits))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from metaback.design.random_terms import RandomTerm, is_slopes
+from metaback.models.moments import weighing
 from metaback.models.multilevel import FittedMultilevel
 from metaback.models.multilevel_spec import working_of
 from metaback.numbers import fixed
@@ -16,12 +17,18 @@ from metaback.report.words import measure_words
 from metaback.stats.mixed import STRUCTURES
 from metaback.stats.robust import ADJUSTMENTS
 
-CRITERIA = {"REML": "restricted maximum likelihood", "ML": "maximum likelihood"}
+CRITERIA = {
+    "REML": ("restricted maximum likelihood", ("harville1977",)),
+    "ML": ("maximum likelihood", ("harville1977",)),
+    "moments": ("the method of moments", ("hedges2010",)),
+}
 DF_SENTENCES = {
     "containment": ("the t distribution with degrees of freedom by the containment rule", ("pinheiro2000",)),
     "satterthwaite": ("the t distribution with Satterthwaite's degrees of freedom", ("satterthwaite1946", "fai1996")),
     "residual": ("the t distribution on n − p degrees of freedom", ()),
 }
+
+CLUSTERS_LESS = "the t distribution on as many degrees of freedom as there are clusters, less coefficients"
 
 
 def multilevel_methods(analysis: MultilevelAnalysis) -> tuple[str, tuple[str, ...]]:
@@ -48,9 +55,15 @@ def multilevel_methods(analysis: MultilevelAnalysis) -> tuple[str, tuple[str, ..
         count = plural(analysis.p, "coefficient")
         sentences.append(f"The fixed effects were those of the formula '{spec.formula}' ({count})")
     if fitted.random.terms:
-        sentences.append(f"Variance components were estimated by {CRITERIA[spec.method]}{cite('harville1977')}")
+        words, sources = CRITERIA[spec.method]
+        sentences.append(f"Variance components were estimated by {words}{cite(*sources)}")
     sentences.append(_inference(fitted, cite))
-    if (analysis.heterogeneity.total or math.nan) >= 0:
+    if weighing(spec) == "CORR":
+        sentences.append(
+            "I² is the share of the weighted residual sum of squares beyond what sampling error explains"
+            f"{cite('hedges2010')}"
+        )
+    elif (analysis.heterogeneity.total or math.nan) >= 0:
         sentences.append(
             "I² per level is the share of its variance in the total of all levels and the typical sampling variance"
             f"{cite('higgins2002', 'nakagawa2012')}"
@@ -90,8 +103,9 @@ def _sampling(fitted: FittedMultilevel, cite: Callable[..., str]) -> str:
     """Say what was assumed of the sampling errors."""
     spec, model = fitted.spec, working_of(fitted.spec)
     if spec.rho is not None:
+        source = "hedges2010" if weighing(spec) else "pustejovsky2022"
         where = "within the subgroups of a study" if model is not None and model.within else "within a study"
-        return f"Sampling errors {where} were assumed to correlate by {fixed(spec.rho)}{cite('pustejovsky2022')}"
+        return f"Sampling errors {where} were assumed to correlate by {fixed(spec.rho)}{cite(source)}"
     if fitted.given is not None and any(rows.shape[1] > 1 for rows in fitted.V.blocks.rows):
         return "The covariances of sampling errors were given"
     return "Sampling errors were taken as independent"
@@ -103,11 +117,13 @@ def _inference(fitted: FittedMultilevel, cite: Callable[..., str]) -> str:
     level = percent(spec.level)
     if spec.robust != "none":
         entry = ADJUSTMENTS[spec.robust]
-        rule = DF_SENTENCES["satterthwaite"][0] if spec.test == "t" else "the normal distribution"
+        rule = DF_SENTENCES["satterthwaite"][0] if spec.df == "satterthwaite" else CLUSTERS_LESS
+        rule = rule if spec.test == "t" else "the normal distribution"
+        sources = cite(*entry.cite)
         joint = f", several at once by the HTZ test{cite('tipton2015joint')}" if spec.test == "t" else ""
         return (
             f"Coefficients ({level} intervals) were judged by cluster-robust variances "
-            f"{entry.facts['text']}{cite(*entry.cite)}, clusters being those of {spec.cluster}, with {rule}{joint}"
+            f"{entry.facts['text']}{sources}, clusters being those of {spec.cluster}, with {rule}{joint}"
         )
     if spec.test == "z":
         return f"Coefficients ({level} intervals) were judged by Wald tests with the normal distribution"

@@ -19,6 +19,7 @@ NAME = 34
 NOTE_LINES = 8
 SHOWN = 200  # rows of the table that the card lists
 NEXT_STEPS = "Next: .to_frame()  .components_ci()  .predict()  .blup()  .leave_one_out()  .sweep(rho=[...])"
+NEXT_BY_MOMENTS = "Next: .to_frame()  .predict()  .wild_bootstrap()  .sweep(rho=[...])  .robust('CR3')"
 DF_WORDS = {
     "containment": "t with containment df",
     "satterthwaite": "t with Satterthwaite df",
@@ -41,7 +42,7 @@ def multilevel_text(analysis: MultilevelAnalysis) -> str:
     lines += [_line("", head, width, widths), *(_line(name, row, width, widths) for name, row in (*rows, *naive)), ""]
     lines += component_lines(analysis)
     lines += [f"  {name:<12} {text}" for name, text in summary(analysis)]
-    lines += [*_note_lines(analysis), NEXT_STEPS]
+    lines += [*_note_lines(analysis), NEXT_STEPS if analysis.fitted.moments is None else NEXT_BY_MOMENTS]
     return "\n".join(clean(line).rstrip() for line in lines)
 
 
@@ -132,7 +133,7 @@ def model_line(analysis: MultilevelAnalysis) -> str:
     scale = ", on the log scale" if next(iter(analysis.coefficients.values())).scale == "log" else ""
     parts = [
         f"{sentence_case(measure_words(fitted.effects.measure))}{scale}",
-        fitted.spec.method,
+        "components by moments" if fitted.moments is not None else fitted.spec.method,
         sampling_words(analysis),
     ]
     return "; ".join([*parts, variance_words(fitted.spec)])
@@ -151,6 +152,8 @@ def sampling_words(analysis: MultilevelAnalysis) -> str:
 def variance_words(spec: MultilevelSpec) -> str:
     """Name the rule of variances and degrees of freedom: `CR2 by study, t with Satterthwaite df`."""
     rule = DF_WORDS[spec.df] if spec.test == "t" else "z"
+    if spec.robust != "none" and spec.df == "residual":
+        rule = "t with clusters − p df"
     return rule if spec.robust == "none" else f"{spec.robust} by {spec.cluster}, {rule}"
 
 
@@ -186,6 +189,8 @@ def summary(analysis: MultilevelAnalysis) -> list[tuple[str, str]]:
         known = math.isfinite(analysis.moderators.statistic)
         lines.append(("Moderators", str(analysis.moderators) if known else "cannot be tested together"))
     total = "" if spread.total is None or math.isnan(spread.total) else f"I² {fixed(spread.total, 1)}% in total   "
+    if not spread.q_df and analysis.fitted.moments is not None:
+        return [*lines, ("Residual", f"{total}Q {fixed(spread.q)}")]
     lines.append(("Residual", f"{total}QE {fixed(spread.q)}, df {spread.q_df}, {p_phrase(spread.q_p)}"))
     return lines
 
