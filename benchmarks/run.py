@@ -69,6 +69,7 @@ def main() -> None:
     subprocess.run([sys.executable, str(HERE / "many.py")], check=True)
     subprocess.run([sys.executable, str(HERE / "questions.py")], check=True)
     subprocess.run([sys.executable, str(HERE / "multiverse.py")], check=True)
+    subprocess.run([sys.executable, str(HERE / "dependent.py")], check=True)
 
 
 def table(title: str, rows: list[tuple[str, float, str]]) -> None:
