@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tomllib
 from collections.abc import Callable
@@ -69,6 +70,16 @@ def test_a_dry_run_tells_and_writes_nothing(run: Run, tmp_path: Path) -> None:
     toml = out[: out.index("# Table:")]
     assert make_plan(tomllib.loads(toml)).model.tau2 == "DL"
     assert not (tmp_path / "report").exists()
+
+
+def test_a_dry_run_lists_what_its_methods_cite(run: Run) -> None:
+    """The paragraph is registered before anything is pooled; its numbers in brackets are those of the list."""
+    _, out, _ = run("pool", "--plan", "data/plan.toml", "--dry-run")
+    paragraph = next(line for line in out.splitlines() if line.startswith("The effect of each study"))
+    cited = {int(number) for found in re.findall(r"\[(\d+(?:, \d+)*)\]", paragraph) for number in found.split(", ")}
+    listed = {int(found) for found in re.findall(r"^(\d+)\. ", out, flags=re.MULTILINE)}
+    assert cited == listed
+    assert min(cited) == 1
 
 
 def test_the_report_follows_its_plan(run: Run, tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from metaback.plots.forest import draw_forest, draw_forest_pages
 from metaback.plots.forest_data import ForestChoices, ForestData, ForestRow, forest_data
 from metaback.plots.forest_layouts import LAYOUTS
 from metaback.plots.forest_pages import pages_of
-from metaback.plots.forest_studies import row_names
 from metaback.plots.multilevel_forest_data import multilevel_forest_data
 from metaback.plots.report_figures import LeftOut, report_figures
 from metaback.plots.save import svg_text
@@ -30,6 +29,7 @@ from metaback.plots.subset_forest_data import cumulative_forest_data, leave_one_
 from metaback.postestimation.cumulative import cumulative
 from metaback.postestimation.leave_one_out import leave_one_out
 from metaback.postestimation.multilevel_pool import as_pool
+from metaback.postestimation.row_names import row_names
 
 DATA = Path(__file__).parents[1] / "reference" / "dependent" / "data.json"
 R_TOLERANCE = 1e-7  # relative: rma.mv stops its search when the restricted likelihood is that flat
@@ -499,3 +499,24 @@ def test_a_report_says_of_two_studies_that_no_row_would_be_a_pool() -> None:
     part = found["leave-one-out"]
     assert isinstance(part, LeftOut)
     assert part.why.endswith("with 2 studies each row would be a single study.")
+
+
+@pytest.mark.parametrize("independent", [False, True])
+def test_people_of_several_rows_are_not_added_up(independent: bool) -> None:
+    """The total of a column would count the people of Ito twice; taken as independent, rows are other people."""
+    frame = pd.DataFrame(
+        {
+            "study": ["Ito", "Ito", "Lund"], "outcome": "pain", "weeks": [8, 26, 8], "n_1": [30, 30, 40],
+            "mean_1": [4.0, 4.2, 4.1], "sd_1": 1.2, "n_2": [31, 31, 42], "mean_2": [5.0, 5.1, 5.3], "sd_2": 1.3,
+        }
+    )  # fmt: skip
+    data = forest_data(mb.pool(frame, measure="MD", independent=independent).analysis)
+    (total,) = (row for row in data.rows if row.kind == "total")
+    assert ("100" in total.cells) == ("104" in total.cells) == independent
+
+
+def test_a_study_in_two_subgroups_keeps_its_name() -> None:
+    """One study is not made two by letters after its year, which would say two publications."""
+    frame = {"study": ["Berg 2012", "Berg 2012", "Chou 2013"], "weeks": [8, 26, 8], "yi": [0.1, 0.2, 0.4], "vi": 0.03}
+    data = forest_data(mb.pool(pd.DataFrame(frame), by="weeks").analysis)
+    assert [row.label for row in data.rows if row.kind == "study"] == ["Berg 2012", "Chou 2013", "Berg 2012"]

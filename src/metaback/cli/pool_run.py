@@ -27,6 +27,7 @@ from metaback.postestimation.audit import Audit, audit_table
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import TableAnalysis, analyse_table, effects_of_table
 from metaback.report.audit_words import idle_text, said, where
+from metaback.report.bibliography import reference_list
 from metaback.report.frames import listed_record
 from metaback.report.methods import methods_text
 from metaback.report.plan_sections import status_line
@@ -117,7 +118,9 @@ def dry_run(found: Asked, effects: EffectSizes) -> str:
     if found.plan is not None:
         parts.append(f"# {status_line(plan, found.plan.sha256, found.planned.overridden)}")
     parts += [f"# {words}" for words in found.planned.overridden]
-    return "\n".join([*parts, "", methods_text(found.planned.spec, effects)[0]])
+    text, keys = methods_text(found.planned.spec, effects)
+    sources = [f"{number}. {source}" for number, source in enumerate(reference_list(keys), 1)]
+    return "\n".join([*parts, "", text, "", *sources])
 
 
 def _json(done: TableAnalysis) -> str:

@@ -26,7 +26,7 @@ from metaback.plots.forest_records import (
     PiStyle,
     RowKind,
 )
-from metaback.plots.forest_studies import Together, study_order, together
+from metaback.plots.forest_studies import Together, study_labels, study_order, together
 from metaback.plots.rob_words import RobTable, read_rob, rob_columns
 from metaback.postestimation.number_styles import restyled
 from metaback.postestimation.predictive import predictive_density
@@ -222,7 +222,8 @@ def _table(analysis: Analysis, asked: ForestChoices, digits: int, studies: Seque
     layout, found = forest_layout(asked.layout), _together(analysis, asked, studies)
     sort, descending = asked.sort, asked.descending
     if found is None:
-        labels = words.distinct_labels(effects.labels)
+        alone = analysis.dependent and asked.by_study is None  # a study stands once in each subgroup, under its name
+        labels = study_labels(effects) if alone else words.distinct_labels(effects.labels)
         order = row_order(effects, overall.weights, sort, descending=descending)
     else:
         labels = tuple(map(found.label, range(len(effects.labels))))
@@ -364,11 +365,17 @@ def _study_row(table: _Table, row: int, level: int) -> ForestRow:
     return ForestRow("study", label, cells, *table.drawn(study), float(table.exact[row]), level, judged)
 
 
+def _total(analysis: Analysis, column: TableColumn, rows: Sequence[int]) -> str:
+    """Return the sum of a column, "" where rows of a study may be the same people: a sum would count them again."""
+    studies = {int(analysis.fitted.effects.clusters[row]) for row in rows}
+    return "" if analysis.dependent and len(studies) < len(rows) else column.total(rows)
+
+
 def _subtotal_rows(analysis: Analysis, table: _Table, rows: Sequence[int], pool: PoolSummary) -> list[ForestRow]:
     members, spec = table.members(rows), analysis.spec
     weight = math.fsum(float(table.exact[row]) for row in members)
     cells = table.cells(
-        lambda column: column.total(members),
+        lambda column: _total(analysis, column, members),
         weight=numbers.fixed(table.share(members), 1),
         effect=estimate_cell(pool.mean, table.digits),
     )
@@ -386,7 +393,7 @@ def _bottom(analysis: Analysis, table: _Table, said: ModelWords) -> list[ForestR
     mean, prediction = overall.mean, overall.prediction
     pooled = table.members(range(len(table.labels)))
     effect = estimate_cell(mean, table.digits)
-    cells = table.cells(lambda column: column.total(pooled), weight=table.styled("100.0"), effect=effect)
+    cells = table.cells(lambda column: _total(analysis, column, pooled), weight=table.styled("100.0"), effect=effect)
     rows = [ForestRow("total", said.total, cells, *table.drawn(mean), 100.0)]
     if prediction is not None:
         cells = table.cells(lambda _: "", weight="", effect=words.bracketed(prediction, table.digits))

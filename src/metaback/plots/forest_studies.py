@@ -8,6 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
+from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.plots.forest_columns import row_order
 from metaback.plots.forest_words import distinct_labels
@@ -52,10 +53,7 @@ def together(analysis: Analysis, studies: Sequence[str] | None = None) -> Togeth
     places = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     if len(places) == len(keys):
         return None
-    first: dict[int, str] = {}
-    for cluster, label in zip(clusters, labels, strict=True):
-        first.setdefault(cluster, label)
-    called = dict(zip(first, distinct_labels(first.values()), strict=True))
+    called = _called(clusters, labels)
     group = np.array([places[key] for key in keys], dtype=np.intp)
     return Together(
         group=tuple(group.tolist()),
@@ -63,6 +61,21 @@ def together(analysis: Analysis, studies: Sequence[str] | None = None) -> Togeth
         names=row_names(effects, group, own=studies is not None),
         means=study_means(analysis, group),
     )
+
+
+def study_labels(effects: EffectSizes) -> tuple[str, ...]:
+    """Return the name of the study of each row: one name for all its rows, names of two studies told apart."""
+    clusters: list[int] = effects.clusters.tolist()
+    called = _called(clusters, effects.labels)
+    return tuple(called[cluster] for cluster in clusters)
+
+
+def _called(clusters: Sequence[int], labels: Sequence[str]) -> dict[int, str]:
+    """Return the name of each study, which is that of its first row."""
+    first: dict[int, str] = {}
+    for cluster, label in zip(clusters, labels, strict=True):
+        first.setdefault(cluster, label)
+    return dict(zip(first, distinct_labels(first.values()), strict=True))
 
 
 def study_order(analysis: Analysis, found: Together, sort: str | None, *, descending: bool = False) -> list[int]:
