@@ -14,7 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import metaback as mb
-from metaback.models.dependent_means import DependentMeans, dependent_coefficients, dependent_means
+from metaback.models.dependent_means import (
+    DependentCoefficients,
+    DependentMeans,
+    dependent_coefficients,
+    dependent_means,
+)
 from metaback.stats.blocks import BlockMatrix, blocks_of, diagonal, gathered
 from metaback.status import Status
 
@@ -142,10 +147,9 @@ def test_coefficients_of_groups_give_the_groups() -> None:
     X = np.stack([study < 6, study >= 6], axis=1).astype(float)
     y = X @ np.array([0.0, 3.0]) + rng.normal(0, 0.2, 12)[study] + rng.normal(0, 0.2, 24)
     found = dependent_coefficients(y, X, diagonal(blocks_of(study), np.full(24, 0.04)), study)
-    assert found is not None
-    beta, robust = found
-    np.testing.assert_allclose(beta, [y[:12].mean(), y[12:].mean()], rtol=EXACT)
-    assert robust.cov[0, 1] == pytest.approx(0, abs=1e-12)
+    assert isinstance(found, DependentCoefficients)
+    np.testing.assert_allclose(found.beta, [y[:12].mean(), y[12:].mean()], rtol=EXACT)
+    assert found.robust.cov[0, 1] == pytest.approx(0, abs=1e-12)
 
 
 def _frame(y: np.ndarray, v: np.ndarray) -> Any:

@@ -123,8 +123,8 @@ def dependents_note(both: Dependents, shown: Mapping[str, Estimate], other: Mapp
         return f"{who}, but {both.why}. Intervals can be too narrow."
     beside = ", ".join(f"{name} {_se(robust)} (here {_se(here)})" for name, here, robust in pairs)
     return (
-        f"{who}, but {both.why}, which can make intervals too narrow. Standard errors of a working model of their "
-        f"dependence, robust by study: {beside}{more}."
+        f"{who}, but {both.why}: intervals can be too narrow. Standard errors of a working model of their dependence, "
+        f"robust by study: {beside}{more}."
     )
 
 

@@ -91,7 +91,8 @@ def _answer(analysis: RegressionAnalysis) -> str:
     names = " and ".join(term.name for term in analysis.terms)
     if analysis.moderators is None:
         return f"The formula has no moderator: the intercept is the pooled effect of {plural(analysis.k, 'effect')}."
-    share = "" if analysis.r2 is None else f"; they explain {fixed(analysis.r2, 0)}% of the between-study variance"
+    of = "the variance between and within studies" if analysis.dependent else "the between-study variance"
+    share = "" if analysis.r2 is None else f"; they explain {fixed(analysis.r2, 0)}% of {of}"
     many = "together" if len(analysis.terms) > 1 else "overall"
     return f"Effects against {names} ({plural(analysis.k, 'effect')}): {many} {joint_text(analysis.moderators)}{share}."
 
@@ -132,11 +133,12 @@ def _heterogeneity(analysis: RegressionAnalysis) -> str:
     if found.tau2 is not None:
         point, ends = tau2_texts(found)
         limits = f" ({level} CI {' to '.join(ends)})" if ends else ""
-        parts.append(f"the residual between-study variance τ² was {point}{limits}")
+        where = "variance" if analysis.dependent else "between-study variance"
+        parts.append(f"the residual {where} τ² was {point}{limits}")
         parts.append(f"I² was {fixed(found.i2_tau2, 0)}%")
     if len(analysis.components) and all(part.told for part in analysis.components):
         both = " and ".join(f"{significant(part.tau2)} {part.name}" for part in analysis.components)
-        parts.append(f"it is the sum of {both}")
+        parts.append(f"τ² is the sum of {both}")
     if analysis.r2 is not None:
         parts.append(f"the moderators lower τ² by {fixed(analysis.r2, 0)}% (R²)")
     return f"{'; '.join(parts)}."
