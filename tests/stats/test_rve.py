@@ -125,3 +125,14 @@ def test_what_cannot_be_told_apart_is_nan() -> None:
     assert np.isnan([hier.tau2, hier.omega2]).all()
     corr = correlated_effects(y, np.full(3, 0.1), np.eye(2)[[0, 0, 1]], np.array([0, 0, 1]))
     assert np.isnan(corr.tau2)
+
+
+def test_a_known_mean_of_zero_leaves_the_moments_of_the_effects_themselves() -> None:
+    """Without columns E(Q) = m + tau2 sum of 1 / vbar_j; it is the null model of a test of the mean."""
+    y, v, study = made(1.5, 2.0)
+    fit = correlated_effects(y, v, np.empty((y.size, 0)), study)
+    _, place, k = np.unique(study, return_inverse=True, return_counts=True)
+    mean_v = np.bincount(place, v) / k
+    q = (y * y / (k * mean_v)[place]).sum()
+    assert float(fit.tau2) == pytest.approx((q - k.size) / (1 / mean_v).sum(), rel=SAME)
+    assert hierarchical_effects(y, v, np.empty((y.size, 0)), study).tau2 >= 0

@@ -156,10 +156,11 @@ def _unused(fitted: FittedMultilevel) -> list[str]:
     """Tell covariances that come with the effects and that the weights of a working model do not use."""
     if fitted.moments is None or fitted.effects.cov is None:
         return []
-    return [
+    text = (
         f"The effects come with sampling covariances, which the weights of {fitted.spec.working} do not use; "
         "random='CHE' does."
-    ]
+    )
+    return [text]
 
 
 def _assumed(fitted: FittedMultilevel) -> list[str]:

@@ -165,7 +165,9 @@ def _constant(X: Floats) -> int | None:
 
 
 def _sums(x: Floats, place: Labels, studies: int) -> Floats:
-    """Return sums over the rows of each study, (studies, p)."""
+    """Return sums over the rows of each study, (studies, p); without columns (a mean of 0 is known) there are none."""
+    if not x.shape[1]:
+        return np.zeros((studies, 0))
     return np.stack([np.bincount(place, column, studies).astype(np.float64) for column in x.T], axis=-1)
 
 
