@@ -145,3 +145,10 @@ def test_means_of_groups_that_cross_blocks() -> None:
     np.testing.assert_allclose(whole(found.cov), A @ V @ A.T, atol=1e-12)
     own = V[np.ix_([1, 2], [1, 2])]
     assert on_diagonal(found.cov)[1] == pytest.approx(1 / np.linalg.inv(own).sum(), rel=EXACT)
+
+
+def test_a_column_that_is_not_there_is_told_with_each_name_once() -> None:
+    with pytest.raises(OptionError, match=r"did you mean 'study'\?") as caught:
+        effects().aggregate(by="studdy")
+    names = str(caught.value).partition("use one of: ")[2].split(", ")
+    assert len(names) == len(set(names))

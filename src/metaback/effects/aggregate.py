@@ -90,7 +90,7 @@ def _groups(es: EffectSizes, by: str | Sequence[str]) -> tuple[Codes, Codes]:
             codes.append(es.clusters.astype(np.intp))
             continue
         if name not in es.moderators:
-            raise OptionError.unknown("by", name, ("study", *es.moderators))
+            raise OptionError.unknown("by", name, dict.fromkeys(("study", *es.moderators)))
         cells = es.moderators[name]
         blank = pd.isna(cells) | (cells.astype(object) == "")
         fix = "Fill it, or leave the column out of by="
