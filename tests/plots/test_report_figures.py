@@ -79,3 +79,22 @@ def test_every_figure_has_its_words() -> None:
 def test_a_plan_knows_all_figures_of_a_pool() -> None:
     """The words of the plan and the registry are the same but for the forest, which every report has."""
     assert set(get_args(Drawn)) == {entry.key for entry in figures_of("pool")} - {"forest"}
+
+
+@pytest.mark.parametrize(("studies", "left_out"), [(1, "with 1 study nothing would be left."), (6, "")])
+def test_words_about_dependent_effects_are_for_readers(studies: int, left_out: str) -> None:
+    """What a figure cannot show is told without names of functions and their options."""
+    study = np.repeat([f"Study {i}" for i in range(studies)], 3)
+    frame = {
+        "study": study,
+        "instrument": ["a", "b", "c"] * studies,
+        "yi": np.linspace(0.1, 0.6, 3 * studies),
+        "vi": 0.02,
+    }
+    found = list(report_figures(mb.pool(pd.DataFrame(frame)).analysis))
+    missing = {part.key: part.why for part in found if isinstance(part, LeftOut)}
+    assert missing.get("leave-one-out", "").endswith(left_out)
+    assert not any(sign in why for why in missing.values() for sign in ("(", "=", "'"))
+    assert studies == 1 or "effects of a study depend on each other" in missing["baujat"]
+    read = [part.read for part in found if not isinstance(part, LeftOut) and part.key == "leave-one-out"]
+    assert all(text == "Each row is the pool without the one that it names." for text in read)

@@ -26,10 +26,11 @@ FORESTS = frozenset({"leave-one-out", "cumulative"})
 USUAL = ("risk-of-bias", "funnel", "leave-one-out", "cumulative", "baujat", "influence")
 NAIVE = frozenset({"baujat", "influence", "radial", "drapery", "profile", "gosh"})
 ALONE = "Every row is taken as independent here."
+NO_MODEL = "it takes every effect for a study of its own, and here effects of a study depend on each other."
 READ = {
     "risk-of-bias": "Judgements of each study, and their shares.",
     "funnel": "Shaded: where single effects would be significant; dashed: where they would lie if all were one.",
-    "leave-one-out": "Each row is the pool without it.",
+    "leave-one-out": "Each row is the pool without the one that it names.",
     "cumulative": "Each row is the pool of that study and all above it.",
     "baujat": "Right: adds much to the heterogeneity; up: moves the pooled effect.",
     "influence": "What the pool loses or gains with each row; dashed: limits of the usual rules of thumb.",
@@ -112,7 +113,8 @@ def _unreadable(analysis: Analysis, key: str) -> str:
         )
     rows, of = (studies, plural(studies, "study", "studies")) if analysis.dependent else (k, plural(k, "effect"))
     if rows < LEAST.get(key, 2):
-        few = "each row would be a single study" if key == "leave-one-out" else "there is too little to compare"
+        alone = "each row would be a single study" if rows > 1 else "nothing would be left"
+        few = alone if key == "leave-one-out" else "there is too little to compare"
         return f"No figure “{name}”: with {of} {few}."
     if key in PER_ROW and rows > MOST:
         return f"No figure “{name}”: {rows:,} rows would not be read; the functions of the package give its numbers."
@@ -128,6 +130,8 @@ def _drawn(analysis: Analysis, key: str, layout: str) -> ReportFigure | LeftOut:
     try:
         drawing = draw_figure(key, analysis, options=options)
     except MetabackError as error:
+        if analysis.dependent and key in NAIVE:
+            return LeftOut(key, f"No figure “{entry.title}”: {NO_MODEL}")
         return LeftOut(key, f"No figure “{entry.title}”: {str(error).rstrip('.')}.")
     subject, alt = comparison(analysis).title, str(drawing.get_label())
     read = " ".join(text for text in (READ.get(key, ""), ALONE if key in NAIVE and analysis.dependent else "") if text)
