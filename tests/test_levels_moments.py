@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import metaback as mb
+from metaback.plots.multilevel_forest_data import multilevel_forest_data
 
 HERE = Path(__file__).parent / "reference" / "dependent"
 CASES = json.loads((HERE / "robumeta.json").read_text(encoding="utf-8"))["cases"]
@@ -162,3 +163,10 @@ def test_covariances_that_come_with_the_effects_are_told_as_not_used() -> None:
     fit, plain = mb.multilevel(carried, "CORR"), mb.multilevel(effects, "CORR")
     assert fit.estimate == plain.estimate
     assert any("the weights of CORR do not use" in note for note in fit.notes)
+
+
+def test_the_forest_has_tau2_and_i2_and_no_test_of_a_q_without_distribution() -> None:
+    data = multilevel_forest_data(fitted("corrdat | CORR 0.8").analysis)
+    told = [line for line in (*(row.label for row in data.rows), data.alt) if "Heterogeneity: " in line]
+    assert told[0] == "Heterogeneity: τ² = 0.15, I² (from Q) = 76%"
+    assert "Heterogeneity: τ² = 0.15, I² = 76%. " in told[1]

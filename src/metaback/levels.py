@@ -42,9 +42,13 @@ from metaback.postestimation.multilevel_refits import (
 )
 from metaback.postestimation.multilevel_wild import WildBootstrap, plan_of, wild_test
 from metaback.postestimation.regression import JointTest
+from metaback.report.bundle_io import write_bundle
+from metaback.report.document import Figure as Picture
 from metaback.report.multilevel_methods import multilevel_methods
+from metaback.report.multilevel_page import has_one_mean, multilevel_files
 from metaback.report.multilevel_tables import i2_frame, multilevel_frame, multilevel_record
 from metaback.report.multilevel_text import multilevel_card, multilevel_text
+from metaback.report.provenance import InputFile, provenance
 from metaback.report.regression_tables import predictions_frame
 from metaback.result import checked_trials
 from metaback.stats.blocks import BlockMatrix
@@ -301,6 +305,34 @@ class Multilevel:
         from metaback.plots.forest import multilevel_forest_figure
 
         return multilevel_forest_figure(self.analysis, ax, title=title, style=style, **choices)
+
+    def report(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Write the report of this model into a folder, whole or not at all, and return the folder.
+
+        report.html, report.md, results.json, tables/ and references.bib, and the forest plot of a model with one mean;
+        force: also into a folder that metaback did not make.
+        """
+        source, analysis = self.source, self.analysis
+        described = InputFile(source.name, source.sha256, source.rows, source.roles, source.notes)
+        record = provenance(described, options=self.spec.model_dump(mode="json", exclude_none=True))
+        by_moments = self.fitted.moments is not None
+        components = components_frame(analysis.components) if by_moments else self.components_ci()
+        picture, pictures = self._picture() if has_one_mean(analysis) else (None, {})
+        files = multilevel_files(analysis, components, picture, name=source.name, record=record)
+        write_bundle(Path(folder), files | pictures, provenance=record, force=force)
+        return Path(folder)
+
+    def _picture(self) -> tuple[Picture, dict[str, bytes | str]]:
+        """Return the forest plot for a page, and its files."""
+        from metaback.plots.save import XML_DECLARATION, figure_bytes, svg_text
+
+        drawn, name = self.forest(), "forest"
+        svg = svg_text(drawn, name, title="Forest plot")
+        files: dict[str, bytes | str] = {
+            f"figures/{name}.svg": XML_DECLARATION + svg,
+            f"figures/{name}.png": figure_bytes(drawn, "png"),
+        }
+        return Picture(svg, f"{name}.svg", "Forest plot.", str(drawn.get_label())), files
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON values."""

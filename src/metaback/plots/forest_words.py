@@ -114,9 +114,10 @@ def heterogeneity_text(
 
     parts: what is said of tau2 after its value.
     """
-    if heterogeneity.q_df < 1:
+    if heterogeneity.q_df < 1 and not untested(heterogeneity):
         return "Heterogeneity: not applicable"
-    name = f"I² (from {i2_source(spec)})" if define else "I²"
+    source = "Q" if untested(heterogeneity) else i2_source(spec)
+    name = f"I² (from {source})" if define else "I²"
     said = {
         "tau2": "" if heterogeneity.tau2 is None else f"{layout.tau2} = {tau2_text(heterogeneity.tau2)}{parts}",
         "i2": f"{name} = {percent_cell(i2_shown(heterogeneity, spec))}",
@@ -125,8 +126,15 @@ def heterogeneity_text(
     return f"Heterogeneity: {', '.join(said[part] for part in layout.heterogeneity if said[part])}"
 
 
+def untested(heterogeneity: Heterogeneity) -> bool:
+    """Tell whether there is heterogeneity whose Q has no known distribution, as under weights by moments."""
+    return heterogeneity.q_df < 1 and heterogeneity.i2_q is None and heterogeneity.i2_tau2 is not None
+
+
 def _q_test(heterogeneity: Heterogeneity, layout: ForestLayout) -> str:
-    """Write `Q = 16.14, df = 8, P = 0.04`."""
+    """Write `Q = 16.14, df = 8, P = 0.04`, nothing where Q has no distribution."""
+    if untested(heterogeneity):
+        return ""
     p = p_styled(heterogeneity.q_p, layout.numbers)
     return f"{layout.q} = {numbers.fixed(heterogeneity.q)}, df = {heterogeneity.q_df}, {p}"
 
@@ -258,7 +266,7 @@ def alt_text(analysis: Analysis, digits: int, model: str) -> str:
     if analysis.subgroups is not None:
         named = zip(analysis.subgroups.levels, analysis.subgroups.pools, strict=True)
         sentences += [f"{numbers.humanise(level)}: {_spoken(pool.mean, digits)}" for level, pool in named]
-    if overall.heterogeneity.q_df >= 1:
+    if overall.heterogeneity.q_df >= 1 or untested(overall.heterogeneity):
         sentences.append(heterogeneity_text(overall.heterogeneity, spec))
     out = int((~effects.estimable).sum())
     if out:

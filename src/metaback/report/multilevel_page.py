@@ -1,0 +1,143 @@
+"""The report page of a model of dependent effects and the files beside it: the same bytes on every run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from metaback.design.formula import INTERCEPT
+from metaback.numbers import significant
+from metaback.postestimation.multilevel import MultilevelAnalysis
+from metaback.postestimation.multilevel_pool import as_pool
+from metaback.postestimation.words import effect_digits, estimate_cell, limits_cell, percent, plural
+from metaback.report.bibliography import reference_list, selected_bibtex
+from metaback.report.document import Block, Document, Figure, Heading, Listing, Notes, Paragraph, Table
+from metaback.report.html import render_html
+from metaback.report.markdown import render_markdown
+from metaback.report.multilevel_methods import multilevel_methods
+from metaback.report.multilevel_tables import i2_frame, multilevel_frame, multilevel_record
+from metaback.report.multilevel_text import model_line, multilevel_table, rows_table, summary, title
+from metaback.report.provenance import provenance_blocks, reading_blocks
+from metaback.report.records import csv_text, json_text
+from metaback.report.regression_text import joint_text
+
+SCHEMA = "metaback/multilevel"
+SCHEMA_VERSION = 1
+
+
+def has_one_mean(analysis: MultilevelAnalysis) -> bool:
+    """Tell whether a model has a mean and no moderators, so that a forest plot can show it."""
+    return tuple(analysis.coefficients) == (INTERCEPT,) and math.isfinite(analysis.coefficients[INTERCEPT].lower)
+
+
+def multilevel_document(
+    analysis: MultilevelAnalysis,
+    components: pd.DataFrame,
+    forest: Figure | None,
+    *,
+    heading: str,
+    record: Mapping[str, Any],
+) -> Document:
+    """Put the page together: answer, notes, coefficients beside naive ones, components, forest, rows, methods.
+
+    components: with columns ci_low and ci_high where there are intervals; forest: None for models with moderators;
+    record: provenance, told at the end.
+    """
+    text, keys = multilevel_methods(analysis)
+    tests = "; ".join(f"{name}: {', '.join(line.split('   '))}" for name, line in summary(analysis))
+    blocks: list[Block] = [
+        *reading_blocks(record),
+        Heading(2, title(analysis), "model"),
+        Paragraph(_answer(analysis), "answer"),
+        *([Notes("Read this with the result", analysis.notes)] if analysis.notes else []),
+        Paragraph(f"{model_line(analysis)}. {tests}."),
+        *([forest] if forest is not None else []),
+        Heading(3, "Coefficients", "coefficients"),
+        multilevel_table(analysis),
+        Heading(3, "Variance components", "components"),
+        _components(analysis, components),
+        Heading(3, "Rows", "rows"),
+        rows_table(analysis),
+        Heading(2, "Methods", "methods"),
+        Paragraph(text),
+        Heading(2, "References", "references"),
+        Listing(reference_list(keys), numbered=True),
+        *provenance_blocks(record),
+    ]
+    return Document(heading, tuple(blocks))
+
+
+def multilevel_files(
+    analysis: MultilevelAnalysis,
+    components: pd.DataFrame,
+    forest: Figure | None,
+    *,
+    name: str,
+    record: Mapping[str, Any],
+) -> dict[str, bytes | str]:
+    """Make every file of the report but the pictures; name: of the table; record: its provenance."""
+    heading = f"Dependent effects of {name}"
+    document = multilevel_document(analysis, components, forest, heading=heading, record=record)
+    found = multilevel_record(analysis)
+    if "ci_low" in components:
+        for part, low, high in zip(found["components"], components["ci_low"], components["ci_high"], strict=True):
+            part["ci"] = [_plain(low), _plain(high)]
+    results = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "title": heading, "provenance": dict(record)}
+    return {
+        "report.html": render_html(document),
+        "report.md": render_markdown(document),
+        "results.json": json_text(results | found),
+        "tables/coefficients.csv": _csv(multilevel_frame(analysis)),
+        "tables/components.csv": _csv(components),
+        "tables/i2.csv": _csv(i2_frame(analysis.heterogeneity)),
+        "tables/rows.csv": csv_text(("study", "row", "effect", "expected", "remark"), list(rows_table(analysis).rows)),
+        "references.bib": selected_bibtex(multilevel_methods(analysis)[1]),
+    }
+
+
+def _answer(analysis: MultilevelAnalysis) -> str:
+    """Say in one sentence what the model finds."""
+    count = f"{plural(analysis.k, 'effect')} in {plural(len(analysis.fitted.cluster_names), 'cluster')}"
+    if analysis.moderators is not None:
+        names = " and ".join(analysis.moderators.terms)
+        told = math.isfinite(analysis.moderators.statistic)
+        together = joint_text(analysis.moderators) if told else "which cannot be tested together"
+        return f"Effects against {names} ({count}): {together}."
+    if not has_one_mean(analysis):
+        return f"{count} were modelled with {plural(analysis.p, 'coefficient')}, given below."
+    overall = as_pool(analysis).analysis.overall
+    digits = effect_digits(overall.mean)
+    level = percent(analysis.fitted.spec.level)
+    answer = f"The mean effect of {count} is {estimate_cell(overall.mean, digits)} ({level} CI)"
+    if overall.prediction is None:
+        return f"{answer}."
+    return f"{answer}; {level} prediction interval of a new effect {limits_cell(overall.prediction, digits)}."
+
+
+def _components(analysis: MultilevelAnalysis, frame: pd.DataFrame) -> Table:
+    """Return the components as a table of texts, with their intervals where there are any."""
+    limits = "ci_low" in frame
+    level = percent(analysis.fitted.spec.level)
+    rows: list[tuple[str, ...]] = []
+    for i, part in enumerate(analysis.components):
+        ends = [significant(float(frame[end].iloc[i])) for end in ("ci_low", "ci_high")] if limits else []
+        interval = (" to ".join(ends),) if limits else ()
+        rows.append((part.name, significant(part.estimate), *interval, str(part.levels), part.why))
+    head = ("Component", "Estimate", *((f"{level} CI",) if limits else ()), "Levels", "Remark")
+    caption = f"Variance components{', intervals by profile likelihood' if limits else ', by moments'}"
+    numeric = (False, *(True for _ in head[1:-1]), False)
+    return Table(caption, head, tuple(rows), numeric, file="components.csv")
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    """Write a frame as CSV; what does not exist is blank."""
+    return csv_text(list(frame.columns), [tuple(map(_plain, row)) for row in frame.itertuples(index=False)])
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell as a plain value."""
+    plain: Any = value.item() if hasattr(value, "item") else value
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
