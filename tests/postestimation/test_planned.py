@@ -56,3 +56,12 @@ def test_choices_that_cannot_be_had_together_are_refused() -> None:
     with pytest.raises(OptionError, match="has no tau2"):
         planned_requests(make_plan(PLAN), {"model": "equal"})
     assert planned_requests(Plan(), {"model": "equal"}).spec.model == "equal"
+
+
+def test_the_subgroups_that_a_plan_names_are_made() -> None:
+    """The first column counts, unless `[analysis] by` or the run names another; none of them is passed over."""
+    plan = make_plan({"subgroup": [{"column": "country"}]})
+    assert planned_requests(plan, {}).request.by == "country"
+    assert planned_requests(plan, {"by": "sex"}).request.by == "sex"
+    both = make_plan({"subgroup": [{"column": "country"}], "analysis": {"by": "sex"}})
+    assert planned_requests(both, {}).request.by == "sex"
