@@ -47,8 +47,8 @@ def planned_requests(plan: Plan | None, said: Mapping[str, Any]) -> Planned:
     of_plan: dict[str, Any] = {name: getattr(written.model, name) for name in OF_MODEL}
     of_plan |= {name: getattr(written.analysis, name) for name in OF_ANALYSIS}
     of_plan |= {"measure": written.effect.measure, **_effect_words(written.effect)}
-    if of_plan["by"] is None and written.subgroup:  # the first that the plan names: what it names is not left undone
-        of_plan["by"] = written.subgroup[0].column
+    if of_plan["by"] is None and written.subgroup and written.subgroup[0].column != "stratum":
+        of_plan["by"] = written.subgroup[0].column  # what a plan names is not left undone; strata are subgroups anyway
     told = {name: value for name, value in said.items() if value is not None and value not in ((), {})}
     choices = {**of_plan, **told}
     fixed = written.model_fields_set if plan is not None else set[str]()
