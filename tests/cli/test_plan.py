@@ -13,6 +13,7 @@ import pytest
 
 from metaback.cli import main
 from metaback.models.plans import Plan, make_plan
+from metaback.postestimation.planned import planned_requests
 from metaback.postestimation.sensitivity import SensitivityResult, planned_sensitivity
 from metaback.postestimation.summary import Analysis
 
@@ -182,3 +183,12 @@ def test_a_report_computes_sensitivity_analyses_once_per_comparison(
     assert len(seen) == len(found) == 1
     assert [part["name"] for part in found[0]["analyses"]] == ["S"]
     assert "Sensitivity analyses" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_second_column_of_subgroups_is_told() -> None:
+    """A run has one column of subgroups; the others of the plan stand among the deviations, with the way to them."""
+    plan = make_plan({"subgroup": [{"column": "instrument"}, {"column": "year"}]})
+    found = planned_requests(plan, {})
+    assert found.request.by == "instrument"
+    assert found.overridden == ("subgroups by year are not made here; a run has one column of subgroups: --by year",)
+    assert planned_requests(plan, {"by": "year"}).overridden[-1].startswith("subgroups by instrument are not made")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +37,9 @@ def test_levels_are_numbered_by_first_appearance_over_the_rows_in_use() -> None:
     assert lab.grouping.codes.tolist() == [0, 0, 1, 1]
     assert study.grouping.codes.tolist() == [0, 0, 1, 2]
     assert study.grouping.labels() == ("B/1", "A/1", "A/2")
-    less = build_random(read_random(["~ 1 | lab/study"]), table(lab="BBAA", study="1112", used=[False, True, True, True]))
+    less = build_random(
+        read_random(["~ 1 | lab/study"]), table(lab="BBAA", study="1112", used=[False, True, True, True])
+    )
     assert less.terms[0].grouping.codes.tolist() == [0, 1, 1]
 
 
@@ -165,7 +168,7 @@ def test_codes_and_texts_give_back_every_cell(values: list[Any]) -> None:
     codes, names = coded(column(*values))
     blank = {None, ""}
     for value, code in zip(values, codes.tolist(), strict=True):
-        if value in blank or value != value:
+        if value in blank or pd.isna(value):
             assert code == -1
         else:
             assert names[code] == str(value).strip().removesuffix(".0")

@@ -55,7 +55,9 @@ def test_the_left_side_is_read_as_columns_or_as_a_formula_of_slopes() -> None:
         (["~ log(x) | study"], "UN", "needs names of columns left of the bar"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_with_words(random: list[str], struct: str | list[str] | None, said: str) -> None:
+def test_what_cannot_be_meant_is_refused_with_words(
+    random: list[str], struct: str | list[str] | None, said: str
+) -> None:
     with pytest.raises(OptionError) as caught:
         read_random(random, struct)
     assert said in str(caught.value)

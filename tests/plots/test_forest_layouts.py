@@ -30,10 +30,10 @@ from metaback.plots.forest_layouts import LAYOUTS
 from metaback.plots.forest_pages import pages_of
 from metaback.plots.grid import split_interval
 from metaback.plots.line import Line
-from metaback.postestimation.number_styles import NUMBER_STYLES, p_styled, restyled
 from metaback.plots.save import svg_text
 from metaback.plots.style import Style, drawing
 from metaback.plots.text import ruler
+from metaback.postestimation.number_styles import NUMBER_STYLES, p_styled, restyled
 from metaback.postestimation.predictive import predictive_density
 from metaback.postestimation.summary import Analysis
 
