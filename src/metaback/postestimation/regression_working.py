@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chdtrc
 
 from metaback.models.dependent_means import DependentCoefficients
 from metaback.models.fitted import Estimate
@@ -16,8 +15,15 @@ from metaback.models.specs import estimates_tau2
 from metaback.numbers import df_text, significant
 from metaback.postestimation.summary import Component, Heterogeneity
 from metaback.postestimation.words import plural
-from metaback.postestimation.working import BETWEEN, FEW_DF, WITHIN, dependent_rows, in_its_words, own_words
-from metaback.stats.heterogeneity import i2_from_q
+from metaback.postestimation.working import (
+    BETWEEN,
+    FEW_DF,
+    WITHIN,
+    dependent_rows,
+    heterogeneity_of_levels,
+    in_its_words,
+    own_words,
+)
 from metaback.status import Status
 
 SHOWN = 4  # coefficients that a note compares
@@ -74,22 +80,7 @@ def _no_model(status: Status) -> str:
 def level_heterogeneity(fitted: FittedRegression, levels: DependentCoefficients) -> Heterogeneity:
     """Return what the moderators leave: Q with the covariances, tau2 as the sum of both components, without limits."""
     total, share = levels.between + levels.within, float(levels.i2.sum())
-    known = math.isfinite(share) and estimates_tau2(fitted.spec.pool)
-    m, q = levels.m, levels.q
-    return Heterogeneity(
-        q=q,
-        q_df=m,
-        q_p=float(chdtrc(m, q)) if m > 0 else None,
-        tau2=total if known else None,
-        tau2_low=None,
-        tau2_high=None,
-        i2_q=float(i2_from_q(np.array([q]), np.array([float(m)]))[0]) if m > 0 else None,
-        i2_tau2=share if known else None,
-        i2_low=None,
-        i2_high=None,
-        h2=100 / (100 - share) if known and share < 100 else None,
-        tau=math.sqrt(total) if known else None,
-    )
+    return heterogeneity_of_levels(levels.q, levels.m, total if estimates_tau2(fitted.spec.pool) else math.nan, share)
 
 
 def level_components(fitted: FittedRegression) -> tuple[Component, ...]:

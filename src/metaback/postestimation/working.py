@@ -249,6 +249,7 @@ def _pools(
     """Turn the means of several sets into summaries."""
     low, high, se, df = _prediction_limits(found, spec)
     scale, tested = about(effects.measure).scale, has_null(effects.measure)
+    total: list[float] = (found.between + found.within).tolist()
     pools: list[PoolSummary] = []
     for i, mask in enumerate(masks):
         weights = np.full(effects.yi.size, np.nan)
@@ -259,7 +260,9 @@ def _pools(
         pool = PoolSummary(
             mean=mean,
             prediction=predicted if math.isfinite(predicted.lower) else None,
-            heterogeneity=_heterogeneity(found, i),
+            heterogeneity=heterogeneity_of_levels(
+                float(found.q[i]), int(found.m[i]), total[i], float(found.i2[i].sum())
+            ),
             weights=np.where(mask, weights, np.nan),
             k=int(mask.sum()),
             studies=int(np.unique(effects.clusters[mask]).size),
@@ -297,24 +300,25 @@ def _prediction_limits(found: DependentMeans, spec: PoolSpec) -> tuple[Floats, F
     return found.mean - half, found.mean + half, se, df
 
 
-def _heterogeneity(found: DependentMeans, i: int) -> Heterogeneity:
-    """Return the heterogeneity of set i: tau2 is the sum of both components, without limits."""
-    total, m, q = float(found.between[i] + found.within[i]), int(found.m[i]), float(found.q[i])
-    known = math.isfinite(total)
-    share = float(found.i2[i].sum())
+def heterogeneity_of_levels(q: float, m: int, tau2: float, i2: float) -> Heterogeneity:
+    """Return the heterogeneity of a model with components: tau2 is their sum, without limits; nan where there is none.
+
+    q, m: Cochran's Q with the covariances, and its df; i2: share of the sum in the total variance, in percent.
+    """
+    known = math.isfinite(tau2) and math.isfinite(i2)
     return Heterogeneity(
         q=q,
         q_df=m,
         q_p=float(chdtrc(m, q)) if m > 0 else None,
-        tau2=total if known else None,
+        tau2=tau2 if known else None,
         tau2_low=None,
         tau2_high=None,
         i2_q=float(i2_from_q(np.array([q]), np.array([float(m)]))[0]) if m > 0 else None,
-        i2_tau2=share if known else None,
+        i2_tau2=i2 if known else None,
         i2_low=None,
         i2_high=None,
-        h2=100 / (100 - share) if known and share < 100 else None,
-        tau=math.sqrt(total) if known else None,
+        h2=100 / (100 - i2) if known and i2 < 100 else None,
+        tau=math.sqrt(tau2) if known else None,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 
 from metaback.models.fitted import Estimate
 from metaback.models.multilevel_spec import MultilevelSpec, working_of
@@ -12,9 +11,9 @@ from metaback.postestimation.multilevel import Component, MultilevelAnalysis
 from metaback.postestimation.words import percent, plural, sentence_case
 from metaback.report.document import Notes, Table
 from metaback.report.html import environment, style
+from metaback.report.regression_text import note_lines
 from metaback.report.words import clean, measure_words, one_line
 
-WIDTH = 100
 NAME = 34
 NOTE_LINES = 8
 SHOWN = 200  # rows of the table that the card lists
@@ -42,7 +41,10 @@ def multilevel_text(analysis: MultilevelAnalysis) -> str:
     lines += [_line("", head, width, widths), *(_line(name, row, width, widths) for name, row in (*rows, *naive)), ""]
     lines += component_lines(analysis)
     lines += [f"  {name:<12} {text}" for name, text in summary(analysis)]
-    lines += [*_note_lines(analysis), NEXT_STEPS if analysis.fitted.moments is None else NEXT_BY_MOMENTS]
+    lines += [
+        *note_lines(analysis.notes, NOTE_LINES),
+        NEXT_STEPS if analysis.fitted.moments is None else NEXT_BY_MOMENTS,
+    ]
     return "\n".join(clean(line).rstrip() for line in lines)
 
 
@@ -224,14 +226,3 @@ def _cells(estimate: Estimate) -> tuple[str, ...]:
     df = ABSENT if math.isnan(estimate.df) else df_text(estimate.df)
     ends = (fixed(estimate.statistic), df, p_text(estimate.p_value))
     return fixed(estimate.point, digits), fixed(estimate.se, digits), _limits(estimate, digits), *ends
-
-
-def _note_lines(analysis: MultilevelAnalysis) -> list[str]:
-    """Return the notes, two lines each at most and eight together."""
-    lines: list[str] = []
-    for position, point in enumerate(analysis.notes):
-        wrapped = textwrap.wrap(one_line(point), WIDTH - 4, max_lines=2, placeholder=" …")
-        if len(lines) + len(wrapped) > NOTE_LINES:
-            return [*lines, f"  ! {plural(len(analysis.notes) - position, 'more note')}: see .notes"]
-        lines += [f"  ! {wrapped[0]}", *(f"    {line}" for line in wrapped[1:])]
-    return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 
 from metaback.models.fitted import Estimate
 from metaback.numbers import ABSENT, df_text, fixed, p_phrase, p_text, significant
@@ -41,7 +42,12 @@ def regression_text(analysis: RegressionAnalysis) -> str:
     for name, row in zip(names, cells, strict=True):
         short = name if len(name) <= width else f"{name[: width - 1]}…"
         lines.append(f"  {short:<{width}}  " + "  ".join(f"{t:>{w}}" for t, w in zip(row, widths, strict=True)))
-    lines += ["", *(f"  {name:<12} {text}" for name, text in _summary(analysis)), *_note_lines(analysis), last]
+    lines += [
+        "",
+        *(f"  {name:<12} {text}" for name, text in _summary(analysis)),
+        *note_lines(analysis.notes, NOTE_LINES),
+        last,
+    ]
     return "\n".join(clean(line).rstrip() for line in lines)
 
 
@@ -156,12 +162,12 @@ def _summary(analysis: RegressionAnalysis) -> list[tuple[str, str]]:
     return lines
 
 
-def _note_lines(analysis: RegressionAnalysis) -> list[str]:
-    """Return the notes, two lines each at most and six together."""
+def note_lines(notes: Sequence[str], most: int) -> list[str]:
+    """Return notes as lines of text, two each at most and `most` together; how many more there are is said."""
     lines: list[str] = []
-    for position, point in enumerate(analysis.notes):
+    for position, point in enumerate(notes):
         wrapped = textwrap.wrap(one_line(point), WIDTH - 4, max_lines=2, placeholder=" …")
-        if len(lines) + len(wrapped) > NOTE_LINES:
-            return [*lines, f"  ! {plural(len(analysis.notes) - position, 'more note')}: see .notes"]
+        if len(lines) + len(wrapped) > most:
+            return [*lines, f"  ! {plural(len(notes) - position, 'more note')}: see .notes"]
         lines += [f"  ! {wrapped[0]}", *(f"    {line}" for line in wrapped[1:])]
     return lines
