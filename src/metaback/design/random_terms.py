@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from metaback.design.formula import FormulaDesign, build_design
 from metaback.design.moderators import Bools, Floats, cell_text, levels_of
-from metaback.design.random_words import FACTOR, PLACED, ROW, SLOPES, WHOLE, RandomWords, unknown_columns
+from metaback.design.random_words import PLACED, ROW, SLOPES, WHOLE, RandomWords, unknown_columns
 from metaback.errors import DataError, OptionError, Problem, suggestion
 from metaback.numbers import parse_number
 from metaback.stats.mixed import Term
@@ -394,8 +394,3 @@ def _same(term: RandomTerm, other: RandomTerm) -> bool:
 def is_slopes(term: RandomTerm) -> bool:
     """Tell whether a term is of random slopes."""
     return term.struct in SLOPES
-
-
-def is_factor(term: RandomTerm) -> bool:
-    """Tell whether a term is over the levels of a factor."""
-    return term.struct in FACTOR

@@ -130,7 +130,7 @@ def working_pool(effects: EffectSizes, spec: PoolSpec, naive: PoolSummary) -> Wo
     if not repeats(effects):
         return None
     words, why = in_its_words(spec), own_words(spec)
-    covariance = None if effects.cov is not None else sampling_covariance(effects, rho=spec.rho, nearest=True)
+    covariance = _built(effects, spec)
     rows = _rows(effects, covariance)
     found = _means(effects, rows, words)
     whole = np.ones((1, effects.yi.size), dtype=bool) & effects.estimable
@@ -191,7 +191,7 @@ def working_subsets(effects: EffectSizes, spec: PoolSpec, masks: Bools) -> Subse
     masks: (sets, k); of every study all rows with an effect belong to a set, or none. Raises ValueError otherwise.
     """
     words = in_its_words(spec)
-    rows = _rows(effects, None if effects.cov is not None else sampling_covariance(effects, rho=spec.rho, nearest=True))
+    rows = _rows(effects, _built(effects, spec))
     here = masks[:, rows.places]
     numbers, rank = np.unique(rows.study, return_inverse=True)
     present = np.zeros((len(masks), numbers.size), dtype=bool)
@@ -207,9 +207,14 @@ def dependent_rows(effects: EffectSizes, spec: PoolSpec, used: Bools) -> tuple[R
 
     used: (k,) rows, each with an effect. The covariance is that which the effects bring, else that of `spec.rho`.
     """
-    covariance = None if effects.cov is not None else sampling_covariance(effects, rho=spec.rho, nearest=True)
+    covariance = _built(effects, spec)
     rows = _rows(replace(effects, estimable=used), covariance)
     return rows, _sentences(dependent(effects), covariance, effects)
+
+
+def _built(effects: EffectSizes, spec: PoolSpec) -> SamplingCovariance | None:
+    """Return the covariance of the table under the assumed rho, None where the effects bring one."""
+    return None if effects.cov is not None else sampling_covariance(effects, rho=spec.rho, nearest=True)
 
 
 def _rows(effects: EffectSizes, covariance: SamplingCovariance | None) -> Rows:
@@ -223,7 +228,7 @@ def _rows(effects: EffectSizes, covariance: SamplingCovariance | None) -> Rows:
 
 def _split(effects: EffectSizes, spec: PoolSpec, masks: Bools) -> tuple[Rows, Bools]:
     """Return the rows of several disjoint sets, a study of two sets as two, and which studies belong to each set."""
-    covariance = None if effects.cov is not None else sampling_covariance(effects, rho=spec.rho, nearest=True)
+    covariance = _built(effects, spec)
     rows = _rows(effects, covariance)
     group = np.where(masks.any(axis=0), masks.argmax(axis=0), len(masks))[rows.places]
     pairs = np.stack([group, rows.study], axis=1)

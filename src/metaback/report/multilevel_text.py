@@ -83,21 +83,6 @@ def multilevel_table(analysis: MultilevelAnalysis) -> Table:
     )  # fmt: skip
 
 
-def components_table(analysis: MultilevelAnalysis) -> Table:
-    """Return the components as a table of texts."""
-    rows = tuple(
-        (part.name, significant(part.estimate), significant(part.se), str(part.levels), part.why or "")
-        for part in analysis.components
-    )
-    return Table(
-        caption="Variance components",
-        head=("Component", "Estimate", "SE", "Levels", "Remark"),
-        rows=rows,
-        numeric=(False, True, True, True, False),
-        file="components.csv",
-    )
-
-
 def rows_table(analysis: MultilevelAnalysis, most: int | None = None) -> Table:
     """Return the rows (`most` of them at most) with effect and fixed part, or the reason why one is left out."""
     fitted = analysis.fitted

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from metaback.stats.blocks import BlockMatrix, Blocks, blocks_of
+from metaback.stats.blocks import BlockMatrix, blocks_of
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -148,15 +148,3 @@ def solved(matrix: BlockMatrix, A: Floats) -> Floats:
     for rows, part in zip(matrix.blocks.rows, matrix.parts, strict=True):
         out[rows] = A[rows] / part[:, 0, :, None] if rows.shape[1] == 1 else np.linalg.solve(part, A[rows])
     return out
-
-
-def rows_of(blocks: Blocks, places: Places) -> Places:
-    """Return all rows that share a block with some places, in rising order.
-
-    >>> rows_of(blocks_of(np.array([0, 1, 0])), np.array([2])).tolist()
-    [0, 2]
-    """
-    wanted = np.zeros(blocks.n, dtype=bool)
-    wanted[places] = True
-    found = [rows[wanted[rows].any(axis=1)].ravel() for rows in blocks.rows]
-    return np.sort(np.concatenate(found)) if found else np.empty(0, dtype=np.intp)
