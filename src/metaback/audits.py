@@ -120,6 +120,7 @@ def check(
     outcome: str | None = None,
     compare: tuple[str, str] | None = None,
     by: str | None = None,
+    moderators: str | None = None,
     accept: Accept = None,
     **choices: Unpack[CheckWords],
 ) -> Checks:
@@ -130,6 +131,7 @@ def check(
     the suspicion is right, and the pool as the table stands, without the rows, and with that value.
 
     data: checked trials, a frame or a file. measure, preset, outcome, compare, by and choices: as in `pool_table`.
+    moderators: formula of a meta-regression that is to be made of the same effects, e.g. "~ weeks", as in `regress`.
     accept: decisions about findings, each a mapping with finding (its id, or the key of a rule for all of its
     findings), action ("accept", "correct" or "exclude"), reason and by (who decided). "correct" takes the right values
     by role, e.g. {"sd_1": 5.4}, or by row and role, {"row 8": {"n_2": 8}, "row 9": {"n_2": 7}}; without values the
@@ -149,7 +151,7 @@ def check(
     of_effects = {name: value for name, value in choices.items() if name in EffectWords.__annotations__}
     of_pool = {name: value for name, value in choices.items() if name not in of_effects}
     trials = data if isinstance(data, Trials) else read_trials(data)
-    request = Request(outcome, compare, by, measure, effect_choices(**of_effects))
+    request = Request(outcome, compare, by, measure, effect_choices(**of_effects), moderators=moderators)
     return Checks(audit_table(trials, resolve_spec(preset, **of_pool), request, read_decisions(accept)))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metaback.audits import Checks
 from metaback.data.trials import Source, Trials
 from metaback.design.moderators import cell_text
 from metaback.design.random_terms import KnownCorrelation
@@ -22,6 +23,8 @@ from metaback.models.fitted import Estimate
 from metaback.models.moments import without_likelihood
 from metaback.models.multilevel import FittedMultilevel, with_variance
 from metaback.models.multilevel_spec import MultilevelSpec, resolve_multilevel, said_in
+from metaback.models.specs import resolve_spec
+from metaback.postestimation.audit import audit_model
 from metaback.postestimation.multilevel import (
     Heterogeneities,
     MultilevelAnalysis,
@@ -100,6 +103,11 @@ class Multilevel:
     def fitted(self) -> FittedMultilevel:
         """Return request, effects, design and numbers."""
         return self.analysis.fitted
+
+    @property
+    def checks(self) -> Checks:
+        """Return the check of the table behind this model, with what its formula asks of so many studies."""
+        return Checks(audit_model(self.effects, resolve_spec(level=self.spec.level), self.spec.formula, self.spec.by))
 
     @property
     def effects(self) -> EffectSizes:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metaback.audits import Checks
 from metaback.data.trials import Source, Trials
 from metaback.design.formula import outside
 from metaback.effects.compute import effect_sizes
@@ -17,6 +18,7 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.models.regression import RegressionSpec, resolve_regression
 from metaback.models.specs import chosen, estimates_tau2
+from metaback.postestimation.audit import audit_model
 from metaback.postestimation.baujat import Baujat, baujat
 from metaback.postestimation.fit_statistics import FitStatistics, regression_statistics
 from metaback.postestimation.influence import Influence, influence
@@ -82,6 +84,11 @@ class Regression:
     def spec(self) -> RegressionSpec:
         """Return the resolved request, in the words of the model that made the coefficients."""
         return self.analysis.fitted.spec
+
+    @property
+    def checks(self) -> Checks:
+        """Return the check of the table behind this regression, with what its formula asks of so many studies."""
+        return Checks(audit_model(self.effects, self.spec.pool, self.spec.formula))
 
     @property
     def effects(self) -> EffectSizes:

@@ -152,12 +152,68 @@ def _scene(table: pd.DataFrame, scene_of: Any, plan: Plan) -> Scene:
     return Scene(seen.trials, seen.pools, plan, seen.scales)
 
 
-def test_many_moderators_are_a_warning(scene_of: Any) -> None:
-    """19 effects are too few for two moderators, 20 are enough."""
-    plan = Plan(moderators=2)
-    (finding,) = too_few_studies(_scene(_spread_out(19), scene_of, plan)).findings
-    assert (finding.severity, finding.evidence["moderators"]) == ("warning", 2)
-    assert too_few_studies(_scene(_spread_out(20), scene_of, plan)).findings == ()
+def _two_moderators(k: int) -> pd.DataFrame:
+    """Return k effects with a number and a factor of two levels."""
+    return _spread_out(k).assign(weeks=np.arange(k) ** 1.5, kind=["a", "b"] * (k // 2) + ["a"] * (k % 2))
+
+
+def _few(table: pd.DataFrame, formula: str, **words: Any) -> list[tuple[str, str]]:
+    """Return what the check says of a regression on some moderators: severities and words."""
+    frame = mb.check(table, moderators=formula, **words).to_frame()
+    return frame.loc[frame["rule"] == "too-few-studies", ["severity", "says"]].values.tolist()
+
+
+def test_many_moderators_are_a_warning() -> None:
+    """19 studies are too few for two coefficients, 20 are enough; a formula is what asks for them."""
+    ((severity, says),) = _few(_two_moderators(19), "~ weeks + kind")
+    assert severity == "warning"
+    assert "19 studies for 2 coefficients of moderators; about 20 are needed" in says
+    assert _few(_two_moderators(20), "~ weeks + kind") == []
+    assert _few(_two_moderators(19), "~ weeks") == []
+    assert _few(_two_moderators(9), "~ 1") == []
+
+
+def test_studies_are_counted_where_their_rows_depend_on_each_other() -> None:
+    """20 rows of 10 studies bear one coefficient where they are modelled, and two where they count as studies."""
+    table = _two_moderators(20).assign(study=[f"S{i // 2}" for i in range(20)])
+    assert "10 studies for 2 coefficients" in _few(table, "~ weeks + kind")[0][1]
+    assert _few(table, "~ weeks") == []
+    assert _few(table, "~ weeks + kind", independent=True) == []
+
+
+def test_only_rows_with_every_moderator_are_counted() -> None:
+    """A row without its moderator is in no regression, so it bears no coefficient."""
+    table = _two_moderators(12)
+    table.loc[:2, "weeks"] = np.nan
+    assert "9 studies for 1 coefficient of moderators" in _few(table, "~ weeks")[0][1]
+
+
+def test_a_regression_that_cannot_be_made_is_told_with_its_reason() -> None:
+    """A factor with one level, and more coefficients than rows, are findings, not failures."""
+    assert "no regression: 2 rows cannot estimate 2 coefficients" in _few(_two_moderators(2), "~ weeks")[0][1]
+    assert "explains no difference" in _few(_two_moderators(9).assign(kind="a"), "~ kind")[0][1]
+
+
+def test_a_formula_that_cannot_be_read_is_refused_once() -> None:
+    """An unknown column is told once for a table of seven comparisons, with those that there are."""
+    found = mb.check(mb.load_dataset("backpain"), moderators="~ week")
+    (problem,) = found.audit.refused
+    assert problem.rule.startswith("formula='~ week': 'week' is not a column (did you mean 'weeks'?)")
+    assert len(found) > 1
+
+
+def test_regressions_and_models_are_checked_with_their_formula() -> None:
+    """`.checks` of a regression and of a multilevel model knows their coefficients, and takes no strata as groups."""
+    pain = mb.load_dataset("backpain").query("outcome == 'pain'")
+    fits: tuple[Any, ...] = (
+        mb.regress(pain, "~ weeks + stratum"),
+        mb.multilevel(pain, "CHE", formula="~ weeks + stratum"),
+    )
+    for fit in fits:
+        says = [one.finding.says for one in fit.checks if one.finding.rule == "too-few-studies"]
+        assert says == ["the pool: 18 studies for 4 coefficients of moderators; about 40 are needed."]
+        assert "shared-control" in {one.finding.rule for one in fit.checks}
+    assert any("18 studies for 4 moderators" in note for note in fits[1].notes)
 
 
 def test_without_pools_everything_is_passed_over() -> None:

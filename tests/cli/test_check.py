@@ -232,3 +232,10 @@ def test_no_table_and_no_file(run: Run) -> None:
     code, _, err = run("check", "nothing.csv")
     assert code == 2
     assert "nothing.csv" in err
+
+
+def test_a_regression_to_come_is_checked(run: Run) -> None:
+    """--moderators tells how many trials its coefficients have."""
+    code, out, _ = run("check", "clean.csv", "--moderators", "~ mean_2", "--strict", "--format", "brief")
+    assert code == 1
+    assert "3 studies for 1 coefficient of moderators; about 10 are needed" in " ".join(out.split())

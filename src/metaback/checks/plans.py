@@ -19,7 +19,7 @@ from metaback.checks.quick_pools import (
     whole_pools,
 )
 from metaback.checks.rules import rule
-from metaback.checks.scene import Floats, Pooled, Scene
+from metaback.checks.scene import Floats, Pooled, Regressed, Scene
 from metaback.numbers import ABSENT, fixed, interval, p_phrase
 from metaback.stats.inference import quantile
 
@@ -202,17 +202,20 @@ def no_prediction_interval(scene: Scene) -> Outcome:
     cite="higgins2024 borenstein2009",
 )
 def too_few_studies(scene: Scene) -> Outcome:
-    """Find regressions with fewer than 10 effects per moderator (a warning) and subgroups of 1 or 2 (information)."""
+    """Find regressions with fewer than 10 trials per coefficient (a warning) and subgroups of 1 or 2 (information).
+
+    Trials are effects where rows count as independent, and studies where the model has it that their rows are not.
+    """
     pools = _pools(scene)
     if not pools:
         return Outcome(passed_over=NO_POOL)
     findings: list[Finding] = []
-    by = scene.plan.by or (scene.column(STRATA) if scene.has(STRATA) else None)
+    by = scene.plan.by or (scene.column(STRATA) if scene.plan.strata and scene.has(STRATA) else None)
     labels = _labels(scene, by)
     small: list[tuple[Pooled, dict[str, int]]] = []
-    for pool, k in pools:
-        if scene.plan.moderators and k < FEW * scene.plan.moderators:
-            findings.append(_many_moderators(pool, k, scene.plan.moderators))
+    for pool, _ in pools:
+        if pool.regressed is not None:
+            findings += _many_moderators(scene, pool, pool.regressed)
         counts = Counter(labels[place] for place in _rows(pool)) if labels else Counter[str]()
         few = {label: count for label, count in counts.items() if count < FEW_IN_GROUP}
         if len(counts) > 1 and few:
@@ -229,18 +232,25 @@ def _labels(scene: Scene, by: str | None) -> tuple[str, ...]:
     return tuple(str(value) for value in scene.trials.frame[by].tolist())
 
 
-def _many_moderators(pool: Pooled, k: int, count: int) -> Finding:
-    """Word a regression on too many moderators."""
-    return Finding(
+def _many_moderators(scene: Scene, pool: Pooled, asked: Regressed) -> list[Finding]:
+    """Word a regression on more moderators than its trials bear: studies, or effects where rows count as such."""
+    rows = tuple(int(place) for place in pool.places[usable(pool) & asked.used])
+    modelled = scene.plan.modelled and not scene.plan.independent
+    count = len({scene.texts("study")[place].strip().casefold() for place in rows}) if modelled else len(rows)
+    p, unit = asked.coefficients, "studies" if modelled else "effects"
+    if count >= FEW * p and not asked.refused:
+        return []
+    says = f"{count} {unit} for {p} coefficient{'s' if p > 1 else ''} of moderators; about {FEW * p} are needed"
+    found = Finding(
         rule="too-few-studies",
         severity="warning",
-        rows=_rows(pool),
-        says=f"{name_of(pool)}: {k} effects for {count} coefficient{'s' if count > 1 else ''} of moderators; about "
-        f"{FEW * count} are needed.",
+        rows=rows,
+        says=f"{name_of(pool)}: {f'no regression: {asked.refused}' if asked.refused else says}.",
         fix="Take fewer moderators, named before the data were seen, and call the result exploratory",
-        evidence={"k": float(k), "moderators": float(count), "pool": name_of(pool)},
+        evidence={"k": float(count), "moderators": float(p), "pool": name_of(pool)},
         whole=True,
     )
+    return [found]
 
 
 def _small_groups(small: list[tuple[Pooled, dict[str, int]]], labels: tuple[str, ...], by: str) -> Finding:

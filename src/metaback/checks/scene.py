@@ -17,13 +17,26 @@ Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
+class Regressed:
+    """A meta-regression: its coefficients besides the intercept, and the rows (m,) that have every moderator.
+
+    refused: why it cannot be made of these rows, "" where it can.
+    """
+
+    coefficients: int
+    used: Bools
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Pooled:
     """The rows that one pool would take, with their effects.
 
     name: outcome and treatments in words. places: (m,) rows of the table, 0 for the first. measure: key; scale: "log"
     or "linear". yi, vi: (m,) effects and variances on the analysis scale, arms and directions turned as the pool has
     them, nan where a row has none. computed: (m,) whether the effect comes from raw numbers of the arms. turned: (m,)
-    whether it was turned, because arms or direction of its row point the other way.
+    whether it was turned, because arms or direction of its row point the other way. regressed: the meta-regression of
+    these effects that is asked for, None for none.
     """
 
     name: str
@@ -34,6 +47,7 @@ class Pooled:
     vi: Floats
     computed: Bools
     turned: Bools
+    regressed: Regressed | None = None
 
     @property
     def estimable(self) -> Bools:
@@ -46,8 +60,8 @@ class Plan:
     """How the effects would be pooled, as far as a rule asks: words of the request.
 
     model, tau2, ci, pi: as in `PoolSpec` (a given tau2 is written as its number); by: column of subgroups, None for
-    none. moderators: number of coefficients of a meta-regression besides the intercept. independent: the user said
-    that rows of one study are independent of each other. modelled: the pool models that they are not.
+    none; strata: strata are subgroups without being named. independent: the user said that rows of one study are
+    independent of each other. modelled: the pool models that they are not.
     """
 
     model: str = "random"
@@ -56,7 +70,7 @@ class Plan:
     pi: str = "t(k-1)"
     weights: str | None = None
     by: str | None = None
-    moderators: int = 0
+    strata: bool = True
     mixed_scores: bool = False
     independent: bool = False
     modelled: bool = False

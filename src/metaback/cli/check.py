@@ -23,6 +23,7 @@ from metaback.cli.options import pooling
     show_default=True,
     help="brief: one paragraph per finding; plan: a [checks] section to fill in.",
 )
+@click.option("--moderators", metavar="FORMULA", help='A meta-regression that is to be made, e.g. "~ weeks".')
 @click.option("--strict", is_flag=True, help="Leave with exit code 1 for open warnings too.")
 @click.option("--coverage", is_flag=True, help="Say why each rule could not look at what it passed over.")
 @click.option("--rules", "list_rules", is_flag=True, help="List the rules and leave.")

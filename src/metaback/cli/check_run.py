@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ def run(table: Path | None, options: Mapping[str, Any]) -> None:
     if list_rules(options):
         return
     found = asked(table, options)
-    audit = audit_table(found.trials, found.planned.spec, found.planned.request, found.planned.decisions)
+    planned = found.planned
+    request = replace(planned.request, moderators=options["moderators"] or planned.request.moderators)
+    audit = audit_table(found.trials, planned.spec, request, planned.decisions)
     click.echo(_written(audit, options["output"], coverage=options["coverage"]))
     open_ = bool(audit.unanswered or audit.refused) or (options["strict"] and audit.count("warning") > 0)
     if open_:

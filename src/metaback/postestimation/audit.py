@@ -12,10 +12,11 @@ import pandas as pd
 from metaback.checks.decisions import Answered, Decision, answered, decision_for
 from metaback.checks.findings import SEVERITIES, Coverage, Finding, Proposal, identifiers
 from metaback.checks.rules import RULES, inspect
-from metaback.checks.scene import Plan, Pooled, Scale, Scene
+from metaback.checks.scene import Plan, Pooled, Regressed, Scale, Scene
 from metaback.data.comparisons import Comparison, comparisons
 from metaback.data.roles import ROLES
 from metaback.data.trials import Source, Trials, contradictions
+from metaback.design.formula import build_design
 from metaback.effects.choices import EffectChoices
 from metaback.effects.direction import decide
 from metaback.effects.effect_sizes import EffectSizes
@@ -153,9 +154,28 @@ def audit_fit(fitted: Fitted, decisions: Sequence[Decision] = ()) -> Audit:
         if len(table) < len(trials):
             return _pools(table, fitted.spec, request, split=False)
         asked = Asked("", trials, whole.places, fitted, request.choices)
-        return _Pools((_seen(whole, effects, request),), (asked,), ())
+        return _Pools((_seen(whole, effects, request, []),), (asked,), ())
 
     return _audited(trials, _Ask(fitted.spec, request, look, True), tuple(decisions))
+
+
+def audit_model(effects: EffectSizes, spec: PoolSpec, formula: str, by: str | None = None) -> Audit:
+    """Run every rule on the table behind a regression or a model of dependent effects.
+
+    spec: the pool that the model would be without its formula; by: column of subgroups of the model. What a finding
+    changes is not told, because its coefficients are no pool.
+    """
+    trials = trials_of(effects)
+    request = Request(by=by, measure=effects.measure, choices=_choices_of(effects), moderators=formula)
+    whole = Comparison("", "", "", trials, tuple(range(len(trials))))
+    refused: list[Problem] = []
+    pools = _Pools((_seen(whole, effects, request, refused),), (), ())
+    found = inspect(_scene(trials, spec, request, pools, strata=False))
+    reviewed = [
+        Reviewed(name, finding)
+        for name, finding in zip(identifiers(found.findings, trials), found.findings, strict=True)
+    ]
+    return Audit(trials, tuple(sorted(reviewed, key=_rank)), found.coverage, tuple(refused))
 
 
 def audit_again(before: Audit, fitted: Fitted) -> Audit:
@@ -320,7 +340,7 @@ def _worth(pools: _Pools, findings: Sequence[Finding]) -> dict[int, list[Consequ
     return worth
 
 
-def _scene(trials: Trials, spec: PoolSpec, request: Request, pools: _Pools) -> Scene:
+def _scene(trials: Trials, spec: PoolSpec, request: Request, pools: _Pools, *, strata: bool = True) -> Scene:
     """Return the table as the rules see it."""
     facts = scale_facts(trials, request.choices.instruments, [])
     cells, described = trials.flags("higher_is_better"), of_rows(trials, request.choices.instruments)
@@ -336,6 +356,7 @@ def _scene(trials: Trials, spec: PoolSpec, request: Request, pools: _Pools) -> S
         pi=spec.pi,
         weights=spec.weights,
         by=request.by,
+        strata=strata,
         mixed_scores=bool(request.choices.mixed_scores),
         independent=spec.independent and spec.preset == "cochrane",
         modelled=not own_words(spec),
@@ -364,7 +385,7 @@ def _pools(trials: Trials, spec: PoolSpec, request: Request, *, split: bool = Tr
     for comparison in found:
         try:
             effects = _effects(comparison, spec, request, refused)
-            seen.append(_seen(comparison, effects, request))
+            seen.append(_seen(comparison, effects, request, refused))
             fitted = fit_pool(effects, spec)
         except EstimationError:
             continue
@@ -374,7 +395,7 @@ def _pools(trials: Trials, spec: PoolSpec, request: Request, *, split: bool = Tr
             refused.append(Problem(str(error), "Change the request or the table"))
         else:
             asked.append(Asked(comparison.name, comparison.trials, comparison.places, fitted, request.choices))
-    return _Pools(tuple(seen), tuple(asked), tuple(refused))
+    return _Pools(tuple(seen), tuple(asked), tuple(dict.fromkeys(refused)))
 
 
 def _effects(comparison: Comparison, spec: PoolSpec, request: Request, refused: list[Problem]) -> EffectSizes:
@@ -390,7 +411,7 @@ def _effects(comparison: Comparison, spec: PoolSpec, request: Request, refused: 
         return effects
 
 
-def _seen(comparison: Comparison, effects: EffectSizes, request: Request) -> Pooled:
+def _seen(comparison: Comparison, effects: EffectSizes, request: Request, refused: list[Problem]) -> Pooled:
     """Return what the rules see of one pool."""
     turned = decide(comparison.trials, request.choices.instruments, effects.context.higher_is_better).turned
     swapped = np.array(["arms swapped" in words for words in effects.corrections], dtype=bool)
@@ -405,4 +426,25 @@ def _seen(comparison: Comparison, effects: EffectSizes, request: Request) -> Poo
         vi=np.where(ok, effects.vi, np.nan),
         computed=ok & ~printed,
         turned=turned ^ swapped,
+        regressed=_regressed(effects, request.moderators, refused),
     )
+
+
+def _regressed(effects: EffectSizes, formula: str | None, refused: list[Problem]) -> Regressed | None:
+    """Return what a formula asks of some effects: how many coefficients, of which rows; None without a formula.
+
+    What these effects cannot answer is a finding about them; a formula that cannot be read is refused for all.
+    """
+    if formula is None or not effects.estimable.any():
+        return None
+    try:
+        design = build_design(
+            formula, effects.moderators, effects.estimable, effects.rows, effects.source, effects.categories
+        )
+    except DataError as error:
+        why = "; ".join(problem.rule for problem in error.problems)
+        return Regressed(0, effects.estimable, why)
+    except OptionError as error:
+        refused.append(Problem(str(error), "Change the formula or the table"))
+        return None
+    return Regressed(design.X.shape[1] - int(design.intercept), design.used)

@@ -10,6 +10,7 @@ from metaback.models.fitted import Estimate
 from metaback.models.multilevel import FittedMultilevel
 from metaback.models.multilevel_spec import working_of
 from metaback.numbers import df_text, fixed
+from metaback.postestimation.notes import moderator_notes
 
 FEW_CLUSTERS = 10  # below: components are hardly known
 FEW_DF = 4.0  # degrees of freedom below which the level of a robust test is not to be trusted (Tipton 2015)
@@ -65,6 +66,7 @@ def multilevel_notes(
         *_lost(components),
         *_bounds(components),
         *_peaks(fitted),
+        *_moderators(fitted),
         *_degrees(fitted, coefficients),
         *_unused(fitted),
         *_assumed(fitted),
@@ -111,6 +113,13 @@ def _peaks(fitted: FittedMultilevel) -> list[str]:
         "data nearly as well; see .profile()."
     )
     return [text]
+
+
+def _moderators(fitted: FittedMultilevel) -> tuple[str, ...]:
+    """Tell more moderators than so many clusters can bear."""
+    design, cluster = fitted.design, fitted.spec.cluster
+    unit = "studies" if cluster in (None, "study") else f"clusters ({cluster})"
+    return moderator_notes(len(fitted.cluster_names), design.X.shape[1] - int(design.intercept), unit)
 
 
 def _degrees(fitted: FittedMultilevel, coefficients: Mapping[str, Estimate]) -> list[str]:

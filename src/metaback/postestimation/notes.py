@@ -156,10 +156,10 @@ def _rule(spec: PoolSpec, facts: PoolFacts) -> list[str]:
     return notes
 
 
-def moderator_notes(studies: int, moderators: int) -> tuple[str, ...]:
+def moderator_notes(studies: int, moderators: int, unit: str = "studies") -> tuple[str, ...]:
     """Return the note of a meta-regression with fewer than ten studies for each moderator, or nothing.
 
-    moderators: columns of the design besides the constant.
+    moderators: columns of the design besides the constant; unit: what is counted as a study.
 
     >>> moderator_notes(12, 2)
     ('12 studies for 2 moderators: fewer than ten for each, so that chance findings and overfitting are likely.',)
@@ -168,5 +168,5 @@ def moderator_notes(studies: int, moderators: int) -> tuple[str, ...]:
         return ()
     which = "1 moderator" if moderators == 1 else f"{moderators} moderators"
     return (
-        f"{studies} studies for {which}: fewer than ten for each, so that chance findings and overfitting are likely.",
+        f"{studies} {unit} for {which}: fewer than ten for each, so that chance findings and overfitting are likely.",
     )

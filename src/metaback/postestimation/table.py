@@ -25,7 +25,8 @@ class Request:
     """What is asked of a table: None stands for "whatever the table holds"; `choices` say how effects are computed.
 
     answers: what decisions about findings did to the table that is analysed: which rows stay out of every pool, and
-    which have corrected cells.
+    which have corrected cells. moderators: formula of a meta-regression of the same effects, which the check looks at;
+    no pool depends on it.
     """
 
     outcome: str | None = None
@@ -34,6 +35,7 @@ class Request:
     measure: str | None = None
     choices: EffectChoices = field(default_factory=EffectChoices)
     answers: Answered = field(default_factory=Answered)
+    moderators: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
