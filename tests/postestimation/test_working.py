@@ -16,6 +16,7 @@ from metaback.report.records import analysis_record
 from metaback.stats.blocks import blocks_of, gathered
 
 EXACT = 1e-10
+CLIMBED = 1e-6  # two searches that end within the tolerance of the climb
 RHO = 0.6
 
 
@@ -118,7 +119,7 @@ def test_the_assumed_correlation_is_swept() -> None:
 
 
 def test_leave_one_out_leaves_out_studies() -> None:
-    """Each as the pool of the others; rows alone would cut what is modelled together."""
+    """Each as the pool of the others."""
     frame = table()
     found = mb.pool(frame).leave_one_out()
     assert found.by == "study"
@@ -126,8 +127,55 @@ def test_leave_one_out_leaves_out_studies() -> None:
         alone = mb.pool(frame[frame["study"] != label])
         assert found.pools.estimate[i] == pytest.approx(alone.estimate.point, rel=1e-7)
         assert found.pools.ci_low[i] == pytest.approx(alone.estimate.lower, rel=1e-6)
-    with pytest.raises(OptionError, match="modelled together"):
-        mb.pool(frame).leave_one_out(by="row")
+
+
+@pytest.mark.parametrize("by", ["row", "instrument"])
+def test_leave_one_out_can_leave_a_part_of_a_study(by: str) -> None:
+    """What remains of a study stays with its covariance: each as the pool of the table without these rows."""
+    frame = table(outcomes=3)
+    found = mb.pool(frame).leave_one_out(by=by)
+    cells = np.arange(len(frame)) if by == "row" else frame[by].to_numpy()
+    for i, value in enumerate(dict.fromkeys(cells.tolist())):
+        alone = mb.pool(frame[pd.Series(cells != value)])
+        assert found.pools.k[i] == alone.k
+        assert found.pools.estimate[i] == pytest.approx(alone.estimate.point, rel=CLIMBED)
+        assert found.pools.se[i] == pytest.approx(alone.estimate.se, rel=CLIMBED)
+        assert found.pools.tau2[i] == pytest.approx(alone.tau2, rel=CLIMBED, abs=1e-9)
+
+
+def test_a_double_arcsine_comes_back_with_the_size_of_each_set() -> None:
+    """Sets of dependent rows are carried back by the harmonic mean of their own sizes, as the pool of each is."""
+    rng = np.random.default_rng(3)
+    n = rng.integers(20, 90, 12)
+    frame = pd.DataFrame(
+        {
+            "study": [f"S{i // 2}" for i in range(12)],
+            "outcome": ["a", "b"] * 6,
+            "n": n,
+            "events": rng.binomial(n, 0.3),
+        }
+    )
+    found = mb.pool(frame, measure="PFT").leave_one_out()
+    shown = found.to_frame(transform="natural")
+    for i, label in enumerate(found.labels):
+        alone = mb.pool(frame[frame["study"] != label], measure="PFT")
+        assert shown["estimate"][i] == pytest.approx(alone.estimate.natural()[0], rel=CLIMBED)
+
+
+def test_people_count_once_however_rows_are_taken() -> None:
+    """Two outcomes of the same people: a pool of independent rows has as many people as that of the working model."""
+    arms = {
+        "n_1": 30,
+        "mean_1": [1.0, 2.0, 1.4, 2.2],
+        "sd_1": 1.0,
+        "n_2": 32,
+        "mean_2": [2.0, 2.1, 2.2, 2.5],
+        "sd_2": 1.0,
+    }
+    frame = pd.DataFrame({"study": ["A", "A", "B", "B"], "instrument": ["x", "y"] * 2, **arms})
+    for independent in (False, True):
+        res = mb.pool(frame, measure="SMD", independent=independent)
+        assert res.analysis.overall.n == 2 * 62
 
 
 def test_studies_enter_whole() -> None:

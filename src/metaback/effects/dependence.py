@@ -28,10 +28,9 @@ from metaback.effects.given_covariance import given_covariance
 from metaback.effects.same_people import Codes, Described, Links, described, links
 from metaback.errors import DataError, OptionError
 from metaback.stats.blocks import BlockMatrix, blocks_of, from_pairs
-from metaback.stats.working_covariance import joined_by, mended, pairs_within, unsound
+from metaback.stats.working_covariance import RHO, joined_by, mended, pairs_within, unsound
 
 Floats = NDArray[np.float64]
-RHO = 0.6  # correlation of two outcomes of the same people where nothing better is known
 TIMES = ("CAR", "AR")
 SDS = ("pair", "study")
 
@@ -70,6 +69,10 @@ class SamplingCovariance:
                 "correlation": self.covariance / np.sqrt(v[i] * v[j]),
             }
         )
+
+    def dependence(self) -> Dependence:
+        """Return which rows depend on each other and why, whatever was assumed of their correlation."""
+        return _dependence(self.effects, self.first, self.second, self.kinds)
 
     def with_effects(self) -> EffectSizes:
         """Return the effects with this covariance, for a model of dependent effects."""
@@ -207,11 +210,14 @@ def dependent(es: EffectSizes, *, columns: Mapping[str, str] | None = None) -> D
     rows, i, j, found = _links(es, places, columns, strata="disjoint")
     asked = Assumed(RHO, None, "CAR", True, False, False, None)
     kinds = kinds_of(rows, i, j, found, parts_of(es, places), asked, es.measure)
-    i, j = places[i], places[j]
-    clusters = es.clusters.astype(np.intp)
+    return _dependence(es, places[i], places[j], kinds)
+
+
+def _dependence(es: EffectSizes, i: Codes, j: Codes, kinds: Codes) -> Dependence:
+    """Return the record of pairs of rows (p,), i < j."""
     linked_ = kinds != NONE
     people = joined_by(es.yi.size, i[linked_], j[linked_])
-    return Dependence(i, j, kinds, clusters, people, dependence_notes(es, i, j, kinds))
+    return Dependence(i, j, kinds, es.clusters.astype(np.intp), people, dependence_notes(es, i, j, kinds))
 
 
 def _repeated(es: EffectSizes, columns: Mapping[str, str] | None) -> Codes:

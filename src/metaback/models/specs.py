@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from metaback.errors import OptionError
 from metaback.numbers import significant
 from metaback.stats.inference import DRAWS, MEAN_RULES, PREDICTION_RULES, whole_prediction, whole_rule
+from metaback.stats.working_covariance import RHO
 from metaback.vocabulary import (
     I2Definition,
     MeanInterval,
@@ -24,7 +25,6 @@ from metaback.vocabulary import (
 GivenTau2 = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Level = Annotated[float, Field(gt=0, lt=1)]
 Correlation = Annotated[float, Field(gt=-1, lt=1)]
-RHO = 0.6  # of effects on the same people where nothing is known; Pustejovsky & Tipton 2022
 Seed = Annotated[int, Field(ge=0)]
 Draws = Annotated[int, Field(ge=99, le=1_000_000)]
 

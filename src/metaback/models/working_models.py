@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from metaback.errors import OptionError
+from metaback.stats.working_covariance import RHO
 
 _ASKED = re.compile(r"\s*([A-Za-z+]+)\s*(?:\(\s*([^()]*?)\s*\))?\s*")
 
@@ -45,7 +46,7 @@ WORKING_MODELS: dict[str, WorkingModel] = {
             "within studies",
             ("~ 1 | study/effect",),
             (),
-            0.6,
+            RHO,
             ("pustejovsky2022",),
         ),
         WorkingModel(
@@ -55,7 +56,7 @@ WORKING_MODELS: dict[str, WorkingModel] = {
             "independent of those in the others",
             ("~ {by} | study",),
             ("DIAG",),
-            0.6,
+            RHO,
             ("pustejovsky2022",),
             within=True,
             needs="the column of subgroups, as in random='SCE(outcome)'",
@@ -67,7 +68,7 @@ WORKING_MODELS: dict[str, WorkingModel] = {
             "each subgroup",
             ("~ {by} | study",),
             ("UN",),
-            0.6,
+            RHO,
             ("pustejovsky2022",),
             needs="the column of subgroups, as in random='CMVE(outcome)'",
         ),

@@ -29,7 +29,8 @@ def analyse(effects: EffectSizes, spec: PoolSpec, tell: Progress = silent) -> An
     assumed = assumed_r(effects, spec)
     depends = assumed.notes if assumed else ()
     working = working_pool(effects, spec, overall)
-    groups = subgroups(effects, spec, tell, working=working is not None and working.primary)
+    model = working if working is not None and working.primary else None
+    groups = subgroups(effects, spec, tell, working=model)
     shared = groups.notes if groups else ()
     notes = (*shared, *depends, *effects.notes, *_unstated(effects), *_left_out(effects))
     if working is None:

@@ -157,8 +157,8 @@ def _study(label: str, effects: int) -> str:
 
 def _pooled(analysis: Analysis, masks: Bools) -> Subsets:
     """Pool sets of rows by the model of the pool."""
-    if analysis.dependent:
-        return working_subsets(analysis.fitted.effects, analysis.fitted.spec, masks)
+    if analysis.working is not None and analysis.dependent:
+        return working_subsets(analysis.fitted.effects, analysis.fitted.spec, masks, analysis.working.V)
     return pool_subsets(analysis.fitted, masks)
 
 

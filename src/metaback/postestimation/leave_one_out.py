@@ -73,8 +73,8 @@ def leave_one_out(analysis: Analysis, *, by: str | None = None) -> LeaveOneOut:
 
     by: "row" leaves out one row at a time; "study" all rows of a study together; the name of a column all rows
     of each of its values, blank cells together as "(not stated)". None is "row", or "study" where rows of a study are
-    modelled as dependent: these leave together only. Everything else is as the pool has it: estimator,
-    interval rules, weights, level; tau2 that was given stays.
+    modelled as dependent; where some of these are left out, the others stay with their covariance. Everything else is
+    as the pool has it: estimator, interval rules, weights, level; tau2 that was given stays.
 
     Edges: k = 1 leaves nothing, and k = 2 a single study, whose own interval is given. Rows without an effect keep
     their place with the reason. Raises `OptionError` for an unknown column. Same as `metafor::leave1out`.
@@ -98,7 +98,7 @@ def leave_one_out(analysis: Analysis, *, by: str | None = None) -> LeaveOneOut:
     else:
         raise OptionError.unknown("by", by, dict.fromkeys(("row", "study", *effects.moderators)))
     has = np.flatnonzero((parts & effects.estimable).any(axis=1))
-    pools = at(_pooled(analysis, ~parts[has], by), has, len(labels))
+    pools = at(_pooled(analysis, ~parts[has]), has, len(labels))
     return LeaveOneOut(
         by=by,
         labels=labels,
@@ -110,19 +110,11 @@ def leave_one_out(analysis: Analysis, *, by: str | None = None) -> LeaveOneOut:
     )
 
 
-def _pooled(analysis: Analysis, masks: Bools, by: str) -> Subsets:
-    """Pool sets of rows by the model of the pool; that of dependent rows needs whole studies."""
-    effects = analysis.fitted.effects
-    if not analysis.dependent:
+def _pooled(analysis: Analysis, masks: Bools) -> Subsets:
+    """Pool sets of rows by the model of the pool."""
+    if analysis.working is None or not analysis.dependent:
         return pool_subsets(analysis.fitted, masks)
-    use = masks & effects.estimable
-    together = [use[:, effects.estimable & (effects.clusters == number)] for number in np.unique(effects.clusters)]
-    if any((part != part[:, :1]).any() for part in together):
-        raise OptionError(
-            f"by={by!r} leaves out some rows of a study and keeps others, which are modelled together; use by='study', "
-            "or pool with independent=True"
-        )
-    return working_subsets(effects, analysis.fitted.spec, use)
+    return working_subsets(analysis.fitted.effects, analysis.fitted.spec, masks, analysis.working.V)
 
 
 def _rows(effects: EffectSizes) -> tuple[tuple[str, ...], Bools]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaback.effects.effect_sizes import EffectSizes
+from metaback.effects.people import people_once
 from metaback.models.fitted import Estimate, Fit, Fitted
 from metaback.models.pool import own_weights
 from metaback.models.specs import PoolSpec, estimates_tau2
@@ -93,7 +94,14 @@ def _spread(problems: Problems, tau2: Floats, spec: PoolSpec) -> _Spread:
 
 
 def participants(effects: EffectSizes, mask: NDArray[np.bool_]) -> int | None:
-    """Add up both arms, or the one group, of the pooled rows; return None where a row does not state them."""
+    """Count the people of both arms, or of the one group, of the pooled rows.
+
+    Those who stand in several rows of a study count once, whether or not the pool takes rows as independent: see
+    `people_once`. None where a row does not state its numbers, and where rows of one group repeat a study.
+    """
+    clusters = effects.clusters[mask]
+    if np.unique(clusters).size < clusters.size:
+        return people_once(effects, mask)
     roles = ("n",) if "n" in raw_roles(effects.measure) else ("n_1", "n_2")
     if not mask.any() or not set(roles) <= set(effects.inputs):
         return None

@@ -17,8 +17,8 @@ from metaback.postestimation.exclusions import exclusions
 from metaback.postestimation.flips import turned
 from metaback.postestimation.scales import way_back
 from metaback.postestimation.specification_fits import SpecificationNumbers, specification_numbers
-from metaback.postestimation.summary import Analysis
-from metaback.postestimation.working import own_words, working_subgroups
+from metaback.postestimation.summary import Analysis, Working
+from metaback.postestimation.working import in_its_words, own_words, working_sets
 from metaback.stats.measures import about
 from metaback.status import Status
 
@@ -65,22 +65,38 @@ def sensitivity_analyses(analysis: Analysis, planned: Sequence[Sensitivity]) -> 
         ):
             found[members[place]] = numbers if len(members) == 1 else _taken(numbers, place)
     made = [_result(analysis, one, specs[i], found[i]) for i, one in enumerate(planned)]
-    return tuple(_modelled(analysis, one, specs[i], masks[i]) for i, one in enumerate(made))
+    return tuple(_modelled(analysis, analysis.working, made, specs, masks) if analysis.dependent else made)
 
 
 def _modelled(
-    analysis: Analysis, found: SensitivityResult, spec: PoolSpec, mask: NDArray[np.bool_]
-) -> SensitivityResult:
-    """Put the pool of the working model in the place of one that takes dependent rows as independent, or say so."""
-    effects = analysis.fitted.effects
-    if not analysis.dependent or found.mean is None:
-        return found
-    if own_words(spec):
-        return replace(found, what=f"{found.what}; rows as independent")
-    (pool,) = working_subgroups(effects, spec, mask[None])
-    turns = turned(analysis.overall.mean, pool.mean, effects.measure)
-    tau2, i2 = (math.nan if value is None else value for value in (pool.heterogeneity.tau2, pool.heterogeneity.i2_tau2))
-    return replace(found, mean=pool.mean, tau2=tau2, i2=i2, turns=turns)
+    analysis: Analysis,
+    working: Working | None,
+    made: Sequence[SensitivityResult],
+    specs: Sequence[PoolSpec],
+    masks: Sequence[NDArray[np.bool_]],
+) -> list[SensitivityResult]:
+    """Put pools of the working model in the place of those that take dependent rows as independent, or say so.
+
+    Analyses that share estimator and rules are one batch call.
+    """
+    effects, main = analysis.fitted.effects, analysis.overall.mean
+    out = [replace(one, what=f"{one.what}; rows as independent") for one in made]
+    groups: dict[PoolSpec, list[int]] = {}
+    for i, spec in enumerate(specs):
+        if made[i].mean is None:
+            out[i] = made[i]
+        elif not own_words(spec):
+            groups.setdefault(in_its_words(spec), []).append(i)
+    for spec, members in groups.items():
+        if working is None:
+            continue
+        pools = working_sets(effects, spec, np.array([masks[i] for i in members]), working.V)
+        for i, pool in zip(members, pools, strict=True):
+            spread = pool.heterogeneity.tau2, pool.heterogeneity.i2_tau2
+            tau2, i2 = (math.nan if value is None else value for value in spread)
+            turns = turned(main, pool.mean, effects.measure)
+            out[i] = replace(made[i], mean=pool.mean, tau2=tau2, i2=i2, turns=turns)
+    return out
 
 
 def planned_sensitivity(analysis: Analysis, plan: Plan | None) -> tuple[SensitivityResult, ...]:

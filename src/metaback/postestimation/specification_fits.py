@@ -16,12 +16,11 @@ from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.models.univariate import fit_univariate
 from metaback.postestimation.means import mean_limits
 from metaback.postestimation.pools import prediction_limits_of
-from metaback.postestimation.scales import row_sizes, way_back
+from metaback.postestimation.subsets import sizes_of
 from metaback.progress import Progress, silent, within
 from metaback.stats.heterogeneity import cochran_q, i2_from_q, i2_from_tau2, typical_variance
 from metaback.stats.inference import MEAN_RULES
 from metaback.stats.measures.family import has_null
-from metaback.stats.transforms import back, harmonic_mean
 from metaback.stats.wls import Bools, Floats, Problems, prepare
 from metaback.status import Status
 
@@ -96,7 +95,7 @@ def _chunk(effects: EffectSizes, masks: Bools, specs: Sequence[PoolSpec], tell: 
     y, v = (np.broadcast_to(values, masks.shape)[good] for values in (effects.yi, effects.vi))
     problems = prepare(y, v, masks[good])
     found = Fit(**{part.name: getattr(fit, part.name)[good] for part in fields(Fit)})
-    shared = {"size": _sizes(effects, masks[good])}
+    shared = {"size": sizes_of(effects, masks[good])}
     tested = has_null(effects.measure)
     out: list[SpecificationNumbers] = []
     for i, spec in enumerate(specs):
@@ -140,11 +139,3 @@ def _spread(
             columns[part.name] = np.full(k.size, np.nan)
             columns[part.name][good] = found.get(part.name, np.nan)
     return SpecificationNumbers(**columns)
-
-
-def _sizes(effects: EffectSizes, masks: Bools) -> Floats:
-    """Return the harmonic mean of the sizes in each set where the way back needs one; nan elsewhere."""
-    sizes = row_sizes(effects) if back(way_back(effects)).size else None
-    if sizes is None:
-        return np.full(len(masks), np.nan)
-    return np.array([harmonic_mean(sizes[mask]) for mask in masks])

@@ -13,8 +13,8 @@ from metaback.models.pool import fit_groups
 from metaback.models.specs import PoolSpec
 from metaback.postestimation.pools import summarise
 from metaback.postestimation.shared_tau2 import shared_subgroups
-from metaback.postestimation.summary import Subgroups, SubgroupTest
-from metaback.postestimation.working import working_difference, working_subgroups
+from metaback.postestimation.summary import Subgroups, SubgroupTest, Working
+from metaback.postestimation.working import working_difference, working_sets
 from metaback.progress import Progress, silent
 from metaback.stats.wls import Bools, Floats
 
@@ -46,22 +46,23 @@ def group_masks(effects: EffectSizes) -> tuple[tuple[str, ...], np.ndarray[tuple
 
 
 def subgroups(
-    effects: EffectSizes, spec: PoolSpec, tell: Progress = silent, *, working: bool = False
+    effects: EffectSizes, spec: PoolSpec, tell: Progress = silent, *, working: Working | None = None
 ) -> Subgroups | None:
     """Pool each subgroup and test the difference between their means.
 
     With `subgroup_tau2="common"` one tau2 serves all: see `shared_subgroups`. Else each has its own, and the test is Q
     between subgroup means with their Wald standard errors (the model's, whatever rule makes the intervals), chi-square
-    with groups - 1 df. Rows without a stated subgroup are pooled and not tested. working: pool and test by the working
-    model of dependent rows. Returns None where the effects have no subgroups; the test is None for a single subgroup.
+    with groups - 1 df. Rows without a stated subgroup are pooled and not tested. working: the working model of
+    dependent rows, by which to pool and test. Returns None where the effects have no subgroups; the test is None for a
+    single subgroup.
     """
     if effects.by is None or effects.by_name is None:
         return None
     levels, masks = group_masks(effects)
-    if working:
+    if working is not None:
         stated = np.array([level != NOT_STATED for level in levels], dtype=bool)
-        test = working_difference(effects, spec, masks[stated]) if stated.sum() > 1 else None
-        return Subgroups(effects.by_name, levels, working_subgroups(effects, spec, masks), test)
+        test = working_difference(effects, spec, masks[stated], working.V) if stated.sum() > 1 else None
+        return Subgroups(effects.by_name, levels, working_sets(effects, spec, masks, working.V), test)
     origin = effects.yi[effects.estimable][0]  # means far from zero would lose the digits in which they differ
     centred = fit_groups(replace(effects, yi=effects.yi - origin), spec, masks)
     fitted = replace(centred, effects=effects, fit=replace(centred.fit, beta=centred.fit.beta + origin))

@@ -126,7 +126,7 @@ def _pooled(y: Floats, v: Floats, own: Floats | None, masks: Bools, spec: PoolSp
         q=q,
         q_p=q_p,
         status=fit.status,
-        size=_sizes(effects, masks),
+        size=sizes_of(effects, _over_all(effects, masks)),
     )
 
 
@@ -144,13 +144,19 @@ def _with_gaps(
     return found
 
 
-def _sizes(effects: EffectSizes, masks: Bools) -> Floats:
-    """Return the harmonic mean of the sizes in each subset where the way back needs one; nan elsewhere."""
+def _over_all(effects: EffectSizes, masks: Bools) -> Bools:
+    """Return sets of the rows with an effect as sets of all rows."""
+    whole = np.zeros((len(masks), effects.yi.size), dtype=bool)
+    whole[:, effects.estimable] = masks
+    return whole
+
+
+def sizes_of(effects: EffectSizes, masks: Bools) -> Floats:
+    """Return the harmonic mean of the sizes in each set of rows, (sets, k), where the way back needs one; else nan."""
     sizes = row_sizes(effects) if back(way_back(effects)).size else None
     if sizes is None:
         return np.full(len(masks), np.nan)
-    sizes = sizes[effects.estimable]
-    return np.array([harmonic_mean(sizes[mask]) for mask in masks])
+    return np.array([harmonic_mean(sizes[mask]) if mask.any() else np.nan for mask in masks])
 
 
 def shown(pools: Subsets, effects: EffectSizes, transform: str | None) -> dict[str, Any]:

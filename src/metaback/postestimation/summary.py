@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from metaback.models.fitted import Estimate, Fitted
 from metaback.models.specs import PoolSpec
 from metaback.postestimation.assumed import AssumedR
+from metaback.stats.blocks import BlockMatrix
 
 Floats = NDArray[np.float64]
 
@@ -126,7 +127,7 @@ class Working:
     was made, every row a study of its own. primary: whether the working model is the answer; why: the reason where it
     is not. components: of variance; grid: the pool under other correlations than `spec.rho`. sentences: what depends on
     what, how it was modelled and what was assumed. loglik: restricted log-likelihood at its maximum. widened: how
-    many times as wide the interval is as that which takes rows as independent.
+    many times as wide the interval is as that which takes rows as independent. V: sampling covariance of all rows.
     """
 
     spec: PoolSpec
@@ -139,6 +140,7 @@ class Working:
     sentences: tuple[str, ...]
     loglik: float
     widened: float
+    V: BlockMatrix
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import chdtrc
 
-from metaback.effects.dependence import Dependence, SamplingCovariance, dependent, sampling_covariance
 from metaback.effects.effect_sizes import EffectSizes, repeat_notes
-from metaback.effects.people import people_once
 from metaback.errors import OptionError
 from metaback.models.dependent_means import DependentMeans, dependent_coefficients, dependent_means
 from metaback.models.fitted import Estimate
 from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.numbers import df_text, fixed
+from metaback.postestimation.dependent_sets import GRID, Joint, Rows, joint_of, rows_of, sets_of_rows
 from metaback.postestimation.pools import PREDICTION_FROM, participants
 from metaback.postestimation.scales import shown_pool
-from metaback.postestimation.subsets import Subsets
+from metaback.postestimation.subsets import Subsets, sizes_of
 from metaback.postestimation.summary import Analysis, Component, Heterogeneity, PoolSummary, Rho, SubgroupTest, Working
 from metaback.postestimation.words import effect_digits, limits_cell, percent, point_text
-from metaback.stats.blocks import BlockMatrix, blocks_of, selected, within
+from metaback.stats.blocks import BlockMatrix
 from metaback.stats.heterogeneity import h2_from_tau2, i2_from_q
 from metaback.stats.inference import PREDICTION_RULES, quantile
 from metaback.stats.measures import about
@@ -32,24 +30,11 @@ from metaback.stats.robust_tests import joint_test
 from metaback.stats.wls import Bools, Floats
 from metaback.status import Status
 
-GRID = (0.2, 0.4, 0.6, 0.8)  # assumed correlations under which the pool is shown beside the one that is asked for
 METHODS = ("REML", "ML")
 MEAN_RULE = "CR2"
 PREDICTIONS = ("none", "z", "t(k-1)", "t(k-2)")
 FEW_DF = 4.0
 BETWEEN, WITHIN = "between studies", "within studies"
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """The rows of a set of effects that are pooled, and how they depend.
-
-    places: (n,) where they stand among all; study: (n,) their study; V: their sampling covariance.
-    """
-
-    places: NDArray[np.intp]
-    study: NDArray[np.intp]
-    V: BlockMatrix
 
 
 def repeats(effects: EffectSizes) -> bool:
@@ -130,13 +115,11 @@ def working_pool(effects: EffectSizes, spec: PoolSpec, naive: PoolSummary) -> Wo
     if not repeats(effects):
         return None
     words, why = in_its_words(spec), own_words(spec)
-    covariance = _built(effects, spec)
-    rows = _rows(effects, covariance)
+    joint = joint_of(effects, spec, GRID)
+    rows = rows_of(effects, joint.V)
     found = _means(effects, rows, words)
     whole = np.ones((1, effects.yi.size), dtype=bool) & effects.estimable
     (pool,) = _pools(effects, words, found, rows, whole)
-    grid = _grid(effects, words, covariance)
-    links = dependent(effects)
     width = naive.mean.upper - naive.mean.lower  # 0 where a rule degenerates, as that of equal effects
     widened = (pool.mean.upper - pool.mean.lower) / width if width > 0 else math.inf
     return Working(
@@ -146,26 +129,26 @@ def working_pool(effects: EffectSizes, spec: PoolSpec, naive: PoolSummary) -> Wo
         primary=not why and bool(found.status[0] == Status.CONVERGED),
         why=why or ("" if found.status[0] == Status.CONVERGED else Status(int(found.status[0])).sentence),
         components=_components(found),
-        grid=grid,
-        sentences=_sentences(links, covariance, effects),
+        grid=_grid(effects, words, joint),
+        sentences=joint.sentences,
         loglik=float(found.loglik[0]),
         widened=widened,
+        V=joint.V,
     )
 
 
-def working_subgroups(effects: EffectSizes, spec: PoolSpec, masks: Bools) -> tuple[PoolSummary, ...]:
-    """Pool each of several disjoint sets of rows by the working model, one batch call; see `working_pool`.
+def working_sets(effects: EffectSizes, spec: PoolSpec, masks: Bools, V: BlockMatrix) -> tuple[PoolSummary, ...]:
+    """Pool each of several sets of rows by the working model, one batch call; see `working_pool`.
 
-    masks: (groups, k) rows of each. Rows of one study in two sets are of two studies here: sets are pooled alone.
+    masks: (sets, k) rows of each; sets are pooled alone, whatever others hold of a study. V: covariance of all rows.
     """
     words = in_its_words(spec)
     use = masks & effects.estimable
-    rows, present = _split(effects, words, use)
-    found = _means(effects, rows, words, present)
-    return _pools(effects, words, found, rows, use)
+    rows, present = sets_of_rows(effects, V, use, words)
+    return _pools(effects, words, _means(effects, rows, words, present), rows, use, present)
 
 
-def working_difference(effects: EffectSizes, spec: PoolSpec, masks: Bools) -> SubgroupTest | None:
+def working_difference(effects: EffectSizes, spec: PoolSpec, masks: Bools, V: BlockMatrix) -> SubgroupTest | None:
     """Test whether the means of disjoint sets of rows differ, in one model of all of them.
 
     y = X beta + u + w + e, a mean for each set and components for all; robust variance CR2, approximate Hotelling's T2
@@ -173,7 +156,7 @@ def working_difference(effects: EffectSizes, spec: PoolSpec, masks: Bools) -> Su
     """
     words = in_its_words(spec)
     used = masks.any(axis=0) & effects.estimable
-    rows, _ = dependent_rows(effects, words, used)
+    rows = rows_of(effects, V, used)
     X = masks[:, rows.places].T.astype(float)
     found = dependent_coefficients(effects.yi[rows.places], X, rows.V, rows.study, method=str(words.tau2))
     if isinstance(found, Status):
@@ -185,21 +168,16 @@ def working_difference(effects: EffectSizes, spec: PoolSpec, masks: Bools) -> Su
     return SubgroupTest(float(test.statistic) * test.df, test.df, float(test.p), float(test.df_residual))
 
 
-def working_subsets(effects: EffectSizes, spec: PoolSpec, masks: Bools) -> Subsets:
-    """Pool many sets of whole studies by the working model, one batch call.
+def working_subsets(effects: EffectSizes, spec: PoolSpec, masks: Bools, V: BlockMatrix | None) -> Subsets:
+    """Pool many sets of rows by the working model, one batch call.
 
-    masks: (sets, k); of every study all rows with an effect belong to a set, or none. Raises ValueError otherwise.
+    masks: (sets, k). V: covariance of all rows; None where rows and their corrected copies stand side by side: see
+    `sets_of_rows`.
     """
     words = in_its_words(spec)
-    rows = _rows(effects, _built(effects, spec))
-    here = masks[:, rows.places]
-    numbers, rank = np.unique(rows.study, return_inverse=True)
-    present = np.zeros((len(masks), numbers.size), dtype=bool)
-    present[:, rank] = here
-    if (present[:, rank] != here).any():
-        raise ValueError("a set holds some rows of a study and not others")
-    found = _means(effects, rows, words, present)
-    return _as_subsets(effects, words, found, here.sum(axis=1))
+    use = masks & effects.estimable
+    rows, present = sets_of_rows(effects, V, use, words)
+    return _as_subsets(effects, words, _means(effects, rows, words, present), use)
 
 
 def dependent_rows(effects: EffectSizes, spec: PoolSpec, used: Bools) -> tuple[Rows, tuple[str, ...]]:
@@ -207,39 +185,9 @@ def dependent_rows(effects: EffectSizes, spec: PoolSpec, used: Bools) -> tuple[R
 
     used: (k,) rows, each with an effect. The covariance is that which the effects bring, else that of `spec.rho`.
     """
-    covariance = _built(effects, spec)
-    rows = _rows(replace(effects, estimable=used), covariance)
-    return rows, _sentences(dependent(effects), covariance, effects)
-
-
-def _built(effects: EffectSizes, spec: PoolSpec) -> SamplingCovariance | None:
-    """Return the covariance of the table under the assumed rho, None where the effects bring one."""
-    return None if effects.cov is not None else sampling_covariance(effects, rho=spec.rho, nearest=True)
-
-
-def _rows(effects: EffectSizes, covariance: SamplingCovariance | None) -> Rows:
-    """Return the rows with an effect and their covariance: that which was built, or that which the effects bring."""
-    matrix = effects.cov if covariance is None else covariance.matrix
-    if matrix is None:
-        raise ValueError("effects without a covariance")
-    places = np.flatnonzero(effects.estimable)
-    return Rows(places, effects.clusters[places].astype(np.intp), selected(matrix, places))
-
-
-def _split(effects: EffectSizes, spec: PoolSpec, masks: Bools) -> tuple[Rows, Bools]:
-    """Return the rows of several disjoint sets, a study of two sets as two, and which studies belong to each set."""
-    covariance = _built(effects, spec)
-    rows = _rows(effects, covariance)
-    group = np.where(masks.any(axis=0), masks.argmax(axis=0), len(masks))[rows.places]
-    pairs = np.stack([group, rows.study], axis=1)
-    combined, study = np.unique(pairs, axis=0, return_inverse=True)
-    study = study.reshape(-1).astype(np.intp)
-    own = np.empty(rows.places.size, dtype=np.intp)
-    for places, number in zip(rows.V.blocks.rows, rows.V.blocks.number, strict=True):
-        own[places] = number[:, None]
-    small = np.unique(np.stack([own, study], axis=1), axis=0, return_inverse=True)[1].reshape(-1)
-    present = combined[:, 0] == np.arange(len(masks))[:, None]
-    return Rows(rows.places, study, within(rows.V, blocks_of(small))), present
+    here = replace(effects, estimable=used)
+    joint = joint_of(here, spec)
+    return rows_of(here, joint.V), joint.sentences
 
 
 def _means(effects: EffectSizes, rows: Rows, spec: PoolSpec, present: Bools | None = None) -> DependentMeans:
@@ -249,16 +197,17 @@ def _means(effects: EffectSizes, rows: Rows, spec: PoolSpec, present: Bools | No
 
 
 def _pools(
-    effects: EffectSizes, spec: PoolSpec, found: DependentMeans, rows: Rows, masks: Bools
+    effects: EffectSizes, spec: PoolSpec, found: DependentMeans, rows: Rows, masks: Bools, present: Bools | None = None
 ) -> tuple[PoolSummary, ...]:
-    """Turn the means of several sets into summaries."""
+    """Turn the means of several sets into summaries; present: (sets, studies) of each, None for all studies."""
     low, high, se, df = _prediction_limits(found, spec)
     scale, tested = about(effects.measure).scale, has_null(effects.measure)
     total: list[float] = (found.between + found.within).tolist()
     pools: list[PoolSummary] = []
     for i, mask in enumerate(masks):
         weights = np.full(effects.yi.size, np.nan)
-        weights[rows.places] = 100 * found.weights[i]
+        own = np.ones(rows.study.size, dtype=bool) if present is None else present[i, rows.study]
+        weights[rows.places[own]] = 100 * found.weights[i, own]
         mean = _estimate(found, i, spec, scale, tested=tested)
         ends = float(low[i]), float(high[i]), float(se[i])
         predicted = Estimate(mean.point, *ends, spec.level, scale, df=float(df[i]))
@@ -268,21 +217,14 @@ def _pools(
             heterogeneity=heterogeneity_of_levels(
                 float(found.q[i]), int(found.m[i]), total[i], float(found.i2[i].sum())
             ),
-            weights=np.where(mask, weights, np.nan),
+            weights=weights,
             k=int(mask.sum()),
             studies=int(np.unique(effects.clusters[mask]).size),
-            n=participants_once(effects, mask),
+            n=participants(effects, mask),
             notes=_notes(found, i),
         )
         pools.append(shown_pool(pool, effects, mask))
     return tuple(pools)
-
-
-def participants_once(effects: EffectSizes, mask: Bools) -> int | None:
-    """Count people, those who stand in several rows of a study once; None where a row does not state its numbers."""
-    clusters = effects.clusters[mask]
-    alone = np.unique(clusters).size == clusters.size
-    return participants(effects, mask) if alone else people_once(effects, mask)
 
 
 def _estimate(found: DependentMeans, i: int, spec: PoolSpec, scale: str, *, tested: bool) -> Estimate:
@@ -338,21 +280,12 @@ def _components(found: DependentMeans) -> tuple[Component, ...]:
     )
 
 
-def _grid(effects: EffectSizes, spec: PoolSpec, covariance: SamplingCovariance | None) -> tuple[Rho, ...]:
+def _grid(effects: EffectSizes, spec: PoolSpec, joint: Joint) -> tuple[Rho, ...]:
     """Pool under other assumed correlations; nothing where no covariance was assumed."""
-    if covariance is None:
-        return ()
-    values = sorted({*GRID, spec.rho})
-    swept = sampling_covariance(effects, rho=values, nearest=True).grid
-    mains = [np.concatenate([part.ravel() for part in matrix.parts]) for _, matrix in swept]
-    if all(np.array_equal(mains[0], other) for other in mains[1:]):
-        return ()
-    places = np.flatnonzero(effects.estimable)
     scale, tested = about(effects.measure).scale, has_null(effects.measure)
     out: list[Rho] = []
-    for value, matrix in swept:
-        rows = Rows(places, effects.clusters[places].astype(np.intp), selected(matrix, places))
-        found = _means(effects, rows, spec)
+    for value, V in joint.grid:
+        found = _means(effects, rows_of(effects, V), spec)
         total = float(found.between[0] + found.within[0])
         out.append(Rho(value, _estimate(found, 0, spec, scale, tested=tested), total))
     return tuple(out)
@@ -371,13 +304,6 @@ def _notes(found: DependentMeans, i: int) -> tuple[str, ...]:
     if not found.told[i].all() and math.isfinite(float(found.between[i])):
         notes.append("Variance between and within studies cannot be told apart here; their sum is what counts.")
     return tuple(notes)
-
-
-def _sentences(links: Dependence, covariance: SamplingCovariance | None, effects: EffectSizes) -> tuple[str, ...]:
-    """Say what depends on what, and what was assumed."""
-    if covariance is not None:
-        return tuple(dict.fromkeys((*covariance.notes, *(note for note in links.notes if "other people" in note))))
-    return (*links.notes, "Their sampling covariance came with the effects.")
 
 
 def dependence_note(working: Working, effects: EffectSizes) -> tuple[str, ...]:
@@ -409,8 +335,8 @@ def without_repeats(notes: tuple[str, ...], effects: EffectSizes) -> tuple[str, 
     return tuple(note for note in notes if note not in said)
 
 
-def _as_subsets(effects: EffectSizes, spec: PoolSpec, found: DependentMeans, k: NDArray[np.int64]) -> Subsets:
-    """Return the means of many sets as subsets."""
+def _as_subsets(effects: EffectSizes, spec: PoolSpec, found: DependentMeans, masks: Bools) -> Subsets:
+    """Return the means of many sets of rows (sets, k) as subsets."""
     low, high, _, _ = _prediction_limits(found, spec)
     nothing = np.full(found.mean.size, np.nan)
     tested = has_null(effects.measure)
@@ -419,7 +345,7 @@ def _as_subsets(effects: EffectSizes, spec: PoolSpec, found: DependentMeans, k: 
     with np.errstate(divide="ignore", invalid="ignore"):
         typical = total * (100 - i2) / i2
     return Subsets(
-        k=k.astype(np.int64),
+        k=masks.sum(axis=1, dtype=np.int64),
         estimate=found.mean,
         se=found.se,
         statistic=found.statistic if tested else nothing,
@@ -435,5 +361,5 @@ def _as_subsets(effects: EffectSizes, spec: PoolSpec, found: DependentMeans, k: 
         q=found.q,
         q_p=np.where(m > 0, chdtrc(np.where(m > 0, m, 1.0), found.q), np.nan),
         status=found.status,
-        size=nothing,
+        size=sizes_of(effects, masks),
     )

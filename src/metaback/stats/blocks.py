@@ -213,11 +213,39 @@ def selected(matrix: BlockMatrix, places: Places) -> BlockMatrix:
     >>> whole(selected(gathered(blocks_of(np.array([0, 0])), np.array([[2.0, 1.0], [1.0, 3.0]])), np.array([1])))
     array([[3.]])
     """
-    labels = np.empty(matrix.blocks.n, dtype=np.intp)
-    group, block, place = _homes(matrix.blocks)
-    for rows, number in zip(matrix.blocks.rows, matrix.blocks.number, strict=True):
+    return _picked(matrix, places, blocks_of(numbers_of(matrix.blocks)[places]))
+
+
+def copied(matrix: BlockMatrix, places: Places, copy: Places) -> BlockMatrix:
+    """Return rows and columns at places (m,) as a matrix of those rows in that order; a place may stand there often.
+
+    copy: (m,) at least 0; rows of different copies are uncorrelated; within a copy every place stands once. Blocks are
+    numbered anew.
+
+    >>> both = gathered(blocks_of(np.array([0, 0])), np.array([[2.0, 1.0], [1.0, 3.0]]))
+    >>> whole(copied(both, np.array([0, 1, 1]), np.array([0, 0, 1]))).tolist()
+    [[2.0, 1.0, 0.0], [1.0, 3.0, 0.0], [0.0, 0.0, 3.0]]
+    """
+    number = numbers_of(matrix.blocks)
+    many = int(number.max(initial=0)) + 1
+    return _picked(matrix, places, blocks_of(copy * many + number[places]))
+
+
+def numbers_of(blocks: Blocks) -> Places:
+    """Return the number (n,) of the block of each row.
+
+    >>> numbers_of(blocks_of(np.array([4, 7, 4]))).tolist()
+    [4, 7, 4]
+    """
+    labels = np.empty(blocks.n, dtype=np.intp)
+    for rows, number in zip(blocks.rows, blocks.number, strict=True):
         labels[rows] = number[:, None]
-    blocks = blocks_of(labels[places])
+    return labels
+
+
+def _picked(matrix: BlockMatrix, places: Places, blocks: Blocks) -> BlockMatrix:
+    """Return rows and columns at places in given blocks, each of which lies within one of the matrix."""
+    group, block, place = _homes(matrix.blocks)
     parts: list[Floats] = []
     for rows in blocks.rows:
         old = places[rows]

@@ -10,6 +10,7 @@ from scipy.sparse import coo_array
 
 from metaback.stats.blocks import LOWEST_EIGENVALUE, BlockMatrix, Floats, Places, blocks_of, components
 
+RHO = 0.6  # correlation of effects on the same people where nothing better is known; Pustejovsky & Tipton 2022
 NEAREST_EIGENVALUE = 1e-8  # of the correlations of a mended block: its inverse keeps half of the digits
 NEAREST_STEPS = 10_000
 NEAREST_CHANGE = 1e-12  # of a correlation, from one step to the next
