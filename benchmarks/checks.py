@@ -2,7 +2,8 @@
 
 Run as `python benchmarks/checks.py`; `--tables 500` says how many tables of each kind, `--quick` makes few. Every table
 holds 6 to 20 trials with 8 to 30 people per arm whose people are drawn one by one; means and SDs are printed with one
-decimal. True standardised effects are N(0.4, 0.2^2), the SDs of trials differ by exp(N(0, spread^2)). Of a corrupted
+decimal. True standardised effects are N(0.4, 0.2^2), the SDs of trials differ by exp(N(0, spread^2)); scores of one
+person before and after correlate by 0.7. Of a corrupted
 table 10 to 25% of the rows are made wrong in one way. Nothing of it is known to the rules, and all rules run.
 """
 
@@ -29,6 +30,7 @@ SEED = 20_261_122
 SPREADS = (0.2, 0.3, 0.45)  # standard deviations of ln SD between trials
 TABLES, QUICK = 400, 12
 ARMS = ("1", "2")
+CORRELATED = 0.7  # scores of one person before and after
 REFUSED = "the reader refuses the table"
 LARGE = 2.0  # |SMD| from which the only check of its kind elsewhere warns
 Draws = list[list[np.ndarray]]
@@ -102,6 +104,29 @@ def means(draws: Draws) -> pd.DataFrame:
     return table
 
 
+def with_starts(rng: np.random.Generator, draws: Draws) -> Draws:
+    """Add the scores before treatment to those after it: the same mean in both arms, SDs alike, correlated by 0.7."""
+    found: Draws = []
+    for trial in draws:
+        level, sd = float(trial[1].mean()), float(trial[1].std(ddof=1))
+        scores = [(after - after.mean()) / sd for after in trial]
+        rest = (1 - CORRELATED**2) ** 0.5
+        found.append([*trial, *(level + sd * (CORRELATED * z + rest * rng.normal(0, 1, z.size)) for z in scores)])
+    return found
+
+
+def pre_post(draws: Draws) -> pd.DataFrame:
+    """Return the table of means and SDs before and after treatment."""
+    table = _named(len(draws), "knee strength", "dynamometer (Nm)")
+    for place, arm in enumerate(ARMS):
+        table[f"n_{arm}"] = [trial[place].size for trial in draws]
+        for stem, shift in (("post", 0), ("pre", 2)):
+            table[f"mean_{stem}_{arm}"] = [round(float(trial[place + shift].mean()), 1) for trial in draws]
+            table[f"sd_{stem}_{arm}"] = [round(float(trial[place + shift].std(ddof=1)), 1) for trial in draws]
+        table[f"r_{arm}"] = CORRELATED
+    return table
+
+
 def counts(rng: np.random.Generator, k: int) -> pd.DataFrame:
     """Return a table of people with an event, of which control groups have 20 to 50% and odds ratios 0.4 to 1."""
     table = _named(k, "falls", "")
@@ -135,6 +160,14 @@ def se_for_sd(table: pd.DataFrame, draws: Draws, row: int, rng: np.random.Genera
     """Write the standard errors of both arms into the columns of SDs."""
     for place, arm in enumerate(ARMS):
         table.loc[row, f"sd_{arm}"] = round(float(draws[row][place].std(ddof=1)) / draws[row][place].size ** 0.5, 1)
+
+
+def se_twice(table: pd.DataFrame, draws: Draws, row: int, rng: np.random.Generator) -> None:
+    """Write the standard errors of both arms into the columns of SDs, before and after treatment."""
+    for stem in ("pre", "post"):
+        for arm in ARMS:
+            se = float(table.loc[row, f"sd_{stem}_{arm}"]) / float(table.loc[row, f"n_{arm}"]) ** 0.5
+            table.loc[row, f"sd_{stem}_{arm}"] = round(se, 1)
 
 
 def sd_for_se(table: pd.DataFrame, draws: Draws, row: int, rng: np.random.Generator) -> None:
@@ -198,6 +231,7 @@ class Kind:
 
 KINDS = {
     "se": Kind("SE for SD", se_for_sd),
+    "se-twice": Kind("SE for SD, before and after", se_twice, table="pre_post", measure="DPPC2"),
     "sd": Kind("SD for SE (multiplied by √n)", sd_for_se),
     "sign": Kind("sign swapped", sign),
     "arms": Kind("arms swapped", arms),
@@ -208,11 +242,14 @@ KINDS = {
 }
 CLEAN = {
     "means": Kind("means, normal data", se_for_sd),
+    "pre-post": Kind("means before and after", se_twice, table="pre_post", measure="DPPC2"),
     "md": Kind("the same, pooled as MD", se_for_sd, measure="MD"),
     "skewed": Kind("means, log-normal data", se_for_sd, table="skewed"),
     "counts": Kind("counts", percentage, table="counts", measure="RR"),
 }
 
+
+TABLES_OF = {"pre_post": pre_post}  # where it is not that of means
 
 # ---------------------------------------------------------------- counting
 
@@ -225,7 +262,9 @@ def simulated(name: str, spread: float, tables: int, *, wrong: bool = True) -> C
     for _ in range(tables):
         k = int(rng.integers(6, 21))
         draws = people(rng, k, spread, skewed=kind.table == "skewed")
-        table = counts(rng, k) if kind.table == "counts" else means(draws)
+        if kind.table == "pre_post":
+            draws = with_starts(rng, draws)
+        table = counts(rng, k) if kind.table == "counts" else TABLES_OF.get(kind.table, means)(draws)
         rows = rng.choice(k, max(1, round(k * rng.uniform(0.1, 0.25))), replace=False).tolist() if wrong else []
         for row in rows:
             kind.corrupt(table, draws, row, rng)

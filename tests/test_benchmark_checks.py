@@ -34,6 +34,15 @@ def test_standard_errors_are_found_with_few_false_alarms(script: ModuleType) -> 
     assert found.share("se-as-sd") - found.share("|SMD| > 2") >= GAIN
 
 
+def test_standard_errors_before_and_after_are_found_as_well(script: ModuleType) -> None:
+    found = script.simulated("se-twice", 0.3, TABLES)
+    assert found.share("se-as-sd") >= FOUND
+    assert found.alarms("se-as-sd") < ALARMS
+    clean = script.simulated("pre-post", 0.3, TABLES // 2, wrong=False)
+    assert clean.alarms("se-as-sd") < ALARMS
+    assert sum(clean.errors.values()) == 0
+
+
 def test_clean_tables_have_hardly_an_error(script: ModuleType) -> None:
     clean = script.simulated("means", 0.3, TABLES // 2, wrong=False)
     assert clean.wrong == 0

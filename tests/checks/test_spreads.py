@@ -36,6 +36,73 @@ def test_se_as_sd_finds_the_row_and_what_it_would_be(found: Any, means_table: An
     assert "the other 7 rows of pain, VAS 0-100" in finding.says
 
 
+def _pre_post(table: pd.DataFrame, seed: int = 5) -> pd.DataFrame:
+    """Return the table with its means and SDs as those at the end, and others at the start."""
+    rng = np.random.default_rng(seed)
+    names = {f"{stem}_{arm}": f"{stem}_post_{arm}" for stem in ("mean", "sd") for arm in "12"}
+    made = table.rename(columns=names)
+    for arm in "12":
+        made[f"mean_pre_{arm}"] = (made["mean_post_2"] + rng.normal(0, 2, len(made))).round(1)
+        made[f"sd_pre_{arm}"] = (made[f"sd_post_{arm}"] * np.exp(rng.normal(0, 0.08, len(made)))).round(1)
+    return made
+
+
+def _as_standard_errors(table: pd.DataFrame, row: int, *stems: str) -> list[float]:
+    """Divide the SDs of a row by sqrt(n) and return what they were."""
+    right: list[float] = []
+    for stem in stems:
+        for arm in "12":
+            right.append(float(table.loc[row, f"{stem}_{arm}"]))
+            table.loc[row, f"{stem}_{arm}"] = right[-1] / float(table.loc[row, f"n_{arm}"]) ** 0.5
+    return right
+
+
+@pytest.mark.parametrize("stems", [("sd_pre",), ("sd_post",), ("sd_pre", "sd_post")])
+def test_se_as_sd_reads_the_sds_at_the_start_and_at_the_end(
+    found: Any, means_table: Any, stems: tuple[str, ...]
+) -> None:
+    """A row is one finding, with the cells and the right numbers of all its suspected SDs."""
+    table = _pre_post(means_table())
+    assert found("se-as-sd", table) == ()
+    right = _as_standard_errors(table, 3, *stems)
+    (finding,) = found("se-as-sd", table)
+    assert finding.rows == (3,)
+    assert [cell.role for cell in finding.cells] == [f"{stem}_{arm}" for stem in stems for arm in "12"]
+    assert [change.value for change in finding.proposals[0].changes] == pytest.approx(right, abs=EXACT)
+    assert finding.severity == "warning"
+    assert ("SDs at the start, " in finding.says) == ("sd_pre" in stems)
+    assert ("SDs at the end, " in finding.says) == ("sd_post" in stems)
+    assert f"probability{stems[0][2:]}" in finding.evidence
+
+
+def test_the_mirror_and_the_misfit_read_them_too(found: Any, means_table: Any) -> None:
+    table = _pre_post(means_table())
+    for arm in "12":
+        table.loc[3, f"sd_post_{arm}"] *= float(table.loc[3, f"n_{arm}"]) ** 0.5
+        table.loc[5, f"sd_pre_{arm}"] *= 40
+    assert [finding.rows for finding in found("sd-as-se", table)] == [(3,)]
+    assert [finding.rows for finding in found("sd-outlying", table)] == [(5,)]
+
+
+def test_a_printed_statistic_proves_nothing_of_sds_at_start_and_end(found: Any, means_table: Any) -> None:
+    """What is printed beside them may be the test of the change, so it makes no error of a suspicion."""
+    table = _pre_post(means_table())
+    right = _as_standard_errors(table, 3, "sd_post")
+    n = table.loc[3, ["n_1", "n_2"]].astype(float).to_numpy()
+    pooled = float((((n - 1) * np.square(right)).sum() / (n.sum() - 2)) ** 0.5)
+    table.loc[3, "t"] = (table.loc[3, "mean_post_1"] - table.loc[3, "mean_post_2"]) / pooled / (1 / n).sum() ** 0.5
+    assert [finding.severity for finding in found("se-as-sd", table)] == ["warning"]
+
+
+def test_changes_do_not_split_the_sds_at_the_start(found: Any, means_table: Any) -> None:
+    """A type of scores is that of the final column; SDs at the start are one kind, whatever is pooled."""
+    table = _pre_post(means_table()).assign(score_type=["final", "change"] * 4)
+    right = _as_standard_errors(table, 3, "sd_pre")
+    (finding,) = found("se-as-sd", table)
+    assert [change.value for change in finding.proposals[0].changes] == pytest.approx(right, abs=EXACT)
+    assert "the other 7 rows" in finding.says
+
+
 @pytest.mark.parametrize("rows", [(3,), (1, 5), (0, 2, 4)])
 def test_several_standard_errors_do_not_hide_each_other(found: Any, means_table: Any, rows: tuple[int, ...]) -> None:
     table = means_table(12)

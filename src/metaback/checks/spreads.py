@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
-from metaback.checks.findings import Cell, Change, Finding, Outcome, Proposal, Severity
+from metaback.checks.findings import SEVERITIES, Cell, Change, Finding, Outcome, Proposal, Severity
 from metaback.checks.rules import rule
 from metaback.checks.scene import Bools, Floats, Places, Scene, groups, units
 from metaback.numbers import as_given, fixed, significant
 from metaback.stats.conversions.spread import pooled_sd_from_ci, pooled_sd_from_f, pooled_sd_from_p, pooled_sd_from_t
 from metaback.stats.spreads import Readings, read_spreads
 
-ARMS = ("n_1 sd_1 n_2 sd_2", "n_1 se_1 n_2 se_2", "n sd")
+ARMS = ("n_1 sd_1 n_2 sd_2", "n_1 se_1 n_2 se_2", "n sd", "n_1 sd_pre_1", "n_1 sd_post_1")
+STEMS = {"sd": "", "sd_pre": " at the start", "sd_post": " at the end"}  # the SDs of a row, each judged among its kind
 LOG2 = float(np.log(2))
 FEWEST = 4  # studies of one outcome and instrument without which there is nothing to compare a spread with
 SUSPECT = 1 / 3  # probability of an SE from which a row is told: a look costs less than the error, by two to one
@@ -33,11 +36,12 @@ MEMO = "spreads"
 class Spread:
     """The spread of each row, (k,) or (k, arms).
 
-    ends: what ends the names of the roles of each arm; given: whether the SD stands in the table, else it comes from an
-    SE; sd, n: SDs (an SE times sqrt(n)), sizes; x: ln of the pooled SD; h: half ln of the mean size; df; d: difference
-    of the means in SDs, nan where there is none.
+    stem: "sd", "sd_pre" or "sd_post"; ends: what ends the names of the roles of each arm; given: whether the SD stands
+    in the table, else it comes from an SE; sd, n: SDs (an SE times sqrt(n)), sizes; x: ln of the pooled SD; h: half ln
+    of the mean size; df; d: difference of the means in SDs, nan where there is none.
     """
 
+    stem: str
     ends: tuple[str, ...]
     given: Bools
     sd: Floats
@@ -48,23 +52,32 @@ class Spread:
     d: Floats
 
 
-def row_spreads(scene: Scene) -> Spread:
-    """Return the spread of every row, from SDs or, where these are blank, from SEs of means.
+def means_of(stem: str) -> str:
+    """Return the stem of the means that some SDs belong to: `mean_pre` for `sd_pre`."""
+    return stem.replace("sd", "mean", 1)
+
+
+def row_spreads(scene: Scene, stem: str = "sd") -> Spread:
+    """Return the spread of every row, from SDs or, where those of "sd" are blank, from SEs of means.
 
     SD = sqrt(sum of (n_j - 1) sd_j^2 / sum of (n_j - 1)) over the arms.
     """
-    ends = ("_1", "_2") if scene.has("sd_1") or scene.has("se_1") else ("",)
+    if stem == "sd":
+        ends = ("_1", "_2") if scene.has("sd_1") or scene.has("se_1") else ("",)
+    else:
+        ends = tuple(end for end in ("_1", "_2") if scene.has(f"{stem}{end}"))
     n = np.column_stack([scene.numbers(f"n{end}") for end in ends])
-    sd = np.column_stack([scene.numbers(f"sd{end}") for end in ends])
+    sd = np.column_stack([scene.numbers(f"{stem}{end}") for end in ends])
     given = np.isfinite(sd)
-    if ends != ("",):
+    if stem == "sd" and ends != ("",):
         sd = np.where(given, sd, np.column_stack([scene.numbers(f"se{end}") for end in ends]) * np.sqrt(n))
     df = (n - 1).sum(axis=1)
     ok = (sd > 0).all(axis=1) & (n > 1).all(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         pooled = np.where(ok, np.sqrt(((n - 1) * sd**2).sum(axis=1) / df), np.nan)
-        d = (scene.numbers("mean_1") - scene.numbers("mean_2")) / pooled
-        return Spread(ends, given, sd, n, np.log(pooled), 0.5 * np.log(n.mean(axis=1)), df, d)
+        mean = means_of(stem)
+        d = (scene.numbers(f"{mean}_1") - scene.numbers(f"{mean}_2")) / pooled
+        return Spread(stem, ends, given, sd, n, np.log(pooled), 0.5 * np.log(n.mean(axis=1)), df, d)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,32 +97,30 @@ class Judged:
     apart: Bools
     passed: tuple[str, ...]
 
-    @property
-    def examined(self) -> int:
-        """Count the rows that could be compared."""
-        return self.places.size - int(self.apart.sum())
-
     def suspects(self, probability: Floats, least: float | Floats) -> list[int]:
         """Return the positions among the judged rows that are suspected, in the order of the table."""
         found = np.flatnonzero((probability >= least) & ~self.along & ~self.apart)
         return found[np.argsort(self.places[found], kind="stable")].tolist()
 
 
-def judge(scene: Scene) -> Judged:
+def judge(scene: Scene) -> tuple[Judged, ...]:
     """Compare the spread of each row with those of the rows of the same outcome, instrument and kind of scores.
 
-    It is worked out once for a scene, because five rules ask.
+    SDs at the start and at the end of trials are compared each among themselves, so there may be several records. They
+    are worked out once for a scene, because five rules ask.
     """
     if MEMO not in scene.memo:
-        scene.memo[MEMO] = _judge(scene)
-    found: Judged = scene.memo[MEMO]
+        own = any(scene.has(role) for role in ("sd_1", "se_1", "sd"))
+        stems = [stem for stem in STEMS if (own if stem == "sd" else scene.has(f"{stem}_1"))]
+        scene.memo[MEMO] = tuple(_judge(scene, row_spreads(scene, stem)) for stem in stems)
+    found: tuple[Judged, ...] = scene.memo[MEMO]
     return found
 
 
-def _judge(scene: Scene) -> Judged:
-    """Work out what `judge` returns."""
-    spread = row_spreads(scene)
-    kinds = tuple(CHANGE if CHANGE in text.casefold() else "" for text in scene.texts("score_type"))
+def _judge(scene: Scene, spread: Spread) -> Judged:
+    """Work out what `judge` returns of one kind of SDs."""
+    types = scene.texts("score_type") if spread.stem == "sd" else ("",) * scene.k
+    kinds = tuple(CHANGE if CHANGE in text.casefold() else "" for text in types)
     known = np.isfinite(spread.x) & np.isfinite(spread.h)
     kept: list[Places] = []
     few: list[str] = []
@@ -123,10 +134,11 @@ def _judge(scene: Scene) -> Judged:
     group = np.repeat(np.arange(len(kept)), [own.size for own in kept]).astype(np.intp)
     places = np.concatenate(kept).astype(np.intp) if kept else np.zeros(0, dtype=np.intp)
     readings = read_spreads(spread.x[places], spread.h[places], spread.df[places], spread.d[places], group)
-    along = _along(scene, places, group, spread.x[places] - readings.middle)
+    along = _along(scene, means_of(spread.stem), places, group, spread.x[places] - readings.middle)
     apart = readings.between > WIDEST
     wide = [_unit_words(names[int(place)]) for place in places[apart]]
-    return Judged(names, spread, places, group, readings, along, apart, _passed(few, list(dict.fromkeys(wide)), known))
+    passed = _passed(few, list(dict.fromkeys(wide)), known, STEMS[spread.stem])
+    return Judged(names, spread, places, group, readings, along, apart, passed)
 
 
 def _unit_words(unit: str) -> str:
@@ -134,16 +146,16 @@ def _unit_words(unit: str) -> str:
     return ", ".join(part.strip() for part in unit.split("|") if part.strip()) or "the table"
 
 
-def _passed(few: list[str], wide: list[str], known: Bools) -> tuple[str, ...]:
-    """Say which rows could not be compared, in a sentence for each reason."""
+def _passed(few: list[str], wide: list[str], known: Bools, when: str) -> tuple[str, ...]:
+    """Say which rows could not be compared, in a sentence for each reason; when: which of their SDs."""
     told: list[str] = []
     if few:
-        told.append(f"fewer than {FEWEST} studies to compare in {_first(few)}")
+        told.append(f"fewer than {FEWEST} studies to compare{when} in {_first(few)}")
     if wide:
-        told.append(f"SDs too far apart to be of one outcome and instrument in {_first(wide)}")
+        told.append(f"SDs{when} too far apart to be of one outcome and instrument in {_first(wide)}")
     blank = int((~known).sum())
     if blank:
-        told.append(f"{blank} {'row' if blank == 1 else 'rows'} without usable numbers of people and SDs")
+        told.append(f"{blank} {'row' if blank == 1 else 'rows'} without usable numbers of people and SDs{when}")
     return tuple(told)
 
 
@@ -152,12 +164,13 @@ def _first(names: list[str]) -> str:
     return "; ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
-def _along(scene: Scene, places: Places, group: Places, off: Floats) -> Bools:
+def _along(scene: Scene, mean: str, places: Places, group: Places, off: Floats) -> Bools:
     """Tell rows whose means are off by the same factor as their SDs, within 1.5: another unit, not another statistic.
 
-    Only where all means of the group are positive, so that factors have a meaning. off: ln of the SDs over the usual.
+    Only where all means of the group are positive, so that factors have a meaning. mean: stem of the means; off: ln of
+    the SDs over the usual.
     """
-    means = np.column_stack([scene.numbers(role)[places] for role in ("mean_1", "mean_2", "mean")])
+    means = np.column_stack([scene.numbers(role)[places] for role in (f"{mean}_1", f"{mean}_2", mean)])
     level = np.where(np.isfinite(means), means, 0.0).sum(axis=1) / np.maximum(np.isfinite(means).sum(axis=1), 1)
     found = np.zeros(places.size, dtype=np.bool_)
     far = np.asarray(np.abs(off) > LOG2, dtype=np.bool_).reshape(-1)
@@ -191,13 +204,42 @@ def se_as_sd(scene: Scene) -> Outcome:
     and the standardised difference of the row against those of the other rows of one outcome, instrument and kind of
     scores (of 4 studies at least), whatever share of them is wrong. An error where also |d| > 3, or where a printed t,
     P value or interval of the difference implies an SD within 15% of SD sqrt(n); else a warning. Rows whose means are
-    off by the same factor are left to the rules of units.
+    off by the same factor are left to the rules of units. SDs at the start and at the end (`sd_pre_1`, `sd_post_1`) are
+    judged each among themselves; a row of which both are suspected is one finding.
     """
+
+    def look(judged: Judged) -> list[Finding]:
+        wanted = implied_sd(scene, judged.spread)
+        hits = judged.suspects(judged.readings.se, _least(judged))
+        return [_se_finding(scene, judged, i, float(wanted[judged.places[i]])) for i in hits]
+
+    return _outcome(scene, look)
+
+
+def _outcome(scene: Scene, look: Callable[[Judged], list[Finding]]) -> Outcome:
+    """Return what is found in all kinds of SDs that a table has, one finding for a row."""
     judged = judge(scene)
-    wanted = implied_sd(scene, judged.spread)
-    hits = judged.suspects(judged.readings.se, _least(judged))
-    found = tuple(_se_finding(scene, judged, i, float(wanted[judged.places[i]])) for i in hits)
-    return Outcome(found, judged.examined, judged.passed)
+    examined = {int(place) for part in judged for place in part.places[~part.apart]}
+    found = sorted((finding for part in judged for finding in look(part)), key=lambda finding: finding.rows)
+    rows = (list(same) for _, same in groupby(found, key=lambda finding: finding.rows))
+    return Outcome(tuple(map(_together, rows)), len(examined), tuple(words for part in judged for words in part.passed))
+
+
+def _together(found: list[Finding]) -> Finding:
+    """Return the findings about several SDs of one row as one, the worst severity first."""
+    first = min(found, key=lambda finding: SEVERITIES.index(finding.severity))
+    if len(found) == 1:
+        return first
+    rest = [finding.says.partition(": ")[2] for finding in found[1:]]
+    made = [proposal for finding in found for proposal in finding.proposals]
+    changes = tuple(change for proposal in made for change in proposal.changes)
+    return replace(
+        first,
+        says=" ".join([found[0].says, *(words[0].upper() + words[1:] for words in rest)]),
+        evidence={name: value for finding in found for name, value in finding.evidence.items()},
+        cells=tuple(cell for finding in found for cell in finding.cells),
+        proposals=(replace(made[0], changes=changes),) if made else (),
+    )
 
 
 @rule(
@@ -216,9 +258,11 @@ def sd_as_se(scene: Scene) -> Outcome:
     The probability of that reading, `read_spreads`, is at least 1/2. SDs that come from a column of SEs are judged
     likewise.
     """
-    judged = judge(scene)
-    hits = judged.suspects(judged.readings.root, LIKELY)
-    return Outcome(tuple(_root_finding(scene, judged, i) for i in hits), judged.examined, judged.passed)
+
+    def look(judged: Judged) -> list[Finding]:
+        return [_root_finding(scene, judged, i) for i in judged.suspects(judged.readings.root, LIKELY)]
+
+    return _outcome(scene, look)
 
 
 @rule(
@@ -236,28 +280,33 @@ def sd_outlying(scene: Scene) -> Outcome:
 
     The probability that none of the three readings holds, `read_spreads`, is at least 1/2.
     """
-    judged = judge(scene)
-    readings = judged.readings
-    clear = (readings.se < _least(judged)) & (readings.root < LIKELY)
-    hits = judged.suspects(np.where(clear, readings.other, 0.0), LIKELY)
-    return Outcome(tuple(_other_finding(scene, judged, i) for i in hits), judged.examined, judged.passed)
+
+    def look(judged: Judged) -> list[Finding]:
+        readings = judged.readings
+        clear = (readings.se < _least(judged)) & (readings.root < LIKELY)
+        hits = judged.suspects(np.where(clear, readings.other, 0.0), LIKELY)
+        return [_other_finding(scene, judged, i) for i in hits]
+
+    return _outcome(scene, look)
 
 
 def suspected_rows(scene: Scene) -> frozenset[int]:
     """Return the places of the rows that `se_as_sd` names, so that other rules do not tell the same fact again."""
     if not any(scene.has(*words.split()) for words in ARMS):
         return frozenset()
-    judged = judge(scene)
-    return frozenset(int(judged.places[i]) for i in judged.suspects(judged.readings.se, _least(judged)))
+    return frozenset(
+        int(judged.places[i]) for judged in judge(scene) for i in judged.suspects(judged.readings.se, _least(judged))
+    )
 
 
 def implied_sd(scene: Scene, spread: Spread) -> Floats:
     """Return the pooled SD that a printed t, F, P value or interval of the mean difference implies, (k,), else nan.
 
     The first that a row has of: a 95% interval of the measure MD; t; F; an exact two-sided P value from 0.001 to 0.9,
-    beyond which rounding leaves too few digits. Equations: `metaback.stats.conversions.spread`.
+    beyond which rounding leaves too few digits. Of SDs at the start or the end nothing is told: what is printed beside
+    them may be of the change. Equations: `metaback.stats.conversions.spread`.
     """
-    if len(spread.ends) == 1:
+    if len(spread.ends) == 1 or spread.stem != "sd":
         return np.full(scene.k, np.nan)
     n_1, n_2 = spread.n[:, 0], spread.n[:, 1]
     diff = scene.numbers("mean_1") - scene.numbers("mean_2")
@@ -283,9 +332,11 @@ def _equals(texts: tuple[str, ...], wanted: str) -> Bools:
 
 
 def arm_numbers(spread: Spread, place: int) -> str:
-    """Write the SDs of a row: `the SDs 4.1 and 3.8 are`."""
+    """Write the SDs of a row: `the SDs 4.1 and 3.8 are`, `the SDs at the end, 4.1 and 3.8, are`."""
     values = [as_given(float(f"{value:.4g}")) for value in spread.sd[place]]
-    return f"the SD {values[0]} is" if len(values) == 1 else f"the SDs {' and '.join(values)} are"
+    told, when = " and ".join(values), STEMS[spread.stem]
+    noun, verb = ("SD", "is") if len(values) == 1 else ("SDs", "are")
+    return f"the {noun}{when}, {told}, {verb}" if when else f"the {noun} {told} {verb}"
 
 
 def sd_cells(spread: Spread, place: int) -> tuple[Cell, ...]:
@@ -294,7 +345,7 @@ def sd_cells(spread: Spread, place: int) -> tuple[Cell, ...]:
 
 
 def _role(spread: Spread, place: int, arm: int) -> str:
-    return f"{'sd' if spread.given[place, arm] else 'se'}{spread.ends[arm]}"
+    return f"{spread.stem if spread.given[place, arm] else 'se'}{spread.ends[arm]}"
 
 
 def _rescaled(spread: Spread, place: int, power: float) -> tuple[Change, ...]:
@@ -322,7 +373,8 @@ def _evidence(judged: Judged, i: int, probability: Floats) -> dict[str, float | 
     numbers: dict[str, float | str] = {name: float(np.exp(value)) for name, value in found.items()}
     if np.isfinite(spread.d[place]):
         numbers["d"] = float(spread.d[place])
-    return numbers | {"probability": float(probability[i])}
+    numbers["probability"] = float(probability[i])
+    return {f"{name}{spread.stem[2:]}": value for name, value in numbers.items()}
 
 
 def _as_words(values: list[float]) -> str:
