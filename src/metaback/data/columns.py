@@ -108,7 +108,7 @@ def _guess(sentence: str, columns: Mapping[str, list[Any]]) -> str:
 
 @dataclass(slots=True)
 class ReadColumns:
-    """The columns that were read: values by role, with what is wrong and what was guessed."""
+    """The columns that were read: values by role (`plain`: texts as they stand), what is wrong, what was guessed."""
 
     rows: Sequence[str]
     values: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -117,6 +117,7 @@ class ReadColumns:
     shares: list[tuple[str, int, float, int, str]] = field(default_factory=list[tuple[str, int, float, int, str]])
     sizes: list[tuple[str, int, float, str]] = field(default_factory=list[tuple[str, int, float, str]])
     owned: list[tuple[str, int, str, float, str]] = field(default_factory=list[tuple[str, int, str, float, str]])
+    plain: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
 
     def beside(self, role: str) -> Floats:
         """Return the values of a role that comes out of another role's cells."""
@@ -172,7 +173,7 @@ def _at_once(column: pd.Series[Any]) -> tuple[Floats | None, Mark]:
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
         return column.to_numpy(dtype=float, copy=True), ""
     cells = column.tolist()
-    if not all(type(cell) is str for cell in cells):
+    if set(map(type, cells)) - {str}:
         return None, ""
     joined = "\n".join(cells)
     if not _PLAIN.issuperset(joined):
@@ -395,7 +396,8 @@ def codes_of_missing(values: Floats) -> Bools:
     >>> codes_of_missing(np.array([4.0, 8.0, -999.0]))
     array([False, False,  True])
     """
-    coded = np.isin(values, CODES)
+    large = np.abs(values) >= abs(CODES[0])  # the smallest of them
+    coded = np.isin(values, CODES) if large.any() else large
     if not coded.any():
         return coded
     others = np.abs(values[~coded & np.isfinite(values)])
@@ -540,8 +542,12 @@ def _size(done: ReadColumns, role: str, i: int) -> float:
 def _words(role: Role, column: str, cells: pd.Series[Any], done: ReadColumns) -> list[Any]:
     """Read a column of labels, texts or yes-or-no answers."""
     listed = cells.tolist()
-    if role.kind != "boolean" and all(type(cell) is str for cell in listed):
+    if role.kind != "boolean" and set(map(type, listed)) == {str}:
         values: list[Any] = [cell.strip() for cell in listed]
+        if values == listed:
+            done.plain[role.name] = values
+        if role.kind != "label" or "" not in values:
+            return values
     else:
         convert: Callable[[object], object] = _flag if role.kind == "boolean" else text_of
         values = [convert(cell) for cell in listed]

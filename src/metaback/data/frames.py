@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, cast
 
+import numpy as np
 import pandas as pd
 
 from metaback.data.headers import duplicate
@@ -31,7 +32,9 @@ def read_frame(frame: pd.DataFrame) -> RawTable:
     plain.columns = [str(name) for name in frame.columns]
     told: Any = frame.attrs.get("notes", ())  # as `contrasts` leaves them
     notes = tuple(map(str, cast("list[Any]", told))) if type(told) in {tuple, list} else ()
-    return RawTable(plain, tuple(map(_row_name, frame.index)), notes)
+    whole = isinstance(frame.index.dtype, np.dtype) and frame.index.dtype.kind in "iu"
+    rows = [f"index {i}" for i in frame.index.tolist()] if whole else map(_row_name, frame.index)
+    return RawTable(plain, tuple(rows), notes)
 
 
 def _row_name(label: object) -> str:

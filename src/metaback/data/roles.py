@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from metaback.errors import Problem, suggestion
@@ -258,6 +259,7 @@ _IN_CONTEXT = (
 )
 
 
+@lru_cache(maxsize=4096)  # tables of one review have few headers, and each asks for every table
 def _role_of(name: str, names: frozenset[str]) -> str | None:
     """Return the role of a normal name among the other names of its header."""
     for context in _IN_CONTEXT:
@@ -268,7 +270,13 @@ def _role_of(name: str, names: frozenset[str]) -> str | None:
 
 def normal_name(column: object) -> str:
     """Write a column's name as the vocabulary does: lower case, one underscore for whatever separates words."""
-    return re.sub(r"[^0-9a-z]+", "_", str(column).strip().lower()).strip("_")
+    return _normal(str(column))
+
+
+@lru_cache(maxsize=4096)
+def _normal(name: str) -> str:
+    """Write a name as the vocabulary does."""
+    return re.sub(r"[^0-9a-z]+", "_", name.strip().lower()).strip("_")
 
 
 def recognise(
@@ -302,6 +310,7 @@ def recognise(
 
 
 NAMED = ("OR", "RR", "HR", "RD", "IRR", "MD", "SMD", "ROM")  # measures that people head a column of effects with
+_HEADS = {f"{key.lower()}{end}": key for key in NAMED for end in ("", "_95_ci", "_ci_95", "_95ci")}
 RAW = ("yi", "measure", "mean_1", "median_1", "events_1", "mean_post_1", "mean_change_1", "percent_1")
 
 
@@ -316,8 +325,8 @@ def named_effect(columns: Iterable[object], known: Mapping[str, str]) -> tuple[s
     """
     if any(role in known for role in RAW):
         return None
-    words = {f"{key.lower()}{end}": key for key in NAMED for end in ("", "_95_ci", "_ci_95", "_95ci")}
-    found = [(str(column), words[normal_name(column)]) for column in columns if normal_name(column) in words]
+    heads = ((str(column), _HEADS.get(normal_name(column))) for column in columns)
+    found = [(column, key) for column, key in heads if key is not None]
     taken = set(known.values()) if "effect" not in known else set(known.values()) - {known["effect"]}
     free = [(column, key) for column, key in found if column not in taken]
     if "effect" in known:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from metaback.data.columns import Bools, Floats, Habits, read_columns, text_of
+from metaback.data.columns import Bools, Floats, Habits, ReadColumns, read_columns, text_of
 from metaback.data.roles import ROLES, named_effect, normal_name, recognise
 from metaback.errors import DataError, OptionError, Problem, suggestion
 from metaback.stats.measures import MEASURES, raw_roles
 
+Found = TypeVar("Found")
 SHOWN = 10  # rows shown in a notebook
 CHECKS = "metaback.audits"  # where the check lives, far above: found by its name when a table is asked to check itself
 ROUTE_ROLES = (
@@ -78,7 +80,8 @@ class Trials:
 
     frame: the table, numbers as floats (nan where blank) and labels as text; roles: role -> column name;
     rows: where each row stands in its source ("row 7"), told in every message about it; notes: what the reader
-    guessed or passed over, one sentence each, about the whole source.
+    guessed or passed over, one sentence each, about the whole source. kept: what was read of it already, by question,
+    in a table that `held` made; None elsewhere, because a frame can be changed by its owner.
     """
 
     frame: pd.DataFrame
@@ -86,6 +89,7 @@ class Trials:
     rows: tuple[str, ...]
     source: Source
     notes: tuple[str, ...] = ()
+    kept: dict[tuple[str, ...], Any] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -93,15 +97,15 @@ class Trials:
 
     def numbers(self, role: str) -> Floats:
         """Return a number role as an array, all nan where the table does not have it."""
-        if role not in self.roles:
-            return np.full(len(self), np.nan)
-        return self.frame[self.roles[role]].to_numpy(dtype=float)
+        return _once(self, _numbers, role if role in self.roles else "")
 
     def texts(self, role: str) -> tuple[str, ...]:
         """Return a text role, "" where blank or where the table does not have it."""
-        if role not in self.roles:
-            return ("",) * len(self)
-        return tuple(map(str, self.frame[self.roles[role]].tolist()))
+        return _once(self, _texts, role if role in self.roles else "")
+
+    def names(self, *measures: str) -> Bools:
+        """Tell the rows that name one of some measures, in whatever letters; "" is that of rows that name none."""
+        return _once(self, _names, *measures)
 
     def flags(self, role: str) -> tuple[bool | None, ...]:
         """Return a yes-or-no role, None where blank or where the table does not have it."""
@@ -147,6 +151,52 @@ class Trials:
         )
         rest = f" (the first {SHOWN} shown)" if len(self) > SHOWN else ""
         return f"<div><p>{len(self)} rows from {html.escape(self.source.name)}{rest}</p>{table}</div>"
+
+
+def held(trials: Trials) -> Trials:
+    """Return the same table, which reads each of its columns once: for work that asks many times for the same ones.
+
+    The arrays that it gives are shared, and cannot be changed.
+
+    >>> from metaback.data.datasets import load_dataset
+    >>> table = held(load_dataset("backpain"))
+    >>> table.texts("outcome") is table.texts("outcome")
+    True
+    """
+    table = replace(trials)
+    object.__setattr__(table, "kept", {})
+    return table
+
+
+def _once(trials: Trials, read: Callable[..., Found], *words: str) -> Found:
+    """Return what a reader makes of a table: what it made before, where the table keeps it."""
+    if trials.kept is None:
+        return read(trials, *words)
+    key = (read.__name__, *words)
+    if key not in trials.kept:
+        found = trials.kept[key] = read(trials, *words)
+        if isinstance(found, np.ndarray):
+            found.flags.writeable = False
+    return trials.kept[key]
+
+
+def _numbers(trials: Trials, role: str) -> Floats:
+    """Read a column of numbers; "" is one that the table does not have."""
+    return trials.frame[trials.roles[role]].to_numpy(dtype=float) if role else np.full(len(trials), np.nan)
+
+
+def _texts(trials: Trials, role: str) -> tuple[str, ...]:
+    """Read a column of texts; "" is one that the table does not have."""
+    return tuple(map(str, trials.frame[trials.roles[role]].tolist())) if role else ("",) * len(trials)
+
+
+def _names(trials: Trials, *measures: str) -> Bools:
+    """Read which rows name one of some measures."""
+    if "measure" not in trials.roles:
+        return np.full(len(trials), "" in measures)
+    texts = trials.texts("measure")
+    known = {text: text.upper() in measures for text in set(texts)}
+    return np.array([known[text] for text in texts], dtype=bool)
 
 
 def as_named(trials: Trials, named: Mapping[str, str]) -> Trials:
@@ -197,12 +247,36 @@ def make_trials(
     problems = [*(problems or _structure(frame, known)), *done.problems]
     told = (*notes, *done.guesses.notes(), *_apart(frame, known, done.values, rows))
     told += _sums(done.values.get("study", []), rows)
-    table = frame.assign(**{column: done.values[role] for role, column in known.items()})
+    table = _with_values(frame, known, done)
     trials = Trials(table, known, rows, replace(source, roles=known, notes=told), told)
     problems += contradictions(trials)
     if problems:
         raise DataError(source.name, problems)
     return trials
+
+
+def _with_values(frame: pd.DataFrame, known: Mapping[str, str], done: ReadColumns) -> pd.DataFrame:
+    """Return a copy of a table with the values of its roles in place of their cells, where these were others."""
+    last = {column: role for role, column in known.items()}
+    values = {column: done.values[role] for column, role in last.items()}
+    new = {column: found for column, found in values.items() if not _stands(frame, column, found, done, last[column])}
+    return frame.assign(**new) if new else frame.copy()
+
+
+def _stands(frame: pd.DataFrame, column: str, values: Any, done: ReadColumns, role: str) -> bool:
+    """Tell whether a column holds the values of a role already, in the type that a table would give them."""
+    if column not in frame.columns or not len(frame):
+        return False
+    kind = frame[column].dtype
+    if ROLES[role].kind == "number":
+        return kind == np.float64 and np.array_equal(frame[column].to_numpy(), values, equal_nan=True)
+    return values is done.plain.get(role) and kind == _text_type()
+
+
+@cache
+def _text_type() -> object:
+    """Return the type of a column that is made of texts: it depends on pandas and on what is installed beside it."""
+    return pd.Series(["text"]).dtype
 
 
 def _apart(
@@ -213,9 +287,9 @@ def _apart(
     Rows that count for the total or for a subgroup only (`Applicability`) stay, and are told, because a study may
     stand in both; so are rows whose printed effect rests on O-E.
     """
-    columns = {normal_name(column): column for column in frame.columns}
     if known.get("outcome") is None or normal_name(known["outcome"]) != "analysis_name":
         return ()
+    columns = {normal_name(column): column for column in frame.columns}
     notes: list[str] = []
     names: list[str] = values["outcome"]
     parts = [frame[columns[part]] for part in ("analysis_group", "analysis_number") if part in columns]
@@ -263,15 +337,18 @@ _DATE = re.compile(
 )
 
 
-def _sums(labels: Iterable[str], rows: tuple[str, ...]) -> tuple[str, ...]:
+def _sums(labels: Sequence[str], rows: tuple[str, ...]) -> tuple[str, ...]:
     """Tell labels that look like the sum of the rows above, or like a date that a spreadsheet made of a label."""
-    notes: list[str] = []
-    for label, row in zip(labels, rows, strict=False):
+    told: dict[str, str] = {}
+    for label in set(labels):
         if label[:1].isalpha() and _SUM.fullmatch(label):
-            notes.append(f"{row}: the label {label!r} reads like a sum of other rows; take the row out if it is one")
+            told[label] = "reads like a sum of other rows; take the row out if it is one"
         elif "-" in label and _DATE.fullmatch(label):
-            notes.append(f"{row}: the label {label!r} looks like a date that a spreadsheet made of another label")
-    return tuple(notes)
+            told[label] = "looks like a date that a spreadsheet made of another label"
+    if not told:
+        return ()
+    pairs = zip(labels, rows, strict=False)
+    return tuple(f"{row}: the label {label!r} {told[label]}" for label, row in pairs if label in told)
 
 
 def _structure(frame: pd.DataFrame, known: Mapping[str, str]) -> list[Problem]:
@@ -287,7 +364,7 @@ def _structure(frame: pd.DataFrame, known: Mapping[str, str]) -> list[Problem]:
                 f"Add a column 'study', or say roles={{'study': ...}}; the columns are: {listed}",
             )
         )
-    if not any(set(route) <= known.keys() for route in _routes(known)):
+    if not any(known.keys() >= set(route) for route in _routes(known)):
         nearest = max(ROUTE_ROLES, key=lambda route: (len(set(route) & known.keys()) / len(route), len(route)))
         missing = [role for role in nearest if role not in known]
         has = [role for role in nearest if role in known]
@@ -304,12 +381,14 @@ def _structure(frame: pd.DataFrame, known: Mapping[str, str]) -> list[Problem]:
     return problems
 
 
-def _routes(known: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+def _routes(known: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
     """Return the sets of roles that lead to an effect: ready-made, or the raw numbers of any measure."""
-    cells = (("events_1", "nonevents_1", "events_2", "nonevents_2"),)
+    yield from ROUTE_ROLES
+    yield from DERIVED_ROUTES
     means = set(ROUTE_ROLES[-2])
-    other = tuple(roles for key in MEASURES if (roles := raw_roles(key)) and not set(roles) < means)
-    return (*ROUTE_ROLES, *DERIVED_ROUTES, *other, *(cells if {"nonevents_1", "nonevents_2"} <= known.keys() else ()))
+    yield from (roles for key in MEASURES if (roles := raw_roles(key)) and not set(roles) < means)
+    if {"nonevents_1", "nonevents_2"} <= known.keys():
+        yield ("events_1", "nonevents_1", "events_2", "nonevents_2")
 
 
 def contradictions(trials: Trials) -> list[Problem]:
@@ -327,8 +406,9 @@ def contradictions(trials: Trials) -> list[Problem]:
 def _check_order(trials: Trials, roles: list[str]) -> list[Problem]:
     """Check that smallest value, quartiles, median and largest value are in order."""
     problems: list[Problem] = []
+    known = [role for role in roles if role in trials.roles]
     before = np.full(len(trials), -np.inf)
-    for role in (role for role in roles if role in trials.roles):
+    for role in known if len(known) > 1 else ():
         values = trials.numbers(role)
         problems += _report(
             trials,
@@ -343,6 +423,8 @@ def _check_order(trials: Trials, roles: list[str]) -> list[Problem]:
 
 def _check_mean(trials: Trials, arm: str) -> list[Problem]:
     """Check means against the limits of their intervals."""
+    if not {f"mean_ci_low{arm}", f"mean_ci_high{arm}"} & trials.roles.keys():
+        return []
     mean, low, high = (trials.numbers(f"{role}{arm}") for role in ("mean", "mean_ci_low", "mean_ci_high"))
     return _report(
         trials,
@@ -363,9 +445,11 @@ def _report(trials: Trials, bad: Bools, role: str, rule: Callable[[int], str], f
 
 def _check_intervals(trials: Trials) -> list[Problem]:
     """Check printed effects against their intervals."""
+    if not {"ci_low", "ci_high"} & trials.roles.keys():
+        return []
     low, high, effect = (trials.numbers(role) for role in ("ci_low", "ci_high", "effect"))
     outside = (low < high) & ((effect < low) | (effect > high))
-    ratio = np.array([text.upper() in RATIOS for text in trials.texts("measure")], dtype=bool)
+    ratio = trials.names(*RATIOS)
     half = ~np.isnan(effect) & (np.isnan(low) != np.isnan(high)) & ~ratio & np.isnan(trials.numbers("se"))
     return [
         *_report(
@@ -394,6 +478,8 @@ def _check_intervals(trials: Trials) -> list[Problem]:
 
 def _check_correlation(trials: Trials, role: str) -> list[Problem]:
     """Check that a correlation is one."""
+    if role not in trials.roles:
+        return []
     values = trials.numbers(role)
     fix = "Check the cell; a percentage or a slope is not a correlation"
     return _report(trials, np.abs(values) > 1, role, lambda _: "a correlation lies between -1 and 1", fix)
@@ -401,6 +487,8 @@ def _check_correlation(trials: Trials, role: str) -> list[Problem]:
 
 def _check_counts(trials: Trials, arm: str) -> list[Problem]:
     """Check the counts of an arm ("_1", "_2") or of a single group ("") against its size."""
+    if not {f"events{arm}", f"n{arm}"} <= trials.roles.keys():
+        return []
     events, n = trials.numbers(f"events{arm}"), trials.numbers(f"n{arm}")
     total = events + trials.numbers(f"nonevents{arm}")
     noun = "arm" if arm else "group"

@@ -63,13 +63,18 @@ def _perfect(trials: Trials, draft: Draft, computed: Bools, key: str) -> list[st
 
 def _merged(*lines: Lines) -> Lines:
     """Put the words of several accounts together, row by row."""
-    return tuple(tuple(word for words in row for word in words) for row in zip(*lines, strict=True))
+    filled = [line for line in lines if any(line)]
+    if len(filled) < 2:
+        return filled[0] if filled else lines[0]
+    return tuple(tuple(word for words in row for word in words) for row in zip(*filled, strict=True))
 
 
 def _ready(trials: Trials, computed: Bools, key: str) -> Lines:
     """Name the ready-made effects of rows that were computed from raw numbers; those of another measure are no news."""
-    named = np.array([text.upper() in ("", key) for text in trials.texts("measure")], dtype=bool)
     found: list[tuple[str, ...]] = [()] * len(trials)
+    if not computed.any():
+        return tuple(found)
+    named = trials.names("", key)
     for role in ("yi", "effect"):
         values = trials.numbers(role)
         words = "effect on the analysis scale" if role == "yi" else "printed effect"
@@ -80,8 +85,9 @@ def _ready(trials: Trials, computed: Bools, key: str) -> Lines:
 
 def _passed_over(trials: Trials, draft: Draft, computed: Bools, key: str) -> list[str]:
     """Tell how many rows were computed although they bring another effect on the analysis scale with its variance."""
-    yi = trials.numbers("yi")
-    named = np.array([text.upper() in ("", key) for text in trials.texts("measure")], dtype=bool)
+    if "yi" not in trials.roles or not computed.any():
+        return []
+    yi, named = trials.numbers("yi"), trials.names("", key)
     weighed = np.isfinite(trials.numbers("vi")) | np.isfinite(trials.numbers("sei"))
     rows = computed & named & weighed & np.isfinite(yi) & ~draft.open()
     apart = np.zeros(rows.size)
@@ -99,6 +105,8 @@ def _passed_over(trials: Trials, draft: Draft, computed: Bools, key: str) -> lis
 
 def _beliefs(trials: Trials, draft: Draft) -> list[str]:
     """Tell how many rows rest on what had to be believed of the data; assumed correlations are told elsewhere."""
+    if not draft.steps:
+        return []
     labels = trials.texts("study")
     rows: dict[str, dict[str, None]] = {}
     keys: dict[str, dict[str, None]] = {}
@@ -122,6 +130,8 @@ def _how(keys: list[str]) -> str:
 
 def _contradictions(trials: Trials, apart: Lines) -> list[str]:
     """Tell the rows that say a number twice and differently, the first of them one by one."""
+    if not any(apart):
+        return []
     labels = trials.texts("study")
     rows = [i for i, words in enumerate(apart) if words]
     told = [f"{trials.rows[i]} ({labels[i]}): {'; '.join(apart[i])}." for i in rows[:MOST_TOLD]]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from metaback.data.read import read_trials
-from metaback.data.trials import Trials
+from metaback.data.trials import Trials, held
 from metaback.effects.account import account
 from metaback.effects.choices import EffectChoices, effect_choices
 from metaback.effects.direction import Direction, decide, listed, reverse_counts, turn
@@ -32,6 +31,7 @@ from metaback.effects.routes import (
     Bools,
     Draft,
     Floats,
+    empty_draft,
     from_analysis_scale,
     from_d,
     from_derived,
@@ -99,7 +99,7 @@ def effect_sizes(
     >>> es.measure, es.obtained[0], round(float(es.vi[0]), 6)
     ('SMD', 'printed effect with 95% CI', 0.057504)
     """
-    trials = data if isinstance(data, Trials) else read_trials(data)
+    trials = held(data if isinstance(data, Trials) else read_trials(data))
     choices = effect_choices(
         options=options,
         r=r,
@@ -116,13 +116,19 @@ def effect_sizes(
     ask = _Ask(key, chosen, _pair(trials, compare), direction, facts, choices)
     rows = _rows(trials, ask, choices.r)
     problems += [*direction.problems, *rows.draft.problems]
-    changes = np.array([word == CHANGE for word in rows.scores.score_types], dtype=bool)
-    problems += check_range(trials, rows.inputs, facts, changes)
+    problems += check_range(trials, rows.inputs, facts, _of_changes(rows.scores.score_types))
     problems += rows.scores.problems
     problems += unit_problems(trials, ~rows.draft.open(), choices.instruments, key)
     if problems:
         raise DataError(trials.source.name, problems)
-    return replace(_finish(trials, ask, rows, by), grid=_grid(trials, ask, rows))
+    return _finish(trials, ask, rows, by)
+
+
+def _of_changes(types: tuple[str, ...]) -> Bools:
+    """Tell the rows whose scores are changes."""
+    if CHANGE not in types:
+        return np.zeros(len(types), dtype=bool)
+    return np.array([word == CHANGE for word in types], dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,7 @@ class _Rows:
 def _rows(trials: Trials, ask: _Ask, r: float | None) -> _Rows:
     """Try the routes one after the other, under one assumed pre-post correlation (None for none)."""
     k, key = len(trials), ask.key
-    draft = Draft(np.full(k, np.nan), np.full(k, np.nan), [""] * k, [[] for _ in range(k)], [""] * k)
+    draft = empty_draft(k)
     wanted = dict.fromkeys((*SHOWN, *raw_roles(key)))
     inputs = {role: trials.numbers(role) for role in wanted if role in trials.roles}
     inputs |= {role: ask.facts[role] for role in needed(key) if role in ask.facts}
@@ -218,6 +224,8 @@ def _routes(
 
 def _has_step(draft: Draft, conversion: str) -> Bools:
     """Tell the rows of which a conversion was a step."""
+    if not draft.steps:
+        return np.zeros(draft.yi.size, dtype=bool)
     rows = [i for i, steps in draft.steps.items() if any(step.conversion == conversion for step in steps)]
     return np.isin(np.arange(draft.yi.size), rows)
 
@@ -262,7 +270,7 @@ def _conventions(key: str, preset: str, options: Mapping[str, str]) -> dict[str,
     """Resolve the conventions that a measure has a choice of."""
     if preset not in MEASURE_PRESETS:
         raise OptionError.unknown("preset", preset, MEASURE_PRESETS)
-    known = {name for other in MEASURES for name in option_names(other)} | set(CONVENTIONS)
+    known = {name for other in MEASURES for name in option_names(other)} | set(CONVENTIONS) if options else set[str]()
     for name in options:
         if name not in known:
             raise OptionError.unknown("options", name, sorted(known))
@@ -279,7 +287,7 @@ def _of_preset(key: str, preset: str) -> dict[str, str]:
 
 def default_measure(trials: Trials) -> str:
     """Choose the measure that the rows themselves name, else SMD for means, RR for counts, GEN for bare effects."""
-    named = {text.upper() for text in trials.texts("measure")} - {""}
+    named = {text.upper() for text in set(trials.texts("measure"))} - {""}
     known = sorted(named & set(MEASURES))
     if len(known) == 1:
         return known[0]
@@ -302,7 +310,7 @@ def default_measure(trials: Trials) -> str:
 
 def _any(trials: Trials, roles: tuple[str, ...]) -> bool:
     """Tell whether any row has any of some numbers."""
-    return any(np.isfinite(trials.numbers(role)).any() for role in roles)
+    return any(np.isfinite(trials.numbers(role)).any() for role in roles if role in trials.roles)
 
 
 def _add_totals(trials: Trials, inputs: dict[str, Floats]) -> None:
@@ -316,6 +324,8 @@ def _add_totals(trials: Trials, inputs: dict[str, Floats]) -> None:
 
 def _pair(trials: Trials, compare: tuple[str, str] | None) -> tuple[str, str] | None:
     """Return the order of the two treatments: the one asked for, else that of the first row if all share a pair."""
+    if compare is None and not {"treatment_1", "treatment_2"} <= trials.roles.keys():
+        return None
     pairs = list(zip(trials.texts("treatment_1"), trials.texts("treatment_2"), strict=True))
     if compare is None:
         same = len({frozenset(pair) for pair in pairs}) == 1 and all(pairs[0])
@@ -338,7 +348,8 @@ def _leave_out(draft: Draft, trials: Trials, pair: tuple[str, str] | None) -> Bo
     other = np.array([any(own) and not set(own) <= {*pair, ""} for own in pairs], dtype=bool)
     for i in np.flatnonzero(other).tolist():
         draft.yi[i] = draft.vi[i] = np.nan
-        draft.routes[i], draft.corrections[i] = "", []
+        draft.routes[i] = ""
+        draft.corrections.pop(i, None)
         draft.steps.pop(i, None)
         words = " with ".join(name or "?" for name in pairs[i])
         draft.reasons[i] = f"it compares {words}, and the pool is of {pair[0]} with {pair[1]}"
@@ -357,8 +368,8 @@ def _turn(draft: Draft, flip: Bools, computed: Bools, key: str) -> None:
     """Turn the ready-made effects of such rows; those computed from raw numbers are turned already."""
     ready = flip & ~computed & ~draft.open()
     draft.yi[ready] = 1 - draft.yi[ready] if about(key).kind == "auc" else -draft.yi[ready]
-    for i in np.flatnonzero(flip & ~draft.open()):
-        draft.corrections[i].append(SWAPPED)
+    for i in np.flatnonzero(flip & ~draft.open()).tolist():
+        draft.correct(i, SWAPPED)
 
 
 def _finish(trials: Trials, ask: _Ask, rows: _Rows, by: str | None) -> EffectSizes:
@@ -367,18 +378,19 @@ def _finish(trials: Trials, ask: _Ask, rows: _Rows, by: str | None) -> EffectSiz
     estimable = ~draft.open()
     told = account(trials, rows.known, draft, rows.computed, ask.key, derivation(ask.choices.options))
     studies = {label: i for i, label in enumerate(dict.fromkeys(labels))}
+    columns = {str(column): values.to_numpy() for column, values in trials.frame.items()}
     return EffectSizes(
         yi=draft.yi,
         vi=draft.vi,
         estimable=estimable,
         labels=labels,
         rows=trials.rows,
-        clusters=np.array([studies[label] for label in labels], dtype=np.int64),
+        clusters=np.fromiter(map(studies.__getitem__, labels), dtype=np.int64, count=len(labels)),
         measure=ask.key,
         options=dict(ask.options),
         obtained=tuple(draft.routes),
-        reasons=tuple("" if ok else reason for ok, reason in zip(estimable, draft.reasons, strict=True)),
-        corrections=tuple("; ".join(words) for words in draft.corrections),
+        reasons=_reasons(draft, estimable),
+        corrections=draft.corrected(),
         inputs=rows.inputs,
         by=_groups(trials, by),
         by_name=by,
@@ -391,7 +403,7 @@ def _finish(trials: Trials, ask: _Ask, rows: _Rows, by: str | None) -> EffectSiz
             *told.notes,
             *rows.notes,
         ),
-        moderators=_moderators(trials),
+        moderators={role: columns[column] for role, column in trials.roles.items()} | columns,
         categories=_categories(trials),
         steps=draft.steps_of_all(),
         ignored=told.ignored,
@@ -399,19 +411,21 @@ def _finish(trials: Trials, ask: _Ask, rows: _Rows, by: str | None) -> EffectSiz
         score_types=rows.scores.score_types,
         standardisers=rows.scores.standardisers,
         mixed_scores=ask.choices.mixed_scores,
+        grid=_grid(trials, ask, rows),
     )
 
 
-def _moderators(trials: Trials) -> dict[str, NDArray[Any]]:
-    """Return the columns that a formula can name: by role, and by the name in the table, which wins."""
-    by_role = {role: trials.frame[column].to_numpy() for role, column in trials.roles.items()}
-    return by_role | {str(column): trials.frame[column].to_numpy() for column in trials.frame.columns}
+def _reasons(draft: Draft, estimable: Bools) -> tuple[str, ...]:
+    """Return why a row has no effect, "" where it has one."""
+    if estimable.all():
+        return ("",) * estimable.size
+    return tuple("" if ok else reason for ok, reason in zip(estimable.tolist(), draft.reasons, strict=True))
 
 
 def _categories(trials: Trials) -> dict[str, tuple[Any, ...]]:
-    """Return the values of every pandas category in their order, by the names of `_moderators`."""
-    columns = {**trials.roles, **{str(column): column for column in trials.frame.columns}}
-    kinds = {name: trials.frame[column].dtype for name, column in columns.items()}
+    """Return the values of every pandas category in their order, by the names of moderators."""
+    kinds = dict(zip(map(str, trials.frame.columns), trials.frame.dtypes.tolist(), strict=True))
+    kinds = {role: kinds[column] for role, column in trials.roles.items()} | kinds
     return {name: tuple(kind.categories) for name, kind in kinds.items() if isinstance(kind, pd.CategoricalDtype)}
 
 

@@ -42,6 +42,8 @@ def decide(trials: Trials, instruments: Mapping[str, Instrument], wanted: bool |
     A row says it in its own cell or through its instrument. Where rows point both ways each must say it; where all
     that say it agree, the others are taken to follow, which is told.
     """
+    if FLAG not in trials.roles and not instruments:
+        return Direction(wanted, np.zeros(len(trials), dtype=bool))
     flags, problems = _flags(trials, instruments)
     known = [flag for flag in flags if flag is not None]
     if not known:
@@ -120,8 +122,8 @@ def turn(draft: Draft, direction: Direction, computed: Bools, key: str, trials: 
     elif way == "complement":
         draft.yi[rows] = 1.0 - draft.yi[rows]
     done = "computed from non-events" if way == "counts" else "turned"
-    for i in np.flatnonzero(rows):
-        draft.corrections[i].append(f"{done}, so that {direction.words}")
+    for i in np.flatnonzero(rows).tolist():
+        draft.correct(i, f"{done}, so that {direction.words}")
     labels = trials.texts("study")
     names = [f"{labels[i]} ({trials.rows[i]})" for i in np.flatnonzero(rows)]
     return [*direction.notes, f"Effects of {listed(names)} were turned so that {direction.words} throughout."]

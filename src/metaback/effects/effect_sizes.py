@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 from importlib import import_module
+from itertools import compress
 from typing import Any, cast
 
 import numpy as np
@@ -260,10 +262,11 @@ def repeat_notes(labels: Sequence[str], rows: Sequence[str], estimable: NDArray[
 
     labels: study of each row; rows: its name in messages; estimable: (k,) rows with an effect.
     """
-    pooled: dict[str, list[str]] = {}
-    for label, row, ok in zip(labels, rows, estimable.tolist(), strict=True):
-        if ok:
-            pooled.setdefault(label, []).append(row)
+    pooled: defaultdict[str, list[str]] = defaultdict(list)
+    if len(set(labels)) < len(labels):
+        told = zip(labels, rows, strict=True)
+        for label, row in told if estimable.all() else compress(told, estimable.tolist()):
+            pooled[label].append(row)
     return [
         f"{label} enters {len(where)} times ({', '.join(where)}) and its rows are pooled as if they were independent; "
         "if they share people, for instance one control group, the interval is too narrow."

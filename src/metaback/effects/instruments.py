@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaback.data.trials import Trials
-from metaback.effects.routes import Bools, Draft, Floats, from_analysis_scale, from_printed
+from metaback.effects.routes import Bools, Draft, Floats, empty_draft, from_analysis_scale, from_printed
 from metaback.errors import FileError, OptionError, Problem, suggestion
 from metaback.stats.measures import MEASURES, raw_roles
 
@@ -100,11 +100,15 @@ def _number(name: str, word: str, value: Any, faults: list[str]) -> float | None
 def of_rows(trials: Trials, instruments: Mapping[str, Instrument]) -> list[Instrument]:
     """Return the instrument of each row, an empty one where it is not described."""
     nothing = Instrument()
+    if not instruments:
+        return [nothing] * len(trials)
     return [instruments.get(text.strip().casefold(), nothing) for text in trials.texts("instrument")]
 
 
 def unused(trials: Trials, instruments: Mapping[str, Instrument]) -> tuple[str, ...]:
     """Tell instruments that no row names."""
+    if not instruments:
+        return ()
     named = {text.strip().casefold() for text in trials.texts("instrument")}
     return tuple(
         f"No row names the instrument '{name}' that was described{suggestion(name, sorted(named))}."
@@ -125,7 +129,7 @@ def scale_facts(
     for role, word in FACTS.items():
         stated = trials.numbers(role)
         if not instruments:
-            if np.isfinite(stated).any():
+            if role in trials.roles and np.isfinite(stated).any():
                 found[role] = stated
             continue
         known = np.array([np.nan if (value := getattr(row, word)) is None else value for row in rows], dtype=float)
@@ -197,9 +201,8 @@ def rescale(draft: Draft, trials: Trials, facts: Mapping[str, Floats], key: str)
     roles = needed(key)
     if not roles or "measure" not in trials.roles or not set(roles) <= facts.keys():
         return
-    named = np.array([text.upper() == RESCALED for text in trials.texts("measure")], dtype=bool)
-    k = len(trials)
-    ready = Draft(np.full(k, np.nan), np.full(k, np.nan), [""] * k, [[] for _ in range(k)], [""] * k)
+    named = trials.names(RESCALED)
+    ready = empty_draft(len(trials))
     from_analysis_scale(ready, trials, RESCALED)
     from_printed(ready, trials, RESCALED)
     draft.problems += ready.problems
@@ -228,7 +231,7 @@ def explain_unknown(draft: Draft, trials: Trials, inputs: Mapping[str, Floats], 
     if not facts:
         return
     others = np.stack([inputs.get(role, blank) for role in raw_roles(key) if role not in facts])
-    named = np.array([text.upper() == RESCALED for text in trials.texts("measure")], dtype=bool)
+    named = trials.names(RESCALED)
     brings = named & (np.isfinite(trials.numbers("effect")) | np.isfinite(trials.numbers("yi")))
     names = trials.texts("instrument")
     for i in np.flatnonzero(draft.open() & (brings | np.isfinite(others).all(axis=0))):

@@ -18,6 +18,7 @@ BETWEEN = ("d", "f_value", "p", "sign", "t")
 OF_CHANGE = ("sd_change", "se_change", "ci_low_change", "ci_high_change", "t_change", "f_change", "p_change")
 SIGNED = ("t", "d", "sign", "md", "phi")  # what changes its sign with the arms
 RATIOS = ("odds_ratio", "risk_ratio")  # what turns into its reciprocal
+OF_WAYS = frozenset(role for way in WAYS for role in (*way.takes, *way.gives))
 PRINTED = {"odds_ratio": "OR", "risk_ratio": "RR", "phi": "PHI"}
 
 
@@ -28,8 +29,7 @@ def known_numbers(trials: Trials, inputs: Mapping[str, Floats], key: str) -> dic
     their measure is named: md with its limits and SE, an odds ratio, a risk ratio, phi. Where the raw numbers are two
     measurements of one group, its t, F and P are those of the change.
     """
-    roles = {role for way in WAYS for role in (*way.takes, *way.gives)}
-    found = {role: trials.numbers(role) for role in trials.roles if role in roles}
+    found = {role: trials.numbers(role) for role in trials.roles if role in OF_WAYS}
     found |= inputs
     kind = about(key).kind
     if kind == "paired means":
@@ -59,12 +59,11 @@ def _printed(trials: Trials, key: str) -> dict[str, Floats]:
     """Return printed effects under the names that ways have for them."""
     if "effect" not in trials.roles or about(key).kind not in ("means", "counts"):
         return {}
-    words = [text.upper() for text in trials.texts("measure")]
-    mean = np.array([word == "MD" or (not word and key == "MD") for word in words], dtype=bool)
+    mean = trials.names("MD", *([""] if key == "MD" else []))
     columns = {"md": "effect", "md_low": "ci_low", "md_high": "ci_high", "md_se": "se"}
     found = {role: np.where(mean, trials.numbers(column), np.nan) for role, column in columns.items()}
     for role, word in PRINTED.items():
-        of = np.array([other == word or (not other and key == word) for other in words], dtype=bool)
+        of = trials.names(word, *([""] if key == word else []))
         found[role] = np.where(of, trials.numbers("effect"), np.nan)
     return {role: column for role, column in found.items() if np.isfinite(column).any()}
 

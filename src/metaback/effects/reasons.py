@@ -22,11 +22,13 @@ def explain(draft: Draft, trials: Trials, inputs: Mapping[str, Floats], key: str
     inputs: role -> (k,) numbers of the table and what was derived from them.
     """
     roles = raw_roles(key)
+    open_rows = [i for i in np.flatnonzero(draft.open()).tolist() if not draft.reasons[i]]
+    if not open_rows:
+        return
     named = trials.texts("measure")
     effect, se = trials.numbers("effect"), trials.numbers("se")
     limits = np.isfinite(trials.numbers("ci_low")) & np.isfinite(trials.numbers("ci_high"))
     brings = np.isfinite(effect) | np.isfinite(trials.numbers("yi"))
-    open_rows = [i for i in np.flatnonzero(draft.open()).tolist() if not draft.reasons[i]]
     other = _other_measures(trials, open_rows if key == "GEN" else ())
     hint = _paired_hint(trials, key)
     for i in open_rows:

@@ -45,21 +45,36 @@ BEYOND = "its effect or variance is beyond the range of numbers"
 class Draft:
     """The columns of an `EffectSizes` while its routes are tried one after the other.
 
-    steps: by row, how numbers were derived; used: by role, the numbers that effects were computed from, (k,).
+    corrections, steps: by row, what was done to it, and how numbers were derived; rows without any are not there.
+    used: by role, the numbers that effects were computed from, (k,).
     """
 
     yi: Floats
     vi: Floats
     routes: list[str]
-    corrections: list[list[str]]
     reasons: list[str]
+    corrections: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
     problems: list[Problem] = field(default_factory=list[Problem])
     steps: dict[int, tuple[Step, ...]] = field(default_factory=dict[int, tuple[Step, ...]])
     used: dict[str, Floats] = field(default_factory=dict[str, Floats])
 
     def steps_of_all(self) -> tuple[tuple[Step, ...], ...]:
         """Return the steps of every row, none where the table had all numbers."""
-        return tuple(self.steps.get(i, ()) for i in range(len(self.routes)))
+        found: list[tuple[Step, ...]] = [()] * len(self.routes)
+        for i, steps in self.steps.items():
+            found[i] = steps
+        return tuple(found)
+
+    def correct(self, row: int, words: str) -> None:
+        """Say what was done to a row, after what was said of it before."""
+        self.corrections.setdefault(row, []).append(words)
+
+    def corrected(self) -> tuple[str, ...]:
+        """Return the corrections of every row in words, "" where there are none."""
+        found = [""] * len(self.routes)
+        for i, words in self.corrections.items():
+            found[i] = "; ".join(words)
+        return tuple(found)
 
     def open(self) -> Bools:
         """Tell which rows have no effect yet."""
@@ -67,13 +82,22 @@ class Draft:
 
     def fill(self, rows: Bools, yi: Floats, vi: Floats, route: str) -> None:
         """Give rows their effect and remember the route; rows beyond the range of numbers get a reason instead."""
-        beyond = rows & ~((np.abs(yi) < RANGE[1]) & (vi > RANGE[0]) & (vi < RANGE[1]))
-        for i in np.flatnonzero(beyond):
+        at = np.flatnonzero(rows)
+        good = (np.abs(yi[at]) < RANGE[1]) & (vi[at] > RANGE[0]) & (vi[at] < RANGE[1])
+        for i in at[~good].tolist():
             self.reasons[i] = BEYOND
-        rows = rows & ~beyond
-        self.yi[rows], self.vi[rows] = yi[rows], vi[rows]
-        for i in np.flatnonzero(rows):
+        at = at[good]
+        self.yi[at], self.vi[at] = yi[at], vi[at]
+        if at.size == len(self.routes):
+            self.routes[:] = [route] * at.size
+            return
+        for i in at.tolist():
             self.routes[i] = route
+
+
+def empty_draft(k: int) -> Draft:
+    """Return k rows of which nothing is known yet."""
+    return Draft(np.full(k, np.nan), np.full(k, np.nan), [""] * k, [""] * k)
 
 
 def from_raw(draft: Draft, inputs: Mapping[str, Floats], key: str, options: Mapping[str, str]) -> None:
@@ -91,8 +115,10 @@ def from_raw(draft: Draft, inputs: Mapping[str, Floats], key: str, options: Mapp
     tiny: Bools = np.any((size > 0) & (size < RANGE[0]), axis=0)
     kept = done.defined & ~vast  # the square of a vast SD is no number any more, and its d would be 0
     draft.fill(complete & kept, done.yi, done.vi, ROUTES[facts.kind])
-    for i in np.flatnonzero(complete & kept & done.corrected):
-        draft.corrections[i].append(correction_of(key, options))
+    fixed = np.flatnonzero(complete & kept & done.corrected).tolist()
+    words = correction_of(key, options) if fixed else ""
+    for i in fixed:
+        draft.correct(i, words)
     for i in np.flatnonzero(complete & ~kept):
         draft.reasons[i] = BEYOND if vast[i] or tiny[i] else facts.undefined
 
@@ -115,6 +141,8 @@ def from_derived(
     """
     open_rows = draft.open()
     roles = raw_roles(key)
+    if not roles:
+        return known
     found = derive(known, roles, rows=open_rows, grade=grade, options=own, assume=assume)
     from_raw(draft, reverse({role: found.values[role] for role in roles if role in found.values}), key, options)
     _remember(draft, open_rows, found.steps, {role: found.values[role] for role in roles if role in found.values})
@@ -195,10 +223,11 @@ def from_d(draft: Draft, known: Mapping[str, Floats], key: str, options: Mapping
 
 def from_analysis_scale(draft: Draft, trials: Trials, key: str) -> None:
     """Take effects that are on the analysis scale already."""
+    if "yi" not in trials.roles:
+        return
     yi, vi, sei = (trials.numbers(role) for role in ("yi", "vi", "sei"))
-    one_kind = key == "GEN" and len({text.upper() for text in trials.texts("measure")} - {""}) == 1
-    named = np.array([one_kind or text.upper() in ("", key) for text in trials.texts("measure")], dtype=bool)
-    usable = named & np.isfinite(yi)
+    one_kind = key == "GEN" and len({text.upper() for text in set(trials.texts("measure"))} - {""}) == 1
+    usable = np.isfinite(yi) if one_kind else trials.names("", key) & np.isfinite(yi)
     draft.fill(draft.open() & usable & np.isfinite(vi), yi, vi, "effect with variance")
     draft.fill(draft.open() & usable & np.isfinite(sei), yi, _square(sei), "effect with standard error")
     for se, words in _own_limits(trials, key, yi) if {"ci_low", "ci_high"} <= trials.roles.keys() else ():
@@ -246,7 +275,9 @@ def _square(se: Floats) -> Floats:
 
 def from_printed(draft: Draft, trials: Trials, key: str) -> None:
     """Take effects as a paper prints them, and carry them to the analysis scale of the measure."""
-    named = np.array([text.upper() in ("", key) for text in trials.texts("measure")], dtype=bool)
+    if "effect" not in trials.roles:
+        return
+    named = trials.names("", key)
     effect, low, high, se = (trials.numbers(role) for role in ("effect", "ci_low", "ci_high", "se"))
     facts = about(key)
     way = back("exp" if facts.scale == "log" else facts.back)
@@ -273,7 +304,9 @@ def from_tests(draft: Draft, trials: Trials, key: str) -> None:
     The P value of a mean difference is that of a t test on n_1 + n_2 - 2 degrees of freedom where both sizes are there,
     of a normal one elsewhere.
     """
-    named = np.array([text.upper() in ("", key) for text in trials.texts("measure")], dtype=bool)
+    if not {"t", "p", "ci_low", "ci_high"} & trials.roles.keys():
+        return
+    named = trials.names("", key)
     log = about(key).scale == "log"
     columns = {role: trials.numbers(role) for role in ("yi", "effect", "t", "ci_low", "ci_high", *LOGRANK)}
     columns["df"] = trials.numbers("n_1") + trials.numbers("n_2") - 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,7 @@ LEAN = 0.2
 USED = (("CI", "ci"), ("with variance", "vi"), ("with P", "p"), ("log-rank P", "p"), ("with t", "t"))
 TIMES = "times"
 SOURCES = ("se", "vi", "ci", "t", "p")
+PLACE = {word: i for i, word in enumerate((*SOURCES, TIMES))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +55,17 @@ def said_twice(trials: Trials, draft: Draft, ready: Bools, key: str) -> tuple[Li
     middle, on the scale on which the interval is symmetric.
     """
     way = back("exp" if about(key).scale == "log" else about(key).back)
-    known = {route: _used(route) for route in set(draft.routes)}
-    used = np.array([known[route] for route in draft.routes])
-    plain = ready & (used != TIMES)
+    used = _used_by(draft.routes)
+    plain = ready & (used != PLACE[TIMES])
     se = np.sqrt(draft.vi)
-    others = {word for word in SOURCES if bool((plain & (used != word)).any())}
-    sources = _sources(trials, draft, way, others)
+    found = set(np.flatnonzero(np.bincount(used[plain], minlength=len(PLACE))).tolist())
+    sources = _sources(trials, draft, way, {word for word in SOURCES if found - {PLACE[word]}})
     if not sources and "ci_low" not in trials.roles:
         return ((),) * plain.size, ((),) * plain.size
     ignored: list[list[str]] = [[] for _ in draft.routes]
     apart: list[list[str]] = [[] for _ in draft.routes]
     for source in sources:
-        for i in np.flatnonzero(plain & (used != source.key) & ~np.isnan(source.low)).tolist():
+        for i in np.flatnonzero(plain & (used != PLACE[source.key]) & ~np.isnan(source.low)).tolist():
             ignored[i].append(source.words(i))
             if not source.low[i] * (1 - SLACK) <= se[i] <= source.high[i] * (1 + SLACK):
                 own, other = (significant(float(x[i]), DIGITS) for x in (se, source.value))
@@ -73,6 +73,14 @@ def said_twice(trials: Trials, draft: Draft, ready: Bools, key: str) -> tuple[Li
     for i, words in _leaning(trials, way, plain).items() if "ci_low" in trials.roles else ():
         apart[i].append(words)
     return tuple(map(tuple, ignored)), tuple(map(tuple, apart))
+
+
+def _used_by(routes: Sequence[str]) -> NDArray[np.intp]:
+    """Return the place in PLACE of the source that each route names, (k,)."""
+    known = {route: PLACE[_used(route)] for route in set(routes)}
+    if len(known) == 1:
+        return np.full(len(routes), next(iter(known.values())), dtype=np.intp)
+    return np.fromiter(map(known.__getitem__, routes), dtype=np.intp, count=len(routes))
 
 
 def _used(route: str) -> str:

@@ -26,7 +26,7 @@ def set_notes(trials: Trials, labels: tuple[str, ...], estimable: Bools, *, turn
     notes: list[str] = []
     arms = (("treatment_1", "treatments in arm 1"), ("treatment_2", "treatments in arm 2"))
     for role, noun in (("outcome", "outcomes"), *(() if turned else arms)):
-        different = sorted(set(trials.texts(role)) - {""})
+        different = sorted(set(trials.texts(role)) - {""}) if role in trials.roles else ()
         if len(different) > 1:
             notes.append(f"{len(different)} {noun} are pooled together: {', '.join(different)}.")
     notes += repeat_notes(labels, trials.rows, estimable)
@@ -38,6 +38,8 @@ def scale_notes(trials: Trials, estimable: Bools, direction: Direction, key: str
 
     The names are those of the table: two spellings of one instrument are two.
     """
+    if "instrument" not in trials.roles:
+        return ()
     named = zip(trials.texts("instrument"), estimable.tolist(), strict=True)
     several = list(dict.fromkeys(text for text, ok in named if ok and text))
     if len({text.strip().casefold() for text in several}) < 2:
@@ -60,6 +62,8 @@ def scale_notes(trials: Trials, estimable: Bools, direction: Direction, key: str
 def unit_problems(trials: Trials, estimable: Bools, instruments: Mapping[str, Instrument], key: str) -> list[Problem]:
     """Refuse to pool scores of scales that were described with ranges of different width, in their own units."""
     if key not in IN_UNITS:
+        return []
+    if not instruments and not {"scale_low", "scale_high"} <= trials.roles.keys():
         return []
     widths: dict[float, list[str]] = {}
     low, high = trials.numbers("scale_low"), trials.numbers("scale_high")
