@@ -14,7 +14,7 @@ from metaback.checks.decisions import Decision, read_decisions
 from metaback.data.read import read_trials
 from metaback.data.roles import recognise
 from metaback.data.trials import Source, Trials, as_named
-from metaback.effects.choices import EffectWords, effect_choices
+from metaback.effects.choices import EffectChoices, EffectWords, effect_choices
 from metaback.effects.compute import effect_sizes
 from metaback.effects.effect_sizes import EffectSizes, set_aside
 from metaback.errors import OptionError
@@ -32,8 +32,9 @@ from metaback.postestimation.exclusions import Exclude
 from metaback.postestimation.fit_statistics import FitStatistics, pool_statistics
 from metaback.postestimation.gosh import Gosh, gosh
 from metaback.postestimation.group_comparison import GroupComparison, compare_groups
-from metaback.postestimation.influence import Influence, influence
+from metaback.postestimation.influence import Influence
 from metaback.postestimation.leave_one_out import LeaveOneOut, leave_one_out
+from metaback.postestimation.study_influence import influence_of
 from metaback.postestimation.summary import Analysis, Heterogeneity, Subgroups
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
 from metaback.postestimation.words import i2_shown
@@ -42,7 +43,7 @@ from metaback.progress import Progress, teller
 from metaback.report.audit_words import headline
 from metaback.report.card import card_html
 from metaback.report.frames import grid_frame, pooled_frame, studies_frame
-from metaback.report.kept import Made, call_words
+from metaback.report.kept import Made, call_words, made_from
 from metaback.report.methods import methods_text
 from metaback.report.records import analysis_record
 from metaback.report.regression_tables import pairs_frame
@@ -207,14 +208,15 @@ class Result:
         return cumulative(self.analysis, order=order, descending=descending, collapse=collapse)
 
     def influence(self) -> Influence:
-        """Return residuals, leverage and influence of each row, and which are outlying or influential."""
-        needs_independent(self.analysis, "influence()")
-        return influence(self.fitted)
+        """Return residuals, leverage and influence of each row, and which are outlying or influential.
+
+        Of each study with all its rows where these are modelled as dependent: a `StudyInfluence`.
+        """
+        return influence_of(self.analysis)
 
     def baujat(self) -> Baujat:
-        """Return what each row adds to the heterogeneity, against what it does to the result."""
-        needs_independent(self.analysis, "baujat()")
-        return baujat(self.fitted)
+        """Return what each row (study, where rows are dependent) adds to the heterogeneity and does to the result."""
+        return baujat(self.analysis)
 
     def blup(self) -> Blups:
         """Return the best linear unbiased prediction of each row's true effect, with its interval."""
@@ -487,10 +489,11 @@ def pool(
 def _pooled(effects: EffectSizes, spec: PoolSpec, decisions: tuple[Decision, ...], tell: Progress) -> Result:
     """Pool effects that are computed already, without the rows that decisions leave out."""
     source = Source(effects.source, "", len(effects.labels), 0, {})
+    made = made_from(effects).then("pool", **call_words(spec, EffectChoices(), decisions))
     if not decisions:
-        return Result(analyse(effects, spec, tell), source)
+        return Result(analyse(effects, spec, tell), source, made=made)
     audit = audit_fit(fit_pool(effects, spec), decisions)
-    return Result(analyse(set_aside(effects, audit.answers.excluded, {}), spec, tell), source, audit)
+    return Result(analyse(set_aside(effects, audit.answers.excluded, {}), spec, tell), source, audit, made)
 
 
 def _sorted_words(choices: PoolWords) -> tuple[SpecWords, EffectWords]:

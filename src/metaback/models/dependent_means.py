@@ -26,12 +26,14 @@ class DependentMeans:
     """Means of R sets of studies, each array with the axis R.
 
     mean ... p: with the robust variance (CR2, Satterthwaite's df); of a single study with that of its own covariance
-    and the normal. between, within: variance components of studies and of the rows of a study; told: (R, 2) whether
-    the data tell them apart. i2: (R, 2) what they make of the total variance, in percent. q, m: Cochran's Q with the
-    covariances, and its df. weights: (R, n) shares of the mean, which sum to 1 and may be negative. few: df below 4.
+    and the normal. variance: of the mean as the working model has it, 1 / 1'M^-1 1. between, within: variance
+    components of studies and of the rows of a study; told: (R, 2) whether the data tell them apart. i2: (R, 2) what
+    they make of the total variance, in percent. q, m: Cochran's Q with the covariances, and its df. weights: (R, n)
+    shares of the mean, which sum to 1 and may be negative. few: df below 4.
     """
 
     mean: Floats
+    variance: Floats
     se: Floats
     df: Floats
     lower: Floats
@@ -118,12 +120,12 @@ def dependent_coefficients(
     if fit.status != Status.CONVERGED:
         return Status(int(fit.status))
     own = regrouped(V, blocks_of(study))
-    W = _first(_inverses(own, fit.theta[None]))
+    W = _first(inverse_blocks(own, fit.theta[None]))
     residual = y - X @ fit.beta
     robust = cluster_robust(X, residual, W, study)
     if robust.status is not Status.CONVERGED:
         return robust.status
-    q, m, typical = _left(_first(_inverses(own, np.zeros((1, 2)))), X, residual)
+    q, m, typical = _left(_first(inverse_blocks(own, np.zeros((1, 2)))), X, residual)
     between, within = (float(value) for value in fit.theta)
     i2 = _shares(fit.theta[None], np.array([typical]))[0]
     told = np.asarray(fit.identifiable, dtype=bool)
@@ -168,7 +170,7 @@ def _chunk(y: Floats, V: BlockMatrix, study: Places, who: Bools, method: str, le
     several = who.sum(axis=1) > 1
     theta = np.where(several[:, None], fit.theta, 0.0)
     own = regrouped(V, blocks_of(study))
-    W = _inverses(own, theta)
+    W = inverse_blocks(own, theta)
     rows = np.broadcast_to(who[:, study], (len(who), y.size))
     weight, total, mean = _gls(W, rows, y)
     alone = ~several & rows.any(axis=1)
@@ -180,12 +182,13 @@ def _chunk(y: Floats, V: BlockMatrix, study: Places, who: Bools, method: str, le
         for name in ("se", "df", "lower", "upper", "statistic", "p"):
             columns[name][ready] = getattr(tests, name)[..., 0]
         few[ready] = tests.few[..., 0]
-    q, m, typical = _spread(_inverses(own, np.zeros((1, 2))), rows, y)
+    q, m, typical = _spread(inverse_blocks(own, np.zeros((1, 2))), rows, y)
     status = np.where(alone, int(Status.CONVERGED), fit.status).astype(np.int64)
     status[~rows.any(axis=1)] = Status.NO_STUDIES
     known = np.where(several[:, None], fit.theta, np.nan)
     return DependentMeans(
         mean=np.where(status == Status.CONVERGED, mean, np.nan),
+        variance=np.where(status == Status.CONVERGED, 1 / total, np.nan),
         **columns,
         between=known[:, 0],
         within=known[:, 1],
@@ -216,8 +219,16 @@ def _tested(mean: Floats, variance: Floats, alone: Bools, level: float) -> dict[
     }
 
 
-def _inverses(V: BlockMatrix, theta: Floats) -> BlockMatrix:
-    """Return M^-1 for R pairs of components, blocks (R, B, m, m)."""
+def inverse_blocks(V: BlockMatrix, theta: Floats) -> BlockMatrix:
+    """Return M^-1 for R pairs of components, blocks (R, B, m, m).
+
+    V: blocks of whole studies; theta: (R, 2) variance between and within studies, nan for none.
+
+    >>> from metaback.stats.blocks import diagonal
+    >>> V = diagonal(blocks_of(np.zeros(1, dtype=int)), np.ones(1))
+    >>> inverse_blocks(V, np.array([[0.5, 0.5]])).parts[0].tolist()
+    [[[[0.5]]]]
+    """
     parts: list[Floats] = []
     for values in V.parts:
         eye = np.eye(values.shape[-1])

@@ -46,7 +46,7 @@ def baujat_data(
     >>> baujat_data(mb.pool(pain, model="equal").analysis).labels[0]
     'Aasa 2015'
     """
-    found = baujat(analysis.fitted)
+    found = baujat(analysis if isinstance(analysis, Analysis) else analysis.fitted)
     used = np.isfinite(found.heterogeneity) & np.isfinite(found.influence)
     places = np.flatnonzero(used).tolist()
     if not places:
@@ -61,6 +61,8 @@ def baujat_data(
     cells = zip(labels, x.tolist(), y.tolist(), strict=True)
     most = ", ".join(labels[i] for i in ranked[:3])
     effects = analysis.fitted.effects
+    studies = isinstance(analysis, Analysis) and analysis.dependent
+    shown = plural(len(labels), "study", "studies") if studies else plural(len(labels), "effect")
     return BaujatData(
         title=heading("Plot of Baujat", effects, title),
         x=ChartAxis(0.0, _end(x), f"Contribution to the {kind} (squared Pearson residual)"),
@@ -70,9 +72,9 @@ def baujat_data(
         influence=y,
         named=named,
         tips=tuple(f"{a}: heterogeneity {significant(b)}, influence {significant(c)}" for a, b, c in cells),
-        footnotes=tuple(_footnotes(len(named), len(labels), int((~used).sum()), names)),
+        footnotes=tuple(_footnotes(len(named), len(labels), int((~used).sum()), names, studies=studies)),
         alt=f"{heading('Plot of Baujat', effects, None)}: plot of Baujat of the {measure_name(effects)}, "
-        f"{plural(len(labels), 'effect')}. Furthest out: {most}.",
+        f"{shown}. Furthest out: {most}.",
     )
 
 
@@ -81,9 +83,12 @@ def _end(values: Floats) -> float:
     return 1.08 * float(values.max()) or 1.0
 
 
-def _footnotes(named: int, k: int, out: int, names: Names) -> list[str]:
+def _footnotes(named: int, k: int, out: int, names: Names, *, studies: bool) -> list[str]:
     """Say how to read the plot, and what is missing."""
     notes = ["Right: adds much to the heterogeneity. Up: moves the result when left out."]
+    if studies:
+        notes = ["Each point is a study with all its rows.", *notes]
     if names == "outlying" and named < k:
         notes.append(f"The {named} furthest out of {k} are named.")
-    return [*notes, *([f"{plural(out, 'row is', 'rows are')} not in use and not drawn."] if out else [])]
+    what = ("study is", "studies are") if studies else ("row is", "rows are")
+    return [*notes, *([f"{plural(out, *what)} not in use and not drawn."] if out else [])]

@@ -48,7 +48,7 @@ MODULES = (
     subset_forest,
 )
 
-OF_INDEPENDENT = ("baujat", "influence", "gosh", "profile")  # figures of answers that take rows as independent
+OF_INDEPENDENT = ("gosh", "profile")  # figures of answers that take rows as independent
 
 
 @figure("forest", title="Forest plot", cite="lewis2001")

@@ -11,7 +11,8 @@ from metaback.models.fitted import Fitted
 from metaback.models.specs import estimates_tau2
 from metaback.numbers import fixed, significant
 from metaback.plots.forest_words import distinct_labels
-from metaback.postestimation.influence import OUTLYING, Influence, influence
+from metaback.postestimation.influence import OUTLYING, Influence
+from metaback.postestimation.study_influence import influence_of
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.words import comparison, plural
 from metaback.stats.deletion import flag_limits
@@ -62,19 +63,29 @@ def influence_data(analysis: Analysis, *, title: str | None = None) -> Influence
     Edges: k = 1 has hat and weight only, and says so. A row without an effect keeps its place.
     """
     fitted = analysis.fitted
-    found = influence(fitted)
+    found = influence_of(analysis)
     panels = _panels(found, fitted, analysis)
     rows = _rows(found)
     name = comparison(analysis)
     return InfluenceData(
         title=name.known if title is None else title,
-        labels=tuple(distinct_labels(fitted.effects.labels)[i] for i in rows),
+        labels=tuple(distinct_labels(_names(found, analysis))[i] for i in rows),
         panels=tuple(_taken(panel, rows) for panel in panels),
         influential=found.influential[rows],
         outlying=found.outlying[rows],
         footnotes=_footnotes(found, analysis, len(rows)),
         alt=_alt(found, analysis),
     )
+
+
+def _names(found: Influence, analysis: Analysis) -> tuple[str, ...]:
+    """Return the label of each row, or of each study where its rows are modelled together."""
+    return found.labels if analysis.dependent else analysis.fitted.effects.labels
+
+
+def _count(analysis: Analysis) -> int:
+    """Count the rows, or the studies where rows of a study are modelled together."""
+    return analysis.overall.studies if analysis.dependent else analysis.overall.k
 
 
 def _rows(found: Influence) -> list[int]:
@@ -92,7 +103,7 @@ def _taken(panel: InfluencePanel, rows: list[int]) -> InfluencePanel:
 
 def _panels(found: Influence, fitted: Fitted, analysis: Analysis) -> list[InfluencePanel]:
     """Return the eight diagnostics of all rows."""
-    k = analysis.overall.k
+    k = _count(analysis)
     limits = flag_limits(k, 1)
     heterogeneity = analysis.overall.heterogeneity
     shift = (-limits.dffits, limits.dffits) if math.isfinite(limits.dffits) else ()
@@ -120,14 +131,15 @@ def _panel(key: str, title: str, values: Floats, reference: float | None, lines:
 
 def _footnotes(found: Influence, analysis: Analysis, drawn: int) -> tuple[str, ...]:
     """Tell what the lines are, who is flagged, and who has no numbers."""
-    k = analysis.overall.k
+    k = _count(analysis)
     if k == 1:
         return ("One study: nothing is left without it, so there is nothing to compare.",)
     limits = flag_limits(k, 1)
+    whole = ", with all its rows," if analysis.dependent else ""
     notes = [
         (
-            "Each study is left out in turn and τ² estimated anew. Solid lines: no change, the value of all, or "
-            f"the mean of the panel. Dashed lines: |deleted residual| = {fixed(OUTLYING)} (outlying); |DFFITS| = "
+            f"Each study is left out in turn{whole} and τ² estimated anew. Solid lines: no change, the value of all, "
+            f"or the mean of the panel. Dashed lines: |deleted residual| = {fixed(OUTLYING)} (outlying); |DFFITS| = "
             f"{fixed(limits.dffits)}, Cook's distance = {fixed(limits.cook)}, hat = {significant(limits.hat, 2)} "
             "(influential; a change of the mean by more than one standard error counts too). These are rules of "
             "thumb, not tests."
@@ -141,7 +153,8 @@ def _footnotes(found: Influence, analysis: Analysis, drawn: int) -> tuple[str, .
         notes.append("No study is outlying or influential by these rules.")
     missing = [i for i in range(len(found.labels)) if not np.isfinite(found.hat[i])]
     if missing:
-        notes.append(f"Not pooled, so without marks: {plural(len(missing), 'row')}.")
+        what = ("study", "studies") if analysis.dependent else ("row", "rows")
+        notes.append(f"Not pooled, so without marks: {plural(len(missing), *what)}.")
     if drawn < len(found.labels):
         notes.append(f"{len(found.labels):,} rows: only the {drawn:,} that are flagged are drawn.")
     return tuple(notes)
@@ -150,8 +163,9 @@ def _footnotes(found: Influence, analysis: Analysis, drawn: int) -> tuple[str, .
 def _alt(found: Influence, analysis: Analysis) -> str:
     """Describe the figure in words."""
     name = comparison(analysis).known
-    k = analysis.overall.k
-    head = f"Influence of {plural(k, 'effect')}{f', {name}' if name else ''}, in eight panels"
+    k = _count(analysis)
+    what = plural(k, "study", "studies") if analysis.dependent else plural(k, "effect")
+    head = f"Influence of {what}{f', {name}' if name else ''}, in eight panels"
     if k == 1:
         return f"{head}. One study: nothing is left without it."
     cook = found.cook

@@ -24,7 +24,7 @@ MOST = 100  # effects above which a figure with a row for each is no longer read
 PER_ROW = frozenset({"leave-one-out", "cumulative", "influence"})
 FORESTS = frozenset({"leave-one-out", "cumulative"})
 USUAL = ("risk-of-bias", "funnel", "leave-one-out", "cumulative", "baujat", "influence")
-NAIVE = frozenset({"baujat", "influence", "radial", "drapery", "profile", "gosh"})
+NAIVE = frozenset({"radial", "drapery", "profile", "gosh"})
 ALONE = "Every row is taken as independent here."
 NO_MODEL = "it takes every effect for a study of its own, and here effects of a study depend on each other."
 READ = {
@@ -33,7 +33,7 @@ READ = {
     "leave-one-out": "Each row is the pool without the one that it names.",
     "cumulative": "Each row is the pool of that study and all above it.",
     "baujat": "Right: adds much to the heterogeneity; up: moves the pooled effect.",
-    "influence": "What the pool loses or gains with each row; dashed: limits of the usual rules of thumb.",
+    "influence": "What the pool loses or gains with each {unit}; dashed: limits of the usual rules of thumb.",
 }
 
 
@@ -62,21 +62,25 @@ class LeftOut:
 
 
 def report_figures(
-    analysis: Analysis, asked: Sequence[str] | None = None, *, layout: str = "standard"
+    analysis: Analysis,
+    asked: Sequence[str] | None = None,
+    *,
+    layout: str = "standard",
+    usual: Sequence[str] = USUAL,
 ) -> Iterator[ReportFigure | LeftOut]:
     """Draw the figures of one comparison that stand beside its forest plot, or say why one is not drawn.
 
     asked: keys of `FIGURES` that a plan names, all tried, and said where they cannot be drawn; None for the usual ones
     where they can be read: funnel from 10 studies, leave-one-out from 3 effects, plot of Baujat and influence from 4,
     cumulative where the table has years, risk of bias where it has judgements; those with a row per effect up to 100.
-    layout: of the forests among them.
+    layout: of the forests among them. usual: what is tried unasked.
 
     >>> import metaback as mb
     >>> pain = mb.load_dataset("backpain").query("outcome == 'pain' and treatment_1 == 'posterior_chain'")
     >>> [found.key for found in report_figures(mb.pool(pain).analysis)]
     ['funnel', 'leave-one-out', 'cumulative', 'baujat', 'influence']
     """
-    for key in USUAL if asked is None else dict.fromkeys(asked):
+    for key in usual if asked is None else dict.fromkeys(asked):
         if key == "forest":
             continue
         if asked is None and not _has_material(analysis, key):
@@ -134,5 +138,6 @@ def _drawn(analysis: Analysis, key: str, layout: str) -> ReportFigure | LeftOut:
             return LeftOut(key, f"No figure “{entry.title}”: {NO_MODEL}")
         return LeftOut(key, f"No figure “{entry.title}”: {str(error).rstrip('.')}.")
     subject, alt = comparison(analysis).title, str(drawing.get_label())
-    read = " ".join(text for text in (READ.get(key, ""), ALONE if key in NAIVE and analysis.dependent else "") if text)
+    words = READ.get(key, "").format(unit="study" if analysis.dependent else "row")
+    read = " ".join(text for text in (words, ALONE if key in NAIVE and analysis.dependent else "") if text)
     return ReportFigure(key, drawing, entry.title, subject, read, alt, entry.cite)

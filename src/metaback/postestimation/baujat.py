@@ -12,6 +12,8 @@ from metaback.models.regression import FittedRegression
 from metaback.numbers import significant
 from metaback.postestimation.flips import one_line
 from metaback.postestimation.influence import influence
+from metaback.postestimation.study_influence import influence_of
+from metaback.postestimation.summary import Analysis
 from metaback.stats.wls import Floats
 
 NAMED = 3  # studies that the text names on each axis
@@ -46,14 +48,15 @@ def _largest(labels: tuple[str, ...], values: Floats) -> str:
     return ", ".join(f"{one_line(labels[i])} ({significant(float(values[i]))})" for i in order) or "none"
 
 
-def baujat(fitted: Fitted | FittedRegression) -> Baujat:
+def baujat(fitted: Fitted | FittedRegression | Analysis) -> Baujat:
     """Return what each study adds to the heterogeneity, and what it does to the fitted value.
 
     heterogeneity_i = (y_i - x_i'b)^2 / (v_i + tau2); influence_i = (x_i'b - x_i'b(-i))^2 / (x_i'C(-i)x_i), with C(-i)
     the covariance of the coefficients without study i under the interval rule.
 
-    The original plot is that of the equal-effects model; ask `pool(..., model="equal")` for it. Edges: influence is nan
-    for k = 1. Source: Baujat et al. 2002. Same as `metafor::baujat`.
+    The original plot is that of the equal-effects model; ask `pool(..., model="equal")` for it. An analysis that models
+    rows of a study together has a point for each study: see `study_influence`. Edges: influence is nan for k = 1.
+    Source: Baujat et al. 2002. Same as `metafor::baujat`.
 
     >>> import metaback as mb
     >>> pain = mb.load_dataset("backpain").query("outcome == 'pain' and treatment_1 == 'posterior_chain'")
@@ -61,5 +64,5 @@ def baujat(fitted: Fitted | FittedRegression) -> Baujat:
     >>> found.to_frame().columns.tolist()
     ['study', 'heterogeneity', 'influence']
     """
-    found = influence(fitted)
+    found = influence_of(fitted) if isinstance(fitted, Analysis) else influence(fitted)
     return Baujat(found.labels, found.pearson, found.shift)

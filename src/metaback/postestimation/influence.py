@@ -69,12 +69,7 @@ class Influence:
     @property
     def sentences(self) -> tuple[str, ...]:
         """Return one sentence for each row that is outlying or influential."""
-        words: list[str] = []
-        for i in np.flatnonzero(self.influential | self.outlying).tolist():
-            kinds = [name for name, of in (("outlying", self.outlying), ("influential", self.influential)) if of[i]]
-            numbers = f"deleted residual {fixed(self.rstudent[i])}, Cook's distance {fixed(self.cook[i])}"
-            words.append(f"{one_line(self.labels[i])} is {' and '.join(kinds)}: {numbers}, hat {fixed(self.hat[i])}.")
-        return tuple(words)
+        return tuple(sentence_of(self, i) for i in np.flatnonzero(self.influential | self.outlying).tolist())
 
     def to_frame(self) -> pd.DataFrame:
         """Return one tidy row per row of the table; the DFBETAS have a column for each coefficient."""
@@ -93,6 +88,13 @@ class Influence:
             return "Influence: no effect can be left out, so there is nothing to compare."
         lines = list(self.sentences) or ["No study is outlying or influential by the usual rules of thumb."]
         return f"Influence of {used} effect{'s' if used != 1 else ''}\n{listed(lines)}"
+
+
+def sentence_of(found: Influence, i: int) -> str:
+    """Say what is out of the ordinary of a row that is outlying or influential."""
+    kinds = [name for name, of in (("outlying", found.outlying), ("influential", found.influential)) if of[i]]
+    numbers = f"deleted residual {fixed(found.rstudent[i])}, Cook's distance {fixed(found.cook[i])}"
+    return f"{one_line(found.labels[i])} is {' and '.join(kinds)}: {numbers}, hat {fixed(found.hat[i])}."
 
 
 def influence(fitted: Fitted | FittedRegression) -> Influence:
