@@ -111,7 +111,7 @@ def test_predictions_have_the_variances_of_the_model(hier: mb.Multilevel) -> Non
         (lambda fit: fit.update(fixed={"tau2 study": 0.1}), "cannot be held"),
         (lambda fit: fit.update(rho=-0.1), "from 0 to 1"),
         (lambda fit: fit.sweep(rho=[-0.1]), "from 0 to 1"),
-        (lambda fit: fit.sweep(rho=[1.1]), "no correlation"),
+        (lambda fit: fit.sweep(rho=[1.1]), "a correlation from 0 to 1"),
         (lambda fit: fit.update(V=mb.sampling_covariance(fit.effects, rho=0.5)), "know variances only"),
         (lambda fit: fit.update(random="~ 1 | study", method="moments"), "belongs to random='CORR'"),
     ],

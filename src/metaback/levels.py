@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metaback.audits import Checks
+from metaback.audits import Accept, Checks
+from metaback.checks.decisions import read_decisions
 from metaback.data.trials import Source, Trials
 from metaback.design.moderators import cell_text
 from metaback.design.random_terms import KnownCorrelation
-from metaback.effects.compute import effect_sizes
+from metaback.effects.choices import EffectWords, effect_choices
+from metaback.effects.covariances import GIVEN
 from metaback.effects.dependence import SamplingCovariance
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import OptionError
@@ -24,9 +26,10 @@ from metaback.models.moments import without_likelihood
 from metaback.models.multilevel import FittedMultilevel, with_variance
 from metaback.models.multilevel_spec import MultilevelSpec, resolve_multilevel, said_in
 from metaback.models.specs import resolve_spec
-from metaback.postestimation.audit import audit_model
+from metaback.postestimation.audit import Audit, audit_model
 from metaback.postestimation.multilevel import (
     Heterogeneities,
+    KnownSampling,
     MultilevelAnalysis,
     analyse_multilevel,
     analysis_of,
@@ -39,21 +42,22 @@ from metaback.postestimation.multilevel_refits import (
     LikelihoodRatio,
     Sweep,
     compare,
+    information,
     leave_clusters_out,
     r2_levels,
     sweep,
 )
 from metaback.postestimation.multilevel_wild import WildBootstrap, plan_of, wild_test
+from metaback.postestimation.planned_levels import audit_rows, covariance_of, effects_of_rows, narrowed
 from metaback.postestimation.regression import JointTest
-from metaback.report.bundle_io import write_bundle
-from metaback.report.document import Figure as Picture
+from metaback.postestimation.table import Request
+from metaback.report.kept import Made, made_from
 from metaback.report.multilevel_methods import multilevel_methods
-from metaback.report.multilevel_page import has_one_mean, multilevel_files
 from metaback.report.multilevel_tables import i2_frame, multilevel_frame, multilevel_record
 from metaback.report.multilevel_text import multilevel_card, multilevel_text
-from metaback.report.provenance import InputFile, provenance
 from metaback.report.regression_tables import predictions_frame
-from metaback.result import checked_trials
+from metaback.report.reproduce import decision_words
+from metaback.result import ReportLook, checked_trials
 from metaback.stats.blocks import BlockMatrix
 from metaback.stats.wild_bootstrap import DRAWS
 
@@ -65,11 +69,26 @@ if TYPE_CHECKING:
     from metaback.plots.style import Style
 
 TESTS = ("HTZ", "naive-F", "chi-square")
+OF_RMA_MV = {  # what users of rma.mv bring, and what says the same here
+    "yi": "effect=, or a column that is named yi",
+    "vi": "se=, or a column that is named vi",
+    "mods": "formula='~ ...'",
+    "dfs": "df=",
+    "slab": "study=",
+    "sigma2": "fixed={'sigma2 study': ...}",
+    "tau2": "fixed={'tau2 outcome | study': ...}",
+    "phi": "fixed=",
+    "gamma2": "fixed=",
+    "tdist": "test='t'",
+}
 
 
-class TableWords(TypedDict, total=False):
-    """The keywords that say how a table becomes effects; as in `pool`."""
+class TableWords(EffectWords, total=False):
+    """The keywords that say which rows of a table become effects, and how; as in `pool` and `pool_table`."""
 
+    outcome: str | None
+    compare: tuple[str, str] | None
+    accept: Accept
     measure: str | None
     preset: str
     effect: str | None
@@ -82,6 +101,8 @@ class Multilevel:
     """One model of dependent effects: its numbers, tables, tests and predictions. Frozen; `update` makes another one.
 
     covariance: what V came from, with the grid of `sampling_covariance`, None where V was not such a record.
+    audit: the check of the table with the decisions that were given, None where none were. made: how it was made, for
+    its report.
 
     >>> import metaback as mb
     >>> pain = mb.load_dataset("backpain").query("outcome == 'pain'")
@@ -93,6 +114,8 @@ class Multilevel:
     analysis: MultilevelAnalysis
     source: Source
     covariance: SamplingCovariance | None = None
+    audit: Audit | None = None
+    made: Made | None = None
 
     @property
     def spec(self) -> MultilevelSpec:
@@ -107,7 +130,8 @@ class Multilevel:
     @property
     def checks(self) -> Checks:
         """Return the check of the table behind this model, with what its formula asks of so many studies."""
-        return Checks(audit_model(self.effects, resolve_spec(level=self.spec.level), self.spec.formula, self.spec.by))
+        spec = self.spec
+        return Checks(self.audit or audit_model(self.effects, resolve_spec(level=spec.level), spec.formula, spec.by))
 
     @property
     def effects(self) -> EffectSizes:
@@ -164,6 +188,16 @@ class Multilevel:
         return float(self.analysis.fitted.fit.loglik)
 
     @property
+    def aic(self) -> float:
+        """Return Akaike's information criterion; under REML it compares random parts of one formula only."""
+        return information(self.analysis.fitted)[0]
+
+    @property
+    def bic(self) -> float:
+        """Return the Bayesian information criterion; see `aic`."""
+        return information(self.analysis.fitted)[1]
+
+    @property
     def k(self) -> int:
         """Return the number of effects in use."""
         return self.analysis.k
@@ -176,7 +210,7 @@ class Multilevel:
     @property
     def notes(self) -> tuple[str, ...]:
         """Return what a reader must know about this result."""
-        return (*self.analysis.notes, *(() if self.covariance is None else self.covariance.notes))
+        return self.analysis.notes
 
     def to_frame(self, *, transform: str | None = None) -> pd.DataFrame:
         """Return one tidy row per coefficient; transform="natural" turns those of a log scale into ratios."""
@@ -224,6 +258,8 @@ class Multilevel:
 
     def compare(self, other: Multilevel) -> LikelihoodRatio:
         """Test this model and another, nested one by their likelihood ratio."""
+        if not isinstance(other, Multilevel):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(f"compare: a model of mb.multilevel is needed, not a {type(other).__name__}")
         return compare(self.analysis.fitted, other.analysis.fitted)
 
     def r2(self, null: Multilevel | None = None) -> pd.DataFrame:
@@ -286,7 +322,9 @@ class Multilevel:
         said = {name: value for name, value in said_in(self.spec).items() if name != "df"}
         spec = resolve_multilevel(**{**said, "robust": kind})
         spec = spec.model_copy(update={"rho": self.spec.rho, "known": self.spec.known, "cluster": self.spec.cluster})
-        return replace(self, analysis=analysis_of(with_variance(replace(self.analysis.fitted, spec=spec))))
+        fitted = with_variance(replace(self.analysis.fitted, spec=spec))
+        made = None if self.made is None else self.made.then("robust", kind=kind)
+        return replace(self, analysis=analysis_of(fitted, self.analysis.sampling), made=made)
 
     def leave_one_out(self) -> ClusterLeaveOneOut:
         """Fit the model without each cluster in turn, in one batch."""
@@ -314,33 +352,25 @@ class Multilevel:
 
         return multilevel_forest_figure(self.analysis, ax, title=title, style=style, **choices)
 
-    def report(self, folder: str | Path, *, force: bool = False) -> Path:
+    def report(self, folder: str | Path, *, force: bool = False, **look: Unpack[ReportLook]) -> Path:
         """Write the report of this model into a folder, whole or not at all, and return the folder.
 
-        report.html, report.md, results.json, tables/ and references.bib, and the forest plot of a model with one mean;
-        force: also into a folder that metaback did not make.
+        look: layout of the forest plot, and formats: "docx", "pdf" and "xlsx" beside the page and Markdown; force: also
+        into a folder that metaback did not make. The table, or the effects, go into the folder as they were read, so
+        that `metaback verify` makes the report again.
         """
-        source, analysis = self.source, self.analysis
-        described = InputFile(source.name, source.sha256, source.rows, source.roles, source.notes)
-        record = provenance(described, options=self.spec.model_dump(mode="json", exclude_none=True))
-        by_moments = self.fitted.moments is not None
-        components = components_frame(analysis.components) if by_moments else self.components_ci()
-        picture, pictures = self._picture() if has_one_mean(analysis) else (None, {})
-        files = multilevel_files(analysis, components, picture, name=source.name, record=record)
-        write_bundle(Path(folder), files | pictures, provenance=record, force=force)
+        from metaback.level_bundle import LevelOrigin, write_level_report
+
+        made, covariance = self.made, self.covariance
+        whole = made is not None and made.trials is not None and len(made.trials) == self.source.rows
+        plain = made is not None and len(made.calls) == 1 and not made.inputs
+        call = dict(made.calls[0][1]) if made is not None and whole and plain else None
+        layout = look.get("layout", "standard")
+        origin = LevelOrigin(
+            self.source, self.checks.audit, covariance=covariance, call=call, layout=layout, made=made
+        )
+        write_level_report(folder, self.analysis, origin, force=force, formats=tuple(look.get("formats", ())))
         return Path(folder)
-
-    def _picture(self) -> tuple[Picture, dict[str, bytes | str]]:
-        """Return the forest plot for a page, and its files."""
-        from metaback.plots.save import XML_DECLARATION, figure_bytes, svg_text
-
-        drawn, name = self.forest(), "forest"
-        svg = svg_text(drawn, name, title="Forest plot")
-        files: dict[str, bytes | str] = {
-            f"figures/{name}.svg": XML_DECLARATION + svg,
-            f"figures/{name}.png": figure_bytes(drawn, "png"),
-        }
-        return Picture(svg, f"{name}.svg", "Forest plot.", str(drawn.get_label())), files
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON values."""
@@ -352,6 +382,8 @@ class Multilevel:
 
     def update(self, **choices: Any) -> Multilevel:
         """Fit the same effects again with other choices; what was chosen before stays."""
+        told = {**choices, **({"R": _named(choices["R"])} if choices.get("R") else {})}
+        made = None if self.made is None else self.made.then("update", **told)
         V = choices.pop("V", self.covariance or self.analysis.fitted.given)
         known = choices.pop("R", dict(self.analysis.fitted.known))
         kept = said_in(self.spec)
@@ -364,7 +396,8 @@ class Multilevel:
             kept.pop("df", None)
         if choices.get("rho") is not None:
             V = None
-        return _fitted(self.effects, self.source, {**kept, **choices}, V, known)
+        found = fit_levels(self.effects, self.source, {**kept, **choices}, V, known)
+        return replace(found, audit=self.audit, made=made)
 
     def __repr__(self) -> str:
         """Return about 25 lines of text."""
@@ -381,7 +414,7 @@ def multilevel(
     *,
     formula: str = "~ 1",
     struct: str | Sequence[str] | None = None,
-    V: float | SamplingCovariance | BlockMatrix | None = None,
+    V: float | str | SamplingCovariance | BlockMatrix | None = None,
     R: Mapping[str, pd.DataFrame] | None = None,
     method: str = "REML",
     test: str = "t",
@@ -401,12 +434,18 @@ def multilevel(
     are those of `robumeta::robu` (robust="CR1p", df="residual": small = FALSE). struct: for "~ inner | outer", one of
     UN, CS, HCS, DIAG, ID, AR, HAR (factors), CAR, SPEXP, SPGAU, SPLIN, SPRAT, SPSPH (times, coordinates), GEN, GDIAG
     (slopes); None takes UN for words and GEN for numbers. formula: of the fixed effects, as in `regress`.
-    V: sampling covariance from `sampling_covariance`, or a correlation that all effects of a study share (as `rho`);
-    None takes that of the effects, or independent errors. R: known correlations of a grouping, as frames with names.
+    V: sampling covariance from `sampling_covariance`; "table" for its usual one, in which rho is the correlation of
+    effects on the same people; or a correlation that all effects of a study share (as `rho`); None takes that of the
+    effects, or independent errors. R: known correlations of a grouping, as frames with names.
     method: "REML" or "ML". test: "t" or "z". df: "containment", "satterthwaite" or "residual". robust: "CR2" and its
     kin or "none"; None takes CR2 for working models. cluster: column of the clusters, None the coarsest grouping of the
     first formula. fixed: components that are known, by name, e.g. {"rho": 0.5}. level: of every interval. table:
-    measure, preset, effect, se, study, as in `pool`.
+    measure, preset, effect, se, study, accept and how effects are computed, as in `pool`; outcome and compare leave the
+    rows of one outcome and one pair of treatments, those that name it the other way round turned.
+
+    Same as `metafor::rma.mv`: what is there rma.mv(yi, V, mods = ~ x, random = list(~ outcome | study, ~ 1 | species),
+    struct = "CS", R = list(species = A), test = "t", dfs = "contain", data = d) is here multilevel(d,
+    ["~ outcome | study", "~ 1 | species"], formula="~ x", struct="CS", R={"species": A}, V=V). `effect` is the row.
 
     Raises `OptionError` for words that cannot be read and `DataError` for what the table lacks, all problems at once.
 
@@ -419,21 +458,66 @@ def multilevel(
         "random": random, "formula": formula, "struct": struct, "method": method, "test": test, "df": df,
         "robust": robust, "cluster": cluster, "rho": rho, "fixed": dict(fixed or {}), "level": level,
     }  # fmt: skip
+    _check_table(table, effects=isinstance(data, EffectSizes))
     if isinstance(data, EffectSizes):
-        effects, source = data, Source(data.source, "", len(data.labels), 0, {})
+        rows, effects, audit = data, data, None
+        source = Source(data.source, "", len(data.labels), 0, {})
     else:
         named = (table.get("effect"), table.get("se"), table.get("study"))
-        trials = data if isinstance(data, Trials) else checked_trials(data, *named)
-        effects = effect_sizes(trials, measure=table.get("measure"), preset=table.get("preset", "cochrane"))
-        source = trials.source
-    return _fitted(effects, source, choices, V, R)
+        rows = data if isinstance(data, Trials) else checked_trials(data, *named)
+        (effects, audit), source = _effects(rows, table, formula, level), rows.source
+    found = fit_levels(effects, source, choices, V, R)
+    words = {**choices, "V": V, "R": _named(R) or None, **_told(table)}
+    kept = {name: word for name, word in words.items() if word is not None and word != {}}
+    return replace(found, audit=audit, made=made_from(rows).then("multilevel", **kept))
 
 
-def _fitted(
+def _effects(trials: Trials, table: TableWords, formula: str, level: float) -> tuple[EffectSizes, Audit | None]:
+    """Compute the effects of the rows that are asked for, without those that decisions leave out."""
+    of_effects = {name: value for name, value in table.items() if name in EffectWords.__annotations__}
+    measure, preset = table.get("measure"), table.get("preset", "cochrane")
+    choices = effect_choices(**of_effects)
+    request = Request(table.get("outcome"), table.get("compare"), None, measure, choices, moderators=formula)
+    rows, decisions = narrowed(trials, request), read_decisions(table.get("accept"))
+    if not decisions:
+        return effects_of_rows(rows, request, preset), None
+    audit = audit_rows(rows, request, preset, level, decisions)
+    return effects_of_rows(audit.trials, request, preset, audit.answers), audit
+
+
+def _told(table: TableWords) -> dict[str, Any]:
+    """Return the words about a table that a recipe keeps: its columns have their roles by then."""
+    said: dict[str, Any] = {name: value for name, value in table.items() if value is not None}
+    for name in ("effect", "se", "study"):
+        said.pop(name, None)
+    if "accept" in said:
+        said["accept"] = decision_words(read_decisions(said["accept"]))
+    return said
+
+
+def _check_table(table: Mapping[str, Any], *, effects: bool) -> None:
+    """Refuse keywords that nothing would read: unknown ones, and those of a table where effects are given."""
+    known = (*MultilevelSpec.model_fields, "V", "R", *TableWords.__annotations__)
+    hidden = ("working", "by", "known")
+    problems: list[str] = []
+    for name in table:
+        if name in OF_RMA_MV and name not in TableWords.__annotations__:
+            problems.append(f"option={name!r} is not known (in the words of rma.mv; here it is {OF_RMA_MV[name]})")
+        elif name not in TableWords.__annotations__:
+            problems.append(str(OptionError.unknown("option", name, [word for word in known if word not in hidden])))
+        elif effects and table[name] is not None:
+            problems.append(f"{name}={table[name]!r} is for a table; these are effects already: leave it out")
+    if problems:
+        raise OptionError("; ".join(problems))
+
+
+def fit_levels(
     effects: EffectSizes, source: Source, choices: Mapping[str, Any], V: Any, known: Mapping[str, Any] | None
 ) -> Multilevel:
-    """Fit and wrap: a number as V is an assumed correlation, a record carries its matrix."""
+    """Fit and wrap: a number as V is an assumed correlation, a word says where to take it from, a record carries it."""
     said = dict(choices)
+    if isinstance(V, str):
+        V = covariance_of(effects, V, said.pop("rho", None))
     if isinstance(V, int | float) and not isinstance(V, bool):
         if said.get("rho") is not None:
             raise OptionError(f"V={V!r} is an assumed correlation, and so is rho={said['rho']!r}: give one of the two")
@@ -446,8 +530,10 @@ def _fitted(
     frames = _named(known)
     spec = resolve_multilevel(**said).model_copy(update={"known": tuple(frames)})
     matrix = V.matrix if isinstance(V, SamplingCovariance) else V
-    analysis = analyse_multilevel(effects, spec, V=matrix, known=frames)
-    return Multilevel(analysis, source, V if isinstance(V, SamplingCovariance) else None)
+    made = V if isinstance(V, SamplingCovariance) else None
+    sampling = None if made is None else KnownSampling(made.notes, made.rho, not bool((made.kinds == GIVEN).all()))
+    analysis = analyse_multilevel(effects, spec, V=matrix, known=frames, sampling=sampling)
+    return Multilevel(analysis, source, made)
 
 
 def _named(known: Mapping[str, Any] | None) -> dict[str, KnownCorrelation]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,6 +20,9 @@ from metaback.stats.mixed import Term
 
 Places = NDArray[np.intp]
 SHOWN = 10  # names that an error lists
+ORDERED = ("AR", "HAR")  # the order of the levels makes their correlations
+REPEATED = ("UN", "DIAG", "HCS", "HAR", *SLOPES)  # variances that only several levels of the grouping show
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)")
 ASYMMETRY = 1e-8  # of a known correlation matrix, relative: what writing to a file can do
 LOWEST = -1e-8  # eigenvalue of a known correlation matrix, as share of its largest, that is rounding
 
@@ -143,7 +147,27 @@ def build_random(found: Sequence[RandomWords], table: RandomTable) -> RandomDesi
     if unused:
         groups = [term.grouping.columns[-1] for term in terms if not term.inner_levels]
         raise OptionError(str(OptionError.unknown("R", unused[0], groups)))
-    return _told_apart(terms)
+    return replace(design := _told_apart(terms), notes=(*design.notes, *_taken(terms, table)))
+
+
+def _taken(terms: Sequence[RandomTerm], table: RandomTable) -> list[str]:
+    """Tell what was made of words in an order, and of known covariances."""
+    notes: list[str] = []
+    for term in terms:
+        words = any(parse_number(level) is None for level in term.inner_levels)
+        if term.struct in ORDERED and words and term.inner_name not in table.orders:
+            shown = ", ".join(term.inner_levels[:SHOWN]) + (", ..." if len(term.inner_levels) > SHOWN else "")
+            notes.append(
+                f"{term.struct} takes the levels of {term.inner_name} in the order {shown}; another one is that of "
+                "a pandas Categorical."
+            )
+        spread = np.diag(table.known[term.grouping.columns[-1]].values) if term.known else np.ones(1)
+        if np.abs(spread - 1).max() > ASYMMETRY:
+            notes.append(
+                f"R of {term.grouping.columns[-1]} holds covariances (variances {spread.min():.4g} to "
+                f"{spread.max():.4g}); their correlations were used, so that all levels have one variance."
+            )
+    return notes
 
 
 Cells = Mapping[str, tuple[Places, NDArray[np.object_]]]
@@ -212,7 +236,7 @@ def _grouping(level: tuple[str, ...], table: RandomTable, cells: Cells) -> Group
     """Return the levels that columns make together."""
     n = int(table.used.sum())
     if ROW in level:
-        rows = np.array([str(row).removeprefix("row ") for row in table.rows], dtype=object)[table.used]
+        rows = np.array([row.removeprefix("row ") for row in table.rows], dtype=object)[table.used]
         texts = (*(cells[name][1][cells[name][0]] for name in level if name != ROW), rows)
         return Grouping(level, np.arange(n), np.arange(n), texts)
     if level == (WHOLE,):
@@ -266,6 +290,7 @@ def _factor(
     name = words.columns[0]
     codes, texts = coded(table.columns[name][table.used])
     levels = levels_of(texts.tolist(), table.orders.get(name, ()))
+    levels = by_number(levels) if struct in ORDERED and name not in table.orders else levels
     place = {level: i for i, level in enumerate(levels)}
     inner = np.array([place[text] for text in texts.tolist()], dtype=np.intp)[codes]
     if len(levels) < 2:
@@ -273,6 +298,20 @@ def _factor(
         problems.append(Problem(rule, f"Use random='~ 1 | {grouping.name}'", name))
     term = Term(struct, grouping.codes, inner, len(levels))
     return RandomTerm(f"{name} | {grouping.name}", words, struct, grouping, term, levels, name)
+
+
+def by_number(levels: Sequence[str]) -> tuple[str, ...]:
+    """Return levels that differ in one number alone by the size of it; others as they are.
+
+    >>> by_number(("week 12", "week 4")), by_number(("2 weeks", "baseline"))
+    (('week 4', 'week 12'), ('2 weeks', 'baseline'))
+    """
+    parts = [_NUMBER.split(level) for level in levels]
+    if any(len(part) != 3 for part in parts) or len({(part[0], part[2]) for part in parts}) > 1:
+        return tuple(levels)
+    return tuple(
+        level for _, level in sorted((float(part[1]), level) for part, level in zip(parts, levels, strict=True))
+    )
 
 
 def _placed(
@@ -365,8 +404,9 @@ def _told_apart(terms: Sequence[RandomTerm]) -> RandomDesign:
     notes: list[str] = []
     for term in terms:
         plain = not term.inner_levels and not term.inner_name and not term.known
-        if plain and term.grouping.count < 2:
-            why = f"all rows belong to one {term.grouping.columns[-1]}, so its variance cannot be estimated"
+        if term.grouping.count < 2 and (plain or term.struct in REPEATED):
+            what = "its variance" if plain else "its variances"
+            why = f"all rows belong to one {term.grouping.columns[-1]}, so {what} cannot be estimated"
             dropped[term.key] = why
             notes.append(f"The random effect of {term.key} was left out: {why}; the interval is about that one alone.")
             continue

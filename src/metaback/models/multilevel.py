@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from metaback.design.design import Design
 from metaback.design.formula import INTERCEPT, FormulaDesign, build_design
 from metaback.design.random_terms import KnownCorrelation, RandomDesign, RandomTable, RandomTerm, build_random, coded
+from metaback.design.random_words import ROW
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import DataError, EstimationError, OptionError, Problem, suggestion
 from metaback.models.moments import moment_fit, weighing
 from metaback.models.multilevel_spec import MultilevelSpec, words_of_random, working_of
 from metaback.models.pool import no_effects
-from metaback.stats.blocks import BlockMatrix, blocks_of, diagonal, indefinite, on_diagonal, selected
+from metaback.stats.blocks import BlockMatrix, blocks_of, diagonal, indefinite, on_diagonal, selected, separate
 from metaback.stats.mixed import MixedFit, Term, clusters_of, fit_mixed, marginal
 from metaback.stats.mixed.structures import chart_of
 from metaback.stats.mixed_df import satterthwaite
@@ -122,8 +123,8 @@ def fit_multilevel(
     status = Status(int(fit.status))
     if not status.ok:
         raise EstimationError(f"{effects.source}: {status.sentence}")
-    spec = with_cluster(spec, columns, design, clusters_of(part, engine_terms(random.terms)))
-    clusters, names = cluster_codes(spec.cluster or "study", columns, design, effects)
+    spec = with_cluster(spec, columns, design, random, part)
+    clusters, names = cluster_codes(spec.cluster or "study", columns, design, effects, random)
     blank = np.empty(0)
     fitted = FittedMultilevel(
         spec, effects, design, random, part, given, fit, clusters, names, None, fit.cov, blank, (), known, moments
@@ -148,7 +149,7 @@ def _numbers(
     if not weighing(spec):
         return fit_mixed(effects.yi[used], design.X, V, engine_terms(random.terms), spec.method), None
     if len(random.terms) < len(working_levels(spec)):
-        raise EstimationError(f"{effects.source}: random={spec.working!r}: {' '.join(random.notes)}; use mb.pool")
+        raise EstimationError(f"{effects.source}: random={spec.working!r}: {' '.join(random.notes)} Use mb.pool.")
     study = random.terms[0].grouping.codes
     return moment_fit(spec, effects.yi[used], effects.vi[used], design.X, study, effects.source)
 
@@ -159,18 +160,49 @@ def working_levels(spec: MultilevelSpec) -> tuple[str, ...]:
 
 
 def with_cluster(
-    spec: MultilevelSpec, columns: Mapping[str, NDArray[Any]], design: FormulaDesign, parts: Places
+    spec: MultilevelSpec,
+    columns: Mapping[str, NDArray[Any]],
+    design: FormulaDesign,
+    random: RandomDesign,
+    V: BlockMatrix,
 ) -> MultilevelSpec:
     """Return the request with a column of clusters: the first grouping that holds all rows that are correlated."""
     if spec.cluster is not None:
         return spec
     names = [words.outer[0][0] for words in words_of_random(spec) if words.outer[0][0] in columns] or ["study"]
+    if _holds(levels_in(names[0], columns, design, random)[0], random, V):
+        return spec.model_copy(update={"cluster": names[0]})
+    parts = clusters_of(V, engine_terms(random.terms))
     first = np.unique(parts, return_index=True)[1]
     for name in names:
-        codes = coded(columns[name][design.used])[0]
+        codes = levels_in(name, columns, design, random)[0]
         if np.array_equal(codes, codes[first][parts]):
             return spec.model_copy(update={"cluster": name})
     return spec.model_copy(update={"cluster": names[0]})
+
+
+def levels_in(
+    name: str, columns: Mapping[str, NDArray[Any]], design: FormulaDesign, random: RandomDesign
+) -> tuple[Places, NDArray[np.object_]]:
+    """Return the code (n,) of each row in use in a column and the names of its levels, as `coded` does.
+
+    A random term that groups by this column has them already.
+    """
+    for part in random.terms if name != ROW else ():
+        grouping = part.grouping
+        if grouping.columns == (name,) and grouping.texts:
+            return grouping.codes, grouping.texts[0][grouping.first]
+    return coded(columns[name][design.used])
+
+
+def _holds(codes: Places, random: RandomDesign, V: BlockMatrix) -> bool:
+    """Tell whether no random term and no block of V reaches beyond a code; False also where that is not seen at once."""
+    if any(part.known for part in random.terms):
+        return False
+    groupings = [part.grouping for part in random.terms]
+    return all(np.array_equal(codes, codes[own.first][own.codes]) for own in groupings) and all(
+        bool((codes[rows] == codes[rows[:, :1]]).all()) for rows in V.blocks.rows if rows.shape[1] > 1
+    )
 
 
 def loose_ends(fitted: FittedMultilevel) -> tuple[Loose, ...]:
@@ -317,7 +349,7 @@ def sampling_part(
     used = np.flatnonzero(design.used)
     v = effects.vi[used]
     if given is None and spec.rho is None:
-        return diagonal(blocks_of(np.arange(used.size)), v)
+        return diagonal(separate(used.size), v)
     if given is None:
         labels = effects.clusters[used]
         model = working_of(spec)
@@ -365,7 +397,11 @@ def _not_positive(V: BlockMatrix, effects: EffectSizes, used: Places) -> list[Pr
 
 
 def cluster_codes(
-    name: str, columns: Mapping[str, NDArray[Any]], design: FormulaDesign, effects: EffectSizes
+    name: str,
+    columns: Mapping[str, NDArray[Any]],
+    design: FormulaDesign,
+    effects: EffectSizes,
+    random: RandomDesign,
 ) -> tuple[Places, tuple[str, ...]]:
     """Return the cluster of each row in use, (n,), and the names of the clusters. Raises `OptionError`."""
     if name == "effect":
@@ -374,7 +410,7 @@ def cluster_codes(
     if name not in columns:
         known = [str(column) for column in columns]
         raise OptionError(f"cluster={name!r} is not a column{suggestion(name, known)}; use one of: {', '.join(known)}")
-    codes, texts = coded(columns[name][design.used])
+    codes, texts = levels_in(name, columns, design, random)
     blank = np.flatnonzero(codes < 0)
     if blank.size:
         rows = [row for row, use in zip(effects.rows, design.used.tolist(), strict=True) if use]
@@ -382,7 +418,7 @@ def cluster_codes(
         raise DataError(
             effects.source, [Problem("is blank, and cluster= names it", fix, name, rows[i]) for i in blank.tolist()]
         )
-    return codes, tuple(str(text) for text in texts)
+    return codes, tuple(map(str, texts.tolist()))
 
 
 def robust_variance(fitted: FittedMultilevel, kind: str, clusters: Places, name: str) -> Robust:
@@ -402,7 +438,8 @@ def robust_variance(fitted: FittedMultilevel, kind: str, clusters: Places, name:
             "robust='none'"
         ) from None
     if not found.status.ok:
-        raise EstimationError(f"{fitted.effects.source}: robust={kind!r} by {name}: {found.status.sentence}")
+        cure = " Say robust='none'." if found.status is Status.TOO_FEW_CLUSTERS else ""
+        raise EstimationError(f"{fitted.effects.source}: robust={kind!r} by {name}: {found.status.sentence}{cure}")
     return found
 
 

@@ -179,5 +179,8 @@ def _words(problem: ErrorDetails) -> str:
     if name == "test":
         return str(OptionError.unknown(name, value, ("t", "z")))
     if name == "rho":
-        return f"rho={value!r}: an assumed correlation is a number between -1 and 1; several go into .sweep(rho=[...])"
+        return (
+            f"rho={value!r}: an assumed correlation is a number above -1 and below 1 (rows at 1 would be one effect: "
+            "take them together with es.aggregate()); several go into .sweep(rho=[...])"
+        )
     return f"{name}={value!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

@@ -34,6 +34,7 @@ from metaback.stats.rve import RveFit
 from metaback.stats.transforms import back
 
 Floats = NDArray[np.float64]
+GIVEN = "given, not estimated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Component:
 
     term: key of the random term; kind: "variance", "correlation" or "range"; inner: names of the inner levels that it
     is about. estimate: nan where it cannot be told; se: from the inverse information, nan at a bound. levels: of the
-    outer grouping. why: why it is not told, or that it stands at a bound, "" otherwise.
+    outer grouping. why: why it is not told, that it stands at a bound, or that the request gave it, "" otherwise.
     """
 
     name: str
@@ -85,12 +86,25 @@ class Heterogeneities:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownSampling:
+    """Where a given V came from: sentences for the reader, and the correlation that it assumes.
+
+    rho: None where V assumes no correlation, or several.
+    from_table: whether the table and assumptions made it, not a matrix.
+    """
+
+    notes: tuple[str, ...]
+    rho: float | None
+    from_table: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MultilevelAnalysis:
     """Everything said about one model of dependent effects; see `Regression` for what is alike.
 
     coefficients: by name; moderators: the test of all of them, None for the intercept alone; components: in the order
     of the engine; naive: the coefficients as if rows were independent. k: rows in use; p: coefficients; left_out:
-    (study, row, reason) of the rest.
+    (study, row, reason) of the rest. sampling: where V came from, None where nothing is known of it.
     """
 
     fitted: FittedMultilevel
@@ -103,6 +117,7 @@ class MultilevelAnalysis:
     p: int
     left_out: tuple[tuple[str, str, str], ...]
     notes: tuple[str, ...]
+    sampling: KnownSampling | None = None
 
 
 def analyse_multilevel(
@@ -111,12 +126,13 @@ def analyse_multilevel(
     *,
     V: BlockMatrix | None = None,
     known: Mapping[str, KnownCorrelation] | None = None,
+    sampling: KnownSampling | None = None,
 ) -> MultilevelAnalysis:
     """Fit a model of dependent effects and say all that is said about it."""
-    return analysis_of(fit_multilevel(effects, spec, V=V, known=known))
+    return analysis_of(fit_multilevel(effects, spec, V=V, known=known), sampling)
 
 
-def analysis_of(fitted: FittedMultilevel) -> MultilevelAnalysis:
+def analysis_of(fitted: FittedMultilevel, sampling: KnownSampling | None = None) -> MultilevelAnalysis:
     """Say all that is said about a fitted model of dependent effects."""
     design = fitted.design
     k, p = design.X.shape
@@ -138,7 +154,10 @@ def analysis_of(fitted: FittedMultilevel) -> MultilevelAnalysis:
         k=k,
         p=p,
         left_out=left_out,
-        notes=multilevel_notes(fitted, components, coefficients, naive, left_out),
+        notes=multilevel_notes(
+            fitted, components, coefficients, naive, left_out, () if sampling is None else sampling.notes
+        ),
+        sampling=sampling,
     )
 
 
@@ -281,6 +300,8 @@ def components_of(fitted: FittedMultilevel) -> tuple[Component, ...]:
         for place, (kind, levels) in zip(range(part.start, part.stop), chart_of(term.term).kinds, strict=True):
             inner = inner_of(term, levels)
             known, at_bound = bool(fit.identifiable[place]), bool(fit.at_bound[place])
+            value = 0.0 if at_bound and kind == "variance" else float(fit.theta[place])  # a root search ends near 0
+            given = bool(term.term.fixed) and term.term.fixed[place - part.start] is not None
             out.append(
                 Component(
                     name=f"{letter} {term.key}"
@@ -289,12 +310,12 @@ def components_of(fitted: FittedMultilevel) -> tuple[Component, ...]:
                     term=term.key,
                     kind=kind,
                     inner=inner,
-                    estimate=float(fit.theta[place]) if known else math.nan,
-                    se=float(spread[place]) if known else math.nan,
+                    estimate=value if known or given else math.nan,
+                    se=float(spread[place]) if known and not given else math.nan,
                     levels=term.grouping.count,
-                    at_bound=at_bound,
-                    identifiable=known,
-                    why=_why(term, kind, inner, known=known, at_bound=at_bound, value=float(fit.theta[place])),
+                    at_bound=at_bound and not given,
+                    identifiable=known or given,
+                    why=GIVEN if given else _why(term, kind, inner, known=known, at_bound=at_bound, value=value),
                 )
             )
     return tuple(out)

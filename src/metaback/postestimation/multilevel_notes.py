@@ -11,6 +11,7 @@ from metaback.models.multilevel import FittedMultilevel
 from metaback.models.multilevel_spec import working_of
 from metaback.numbers import df_text, fixed
 from metaback.postestimation.notes import moderator_notes
+from metaback.postestimation.words import rho_text
 
 FEW_CLUSTERS = 10  # below: components are hardly known
 FEW_DF = 4.0  # degrees of freedom below which the level of a robust test is not to be trusted (Tipton 2015)
@@ -59,8 +60,9 @@ def multilevel_notes(
     coefficients: Mapping[str, Estimate],
     naive: Mapping[str, Estimate],
     left_out: Sequence[tuple[str, str, str]],
+    sampling: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """Say what a reader must know, the most serious first."""
+    """Say what a reader must know, the most serious first; sampling: sentences on where V came from."""
     notes = [
         *fitted.random.notes,
         *_lost(components),
@@ -70,6 +72,7 @@ def multilevel_notes(
         *_degrees(fitted, coefficients),
         *_unused(fitted),
         *_assumed(fitted),
+        *sampling,
         *_against_naive(fitted, coefficients, naive),
     ]
     if left_out:
@@ -90,7 +93,10 @@ def _bounds(components: Sequence[Shown]) -> list[str]:
     edge = [
         part
         for part in components
-        if part.identifiable and part.kind == "correlation" and (part.at_bound or abs(part.estimate) > CORRELATION_EDGE)
+        if part.identifiable
+        and part.kind == "correlation"
+        and not part.why.startswith("given")
+        and (part.at_bound or abs(part.estimate) > CORRELATION_EDGE)
     ]
     notes = (
         [f"{' and '.join(zero)} {'is' if len(zero) == 1 else 'are'} estimated as 0, the smallest value."]
@@ -178,7 +184,8 @@ def _assumed(fitted: FittedMultilevel) -> list[str]:
     sizes = [rows.shape[1] for rows in fitted.V.blocks.rows]
     if spec.rho is not None and max(sizes, default=1) > 1:
         where = f"the subgroups ({spec.by}) of a study" if model is not None and model.within else "a study"
-        return [f"Sampling errors within {where} are assumed to correlate by {fixed(spec.rho)}; .sweep() shows others."]
+        known = f"Sampling errors within {where} are assumed to correlate by {rho_text(spec.rho)}"
+        return [f"{known}; .sweep(rho=[...]) shows others."]
     if fitted.given is None and max(sizes, default=1) == 1 and fitted.robust is None and _repeats(fitted):
         text = (
             "Sampling errors of a study's rows are taken as independent, which holds where rows are of different "

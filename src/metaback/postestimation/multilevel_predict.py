@@ -118,7 +118,7 @@ def _levels(term: RandomTerm, frame: pd.DataFrame, problems: list[Problem]) -> P
         if text not in names:
             rule = f"is not in the fit{suggestion(text, names)}"
             fix = "Name a level of the fit, or leave known= out for a new one"
-            problems.append(Problem(rule, fix, term.grouping.columns[-1], f"row {i + 1}", text))
+            problems.append(Problem(rule, fix, term.grouping.columns[-1], f"index {frame.index[i]}", text))
     return np.array([names.get(text, 0) for text in texts], dtype=np.intp)
 
 
@@ -136,8 +136,8 @@ def _loads(fitted: FittedMultilevel, term: RandomTerm, frame: pd.DataFrame, prob
     texts = [cell_text(value) for value in frame[term.inner_name].tolist()]
     fix = f"Use one of: {', '.join(term.inner_levels)}"
     problems += [
-        Problem(f"is not a level of the fit{suggestion(text, place)}", fix, term.inner_name, f"row {i + 1}", text)
-        for i, text in enumerate(texts)
+        Problem(f"is not a level of the fit{suggestion(text, place)}", fix, term.inner_name, f"index {row}", text)
+        for row, text in zip(frame.index.tolist(), texts, strict=True)
         if text not in place
     ]
     return np.eye(len(place))[[place.get(text, 0) for text in texts]]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from metaback.errors import OptionError
 from metaback.models.moments import without_likelihood
-from metaback.models.multilevel import FittedMultilevel
-from metaback.postestimation.multilevel import Component, components_of
+from metaback.models.multilevel import FittedMultilevel, plain_name
+from metaback.postestimation.multilevel import GIVEN, Component, components_of
 from metaback.stats.inference import quantile
 from metaback.stats.mixed import profile_loglik
 
@@ -49,14 +49,18 @@ class Profile:
 
 
 def which_component(fitted: FittedMultilevel, name: str | int) -> tuple[int, Component]:
-    """Return the place and the component that a name or a place means. Raises `OptionError`."""
+    """Return the place and the component that a name or a place means: "σ² study", "sigma2 study", "study" or 0.
+
+    Raises `OptionError` for a name that means none of them.
+    """
     found = components_of(fitted)
     if isinstance(name, int) and 0 <= name < len(found):
         return name, found[name]
-    names = [part.name for part in found]
+    names = [plain_name(part.name) for part in found]
     short = [part.term for part in found]
-    if name in names:
-        return names.index(str(name)), found[names.index(str(name))]
+    if plain_name(str(name)) in names:
+        place = names.index(plain_name(str(name)))
+        return place, found[place]
     if short.count(str(name)) == 1:
         return short.index(str(name)), found[short.index(str(name))]
     raise OptionError.unknown("component", name, names)
@@ -73,6 +77,12 @@ def profile(fitted: FittedMultilevel, name: str | int, values: Floats | None = N
         low, high = limits(fitted, place)
         values = _around(fitted, place, component, low, high, points)
     values = np.asarray(values, dtype=float)
+    bottom, top = (-1.0, 1.0) if component.kind == "correlation" else (0.0, math.inf)
+    outside = values[~((values >= bottom) & (values <= top) & np.isfinite(values))]
+    if outside.size or not values.size:
+        found = f"values has {outside[0]:g}" if outside.size else "values is empty"
+        raise OptionError(f"profile: {found}, but {component.name} lies from {bottom:g} to {top:g}")
+    values = np.clip(values, *_range(component))
     return Profile(
         component, values, _logliks(fitted, place, values), float(fitted.fit.loglik), _drop(fitted), fitted.spec.level
     )
@@ -92,10 +102,11 @@ def limits(fitted: FittedMultilevel, place: int) -> tuple[float, float]:
     """Return the profile likelihood interval of one component: where the log-likelihood falls by chi2(1) / 2.
 
     A side on which it never falls so far ends at the range of the component: 0, -1 or 1, or infinity. nan for a
-    component that cannot be told. Source: Hardy & Thompson 1996; Viechtbauer 2007. Same as `metafor::confint`.
+    component that cannot be told, or that the request gave.
+    Source: Hardy & Thompson 1996; Viechtbauer 2007. Same as `metafor::confint`.
     """
     component = components_of(fitted)[place]
-    if not component.identifiable:
+    if not component.identifiable or component.why == GIVEN:
         return math.nan, math.nan
     bottom, top = _range(component)
     at = float(fitted.fit.theta[place])

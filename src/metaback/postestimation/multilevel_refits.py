@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
+from metaback.design.random_words import FACTOR
 from metaback.errors import OptionError
 from metaback.models.fitted import Estimate
 from metaback.models.moments import as_mixed, at_place, moment_weights, weighing, without_likelihood
@@ -23,8 +24,17 @@ from metaback.stats.mixed.structures import chart_of
 from metaback.status import Status
 
 Floats = NDArray[np.float64]
+CASES = {  # structure -> those of which it is a case
+    "ID": ("CS", "AR", "DIAG", "HCS", "HAR", "UN"),
+    "CS": ("HCS", "UN"),
+    "AR": ("HAR", "UN"),
+    "DIAG": ("HCS", "HAR", "UN"),
+    "HCS": ("UN",),
+    "HAR": ("UN",),
+}
 SLACK = 1e-8  # by which the log-likelihood of a smaller model may lie above: rounding
 SAME = 1e-9  # relative difference of effects and variances that are the same
+SHOWN = 5  # clusters that a sentence names
 CHUNK = 2_000_000  # counts of clusters in replicates that are held at a time
 
 
@@ -139,11 +149,38 @@ def _check(small: FittedMultilevel, large: FittedMultilevel) -> None:
     elif not inside:
         problems.append("the fixed effects of the smaller one are not among those of the larger")
     if _parameters(small) == _parameters(large):
-        problems.append("both have the same number of parameters, so neither is a case of the other; compare AIC")
+        problems.append("both have the same number of parameters, so neither is a case of the other; compare .aic")
     elif float(small.fit.loglik) > float(large.fit.loglik) + SLACK:
         problems.append("the one with fewer parameters fits better, so that it is no case of the other")
+    problems += _no_case(small, large)
     if problems:
         raise OptionError(f"compare: {'; '.join(problems)}")
+
+
+def _no_case(small: FittedMultilevel, large: FittedMultilevel) -> list[str]:
+    """Name structures of the smaller model that are no case of those which the larger has in their place."""
+    wide = {term.key: term for term in large.random.terms}
+    problems: list[str] = []
+    for term in small.random.terms:
+        other = wide.get(term.key)
+        if other is None or other.struct == term.struct or len(other.inner_levels) < 3:  # of two levels AR is CS
+            continue
+        if {term.struct, other.struct} <= set(FACTOR) and other.struct not in CASES.get(term.struct, ()):
+            problems.append(f"{term.struct} of {term.key} is no case of {other.struct}; compare .aic")
+    return problems
+
+
+def information(fitted: FittedMultilevel) -> tuple[float, float]:
+    """Return AIC = 2 q - 2 l and BIC = q log(m) - 2 l of a model.
+
+    q: coefficients and components that are estimated; m: rows, under REML rows less coefficients. Under REML they
+    compare random parts of one formula only. Same as AIC and BIC of `metafor::rma.mv`.
+    """
+    without_likelihood(fitted.spec, "aic")
+    n, p = fitted.design.X.shape
+    q, loglik = _parameters(fitted), float(fitted.fit.loglik)
+    m = n - p if fitted.spec.method == "REML" else n
+    return 2 * q - 2 * loglik, q * math.log(m) - 2 * loglik
 
 
 def _same_matrix(one: BlockMatrix, two: BlockMatrix) -> bool:
@@ -224,6 +261,10 @@ class ClusterLeaveOneOut:
     def __repr__(self) -> str:
         """Name the clusters that matter most for each coefficient."""
         lines: list[str] = []
+        none = [name for name, row in zip(self.clusters, self.estimate, strict=True) if np.isnan(row).all()]
+        if none:
+            shown = ", ".join(none[:SHOWN]) + (f" and {len(none) - SHOWN} more" if len(none) > SHOWN else "")
+            lines.append(f"Without {shown} the model cannot be fitted: it decides a coefficient or a component alone")
         for j, term in enumerate(self.terms):
             shift = np.abs(self.estimate[:, j] - self.whole[j].point)
             if not np.isfinite(shift).any():
@@ -332,13 +373,21 @@ def sweep(fitted: FittedMultilevel, rho: Sequence[float] = (), grid: Sequence[tu
     highest = 1 if weighing(fitted.spec) else math.nextafter(1, 0)
     out_of_range = [value for value in rho if not -1 < value <= highest]
     if out_of_range:
-        raise OptionError(f"sweep: rho={out_of_range[0]!r} is no correlation between -1 and 1")
+        ends = "from 0 to 1" if weighing(fitted.spec) else "above -1 and below 1"
+        raise OptionError(f"sweep: rho={out_of_range[0]!r} is out of range: a correlation {ends} is needed")
     if weighing(fitted.spec):
         return _sweep_moments(fitted, rho)
     if rho and not grid:
         specs = [fitted.spec.model_copy(update={"rho": float(value)}) for value in rho]
         fits = tuple(fit_multilevel(fitted.effects, spec, known=fitted.known) for spec in specs)
         return Sweep(tuple(float(value) for value in rho), fits)
+    made = [r for r, _ in grid]
+    absent = [value for value in rho if not any(abs(r - value) < SAME for r in made)]
+    if absent:
+        raise OptionError(
+            f"sweep: V has no matrix for rho={absent[0]:g}; its grid is {', '.join(f'{r:g}' for r in made)}: give "
+            "sampling_covariance(es, grid=[...]) the values that you want"
+        )
     chosen = [(r, V) for r, V in grid if not rho or any(abs(r - value) < SAME for value in rho)]
     fits = tuple(fit_multilevel(fitted.effects, fitted.spec, V=V, known=fitted.known) for _, V in chosen)
     return Sweep(tuple(float(r) for r, _ in chosen), fits)

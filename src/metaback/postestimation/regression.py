@@ -58,7 +58,9 @@ class JointTest:
     p_value: float
 
     def __str__(self) -> str:
-        """Return the test: `F(4, 14) = 0.68, P = 0.62` or `χ²(4) = 2.73, P = 0.60`."""
+        """Return the test: `F(4, 14) = 0.68, P = 0.62` or `χ²(4) = 2.73, P = 0.60`, or that there is none."""
+        if math.isnan(self.statistic):
+            return "no test"
         residual = ABSENT if math.isnan(self.df_residual) else df_text(self.df_residual)
         of = f"χ²({self.df})" if math.isinf(self.df_residual) else f"F({self.df}, {residual})"
         return f"{of} = {fixed(self.statistic)}, {p_phrase(self.p_value)}"

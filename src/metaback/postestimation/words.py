@@ -10,7 +10,7 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.routes import ROUTES
 from metaback.models.fitted import Estimate, to_natural
 from metaback.models.specs import PoolSpec, estimates_tau2
-from metaback.numbers import ABSENT, df_text, estimate_text, fixed, humanise, limit, p_phrase
+from metaback.numbers import ABSENT, as_given, df_text, estimate_text, fixed, humanise, limit, p_phrase
 from metaback.postestimation.scales import natural_way, row_sizes, way_back
 from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary, SubgroupTest
 from metaback.stats.inference import PREDICTION_RULES, whole_prediction
@@ -137,6 +137,15 @@ def difference_statistic(test: SubgroupTest) -> tuple[str, str, tuple[str, ...]]
     if test.f is None:
         return "Q", fixed(test.q), (df_text(test.df),)
     return "F", fixed(test.f), (df_text(test.df), df_text(test.df2))
+
+
+def rho_text(rho: float) -> str:
+    """Write an assumed correlation: two decimals, more where it has more.
+
+    >>> rho_text(0.6), rho_text(0.999)
+    ('0.60', '0.999')
+    """
+    return fixed(rho) if round(rho, 2) == rho else as_given(rho)
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

@@ -9,9 +9,8 @@ from metaback.design.random_terms import RandomTerm, is_slopes
 from metaback.models.moments import weighing
 from metaback.models.multilevel import FittedMultilevel
 from metaback.models.multilevel_spec import working_of
-from metaback.numbers import fixed
 from metaback.postestimation.multilevel import MultilevelAnalysis
-from metaback.postestimation.words import percent, plural
+from metaback.postestimation.words import percent, plural, rho_text
 from metaback.report.methods import software_name
 from metaback.report.words import measure_words
 from metaback.stats.mixed import STRUCTURES
@@ -49,7 +48,7 @@ def multilevel_methods(analysis: MultilevelAnalysis) -> tuple[str, tuple[str, ..
     sentences = [
         f"Effects are {named}",
         f"{plural(analysis.k, 'effect')} in {clusters} ({spec.cluster}) were modelled together, with {random}",
-        _sampling(fitted, cite),
+        *_sampling(analysis, cite),
     ]
     if analysis.p > 1:
         count = plural(analysis.p, "coefficient")
@@ -99,16 +98,19 @@ def _term(term: RandomTerm, cite: Callable[..., str]) -> str:
     return f"{term.inner_name} within {of}, whose {what} have the structure {term.struct} ({title}){cite(*entry.cite)}"
 
 
-def _sampling(fitted: FittedMultilevel, cite: Callable[..., str]) -> str:
+def _sampling(analysis: MultilevelAnalysis, cite: Callable[..., str]) -> list[str]:
     """Say what was assumed of the sampling errors."""
+    fitted, made = analysis.fitted, analysis.sampling
     spec, model = fitted.spec, working_of(fitted.spec)
     if spec.rho is not None:
         source = "hedges2010" if weighing(spec) else "pustejovsky2022"
         where = "within the subgroups of a study" if model is not None and model.within else "within a study"
-        return f"Sampling errors {where} were assumed to correlate by {fixed(spec.rho)}{cite(source)}"
+        return [f"Sampling errors {where} were assumed to correlate by {rho_text(spec.rho)}{cite(source)}"]
     if fitted.given is not None and any(rows.shape[1] > 1 for rows in fitted.V.blocks.rows):
-        return "The covariances of sampling errors were given"
-    return "Sampling errors were taken as independent"
+        if made is None or not made.from_table:
+            return ["The covariances of sampling errors were given"]
+        return ["The covariances of sampling errors come from the table", *(note.rstrip(".") for note in made.notes)]
+    return ["Sampling errors were taken as independent"]
 
 
 def _inference(fitted: FittedMultilevel, cite: Callable[..., str]) -> str:

@@ -8,7 +8,7 @@ from metaback.models.fitted import Estimate
 from metaback.models.multilevel_spec import MultilevelSpec, working_of
 from metaback.numbers import ABSENT, df_text, fixed, p_phrase, p_text, significant
 from metaback.postestimation.multilevel import Component, MultilevelAnalysis
-from metaback.postestimation.words import percent, plural, sentence_case
+from metaback.postestimation.words import percent, plural, rho_text, sentence_case
 from metaback.report.document import Notes, Table
 from metaback.report.html import environment, style
 from metaback.report.regression_text import note_lines
@@ -18,7 +18,7 @@ NAME = 34
 NOTE_LINES = 8
 SHOWN = 200  # rows of the table that the card lists
 NEXT_STEPS = "Next: .to_frame()  .components_ci()  .predict()  .blup()  .leave_one_out()  .sweep(rho=[...])"
-NEXT_BY_MOMENTS = "Next: .to_frame()  .predict()  .wild_bootstrap()  .sweep(rho=[...])  .robust('CR3')"
+NEXT_BY_MOMENTS = "Next: .to_frame()  .predict()  .wild_bootstrap()  .robust('CR3')"
 DF_WORDS = {
     "containment": "t with containment df",
     "satterthwaite": "t with Satterthwaite df",
@@ -33,8 +33,8 @@ def multilevel_text(analysis: MultilevelAnalysis) -> str:
     head = ("estimate", "SE", f"{percent(analysis.fitted.spec.level)} CI", "t" if _has_t(analysis) else "z", "df", "P")
     rows: list[tuple[str, tuple[str, ...]]] = []
     for name, part in zip(names, analysis.coefficients.values(), strict=True):
-        rows.append((name, _cells(part)))
-    naive = [("as if independent", _cells(part)) for part in analysis.naive.values()] if len(names) == 1 else []
+        rows.append((name, coefficient_cells(part)))
+    naive = [("as if independent", coefficient_cells(part)) for part in analysis.naive.values()] if len(names) == 1 else []
     cells = [row for _, row in (*rows, *naive)]
     widths = [max(len(row[i]) for row in [head, *cells]) for i in range(len(head))]
     lines = [one_line(title(analysis)), model_line(analysis), ""]
@@ -72,7 +72,7 @@ def multilevel_table(analysis: MultilevelAnalysis) -> Table:
         alone = analysis.naive[name]
         ratio = part.se / alone.se if alone.se > 0 else math.nan
         independent = f"{fixed(alone.point)} ({_limits(alone, 2)})"
-        rows.append((name, *_cells(part), independent, fixed(ratio)))
+        rows.append((name, *coefficient_cells(part), independent, fixed(ratio)))
     return Table(
         caption="Coefficients",
         head=("Term", "Estimate", "SE", f"{level} CI", "t" if _has_t(analysis) else "z", "df", "P",
@@ -130,9 +130,13 @@ def sampling_words(analysis: MultilevelAnalysis) -> str:
     """Name the sampling covariance."""
     fitted = analysis.fitted
     if fitted.spec.rho is not None:
-        return f"sampling correlation {fixed(fitted.spec.rho)} assumed"
+        return f"sampling correlation {rho_text(fitted.spec.rho)} assumed"
     if fitted.given is not None and any(rows.shape[1] > 1 for rows in fitted.V.blocks.rows):
-        return "sampling covariances given"
+        made = analysis.sampling
+        if made is None or not made.from_table:
+            return "sampling covariances given"
+        assumed = "" if made.rho is None else f" (correlation {rho_text(made.rho)} assumed)"
+        return f"sampling covariances from the table{assumed}"
     return "independent sampling errors"
 
 
@@ -163,9 +167,13 @@ def component_cell(part: Component) -> str:
     """Write a component: value, with its root for a variance; what is to be said where it cannot be told."""
     if not part.identifiable:
         return "not identifiable"
+    given = f"   {part.why}" if part.why.startswith("given") else ""
     if part.kind == "variance":
-        return f"{significant(part.estimate)} (SD {significant(math.sqrt(max(part.estimate, 0.0)))})"
-    return fixed(part.estimate) if part.kind == "correlation" else significant(part.estimate)
+        return f"{significant(part.estimate)} (SD {significant(math.sqrt(max(part.estimate, 0.0)))}){given}"
+    if part.kind == "correlation":
+        close = abs(part.estimate) < 1 and abs(round(part.estimate, 2)) == 1
+        return f"{fixed(part.estimate, 3 if close else 2)}{given}"
+    return f"{significant(part.estimate)}{given}"
 
 
 def summary(analysis: MultilevelAnalysis) -> list[tuple[str, str]]:
@@ -201,12 +209,14 @@ def _digits(estimate: Estimate) -> int:
 
 
 def _limits(estimate: Estimate, digits: int) -> str:
-    """Write the interval."""
+    """Write the interval, a dash where there is none."""
+    if math.isnan(estimate.lower):
+        return ABSENT
     return f"{fixed(estimate.lower, digits)} to {fixed(estimate.upper, digits)}"
 
 
-def _cells(estimate: Estimate) -> tuple[str, ...]:
-    """Write a coefficient with the decimals that two digits of its standard error need."""
+def coefficient_cells(estimate: Estimate) -> tuple[str, ...]:
+    """Write a coefficient (estimate, SE, interval, statistic, df, P) with the decimals that its standard error needs."""
     digits = _digits(estimate)
     df = ABSENT if math.isnan(estimate.df) else df_text(estimate.df)
     ends = (fixed(estimate.statistic), df, p_text(estimate.p_value))
