@@ -295,10 +295,13 @@ def _decisions(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _findings(record: Mapping[str, Any]) -> dict[str, str]:
-    """Return the findings of the check in words, by their identifiers; not what they say, which has numbers of rows."""
+    """Return the findings of the check in words, by their identifiers: nothing in them has an order of rows.
+
+    What they say is left out, because it names rows and lists studies as they stand in the table.
+    """
     listed = parts_of(part_of(record, "checks"), "findings")
     return {
-        str(one["id"]): f"{one['id']} ({one['severity']}), {', '.join(map(str, one.get('studies', [])))}"
+        str(one["id"]): f"{one['id']} ({one['severity']}), {', '.join(sorted(map(str, one.get('studies', []))))}"
         for one in listed
     }
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+import metaback as mb
 from metaback.checks.findings import SEVERITIES
 from metaback.checks.rules import RULES
+from metaback.data.read import read_trials
 from metaback.registry import Entry
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("entry", RULES.entries(), ids=lambda entry: entry.key)
@@ -34,3 +40,21 @@ def test_an_effect_that_an_se_explains_is_told_once(audit_of: Any, means_table: 
     told = [found.finding.rule for found in audit_of(table).findings if found.finding.rows == (3,)]
     assert "se-as-sd" in told
     assert not {"implausible-effect", "outlying-effect", "influential-effect"} & set(told)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("name", ["besson2016", "hasselblad1998", "trials"])
+def test_the_order_of_rows_changes_no_finding(name: str, seed: int) -> None:
+    """A decision holds wherever its rows stand: names and severities depend on what the rows hold alone.
+
+    Instruments without a direction, a study whose rows share arms in a chain, and groups that changed places between
+    outcomes are what once depended on it.
+    """
+    path = ROOT / "data" / "trials.csv" if name == "trials" else ROOT / "tests" / "checks" / "public" / f"{name}.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    measure = {"besson2016": "SMD", "hasselblad1998": "OR"}.get(name)
+
+    def names(rows: pd.DataFrame) -> set[tuple[str, str]]:
+        return {(one.id, one.finding.severity) for one in mb.check(read_trials(rows), measure=measure)}
+
+    assert names(table) == names(table.sample(frac=1, random_state=seed))

@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import metaback as mb
 from metaback.cli import main
 from metaback.errors import FileError
 
+TABLE = Path(__file__).parents[2] / "data" / "trials.csv"
 HEAD = "study,n_1,mean_1,sd_1,n_2,mean_2,sd_2\n"
 ROWS = {
     "A": "A 2001,20,5.1,2.0,21,4.0,2.2\n",
@@ -91,6 +93,23 @@ def test_the_order_of_rows_is_no_difference(run: Run) -> None:
     code, out, _ = run("diff", "old", "new")
     assert code == 0
     assert "Every study, decision and number is the same." in out
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_order_of_rows_is_no_difference_to_the_check(run: Run, seed: int) -> None:
+    """Findings about several studies, pools and outcomes keep their names and words where rows change places."""
+    table = pd.read_csv(TABLE, dtype=str, keep_default_na=False)
+    twin = table[table["study"] == "Dougherty 2014a"].assign(study="Dougherty 2014b")
+    table = pd.concat([table, twin])  # the same numbers under two names: findings about more than one study
+    words = ("--accept-findings", "--model", "fixed")
+    old = pooled(run, "old", table.to_csv(index=False), *words)
+    new = pooled(run, "new", table.sample(frac=1, random_state=seed).to_csv(index=False), *words)
+    found = mb.diff(old, new)
+    assert found.same
+    assert found.findings == ()
+    record = json.loads((new / "results.json").read_text(encoding="utf-8"))
+    rules = {one["rule"] for one in record["checks"]["findings"]}
+    assert {"arms-swapped", "same-numbers", "heterogeneity-ignored"} <= rules
 
 
 def test_rows_of_one_study_are_matched_by_their_numbers(run: Run) -> None:

@@ -78,6 +78,17 @@ def test_entries_are_matched_by_what_they_are() -> None:
     assert changes("a", {"studies": [{"study": "B"}, {"study": "B", "yi": 3.0}]}, new)[-1].numeric
 
 
+@pytest.mark.parametrize(
+    ("name", "key"), [("consequences", "pool"), ("alternatives", "name"), ("proposals", "name"), ("findings", "id")]
+)
+def test_parts_of_the_check_are_matched_by_what_they_are(name: str, key: str) -> None:
+    entries = [{key: "one", "k": 3}, {key: "two", "k": 4}]
+    assert changes("a", {name: entries}, {name: entries[::-1]}) == ()
+    (found,) = changes("a", {name: entries}, {name: [entries[1], {key: "one", "k": 5}]})
+    assert (found.old, found.new) == (3, 5)
+    assert found.where.endswith("one, k")
+
+
 def test_a_value_that_is_not_there_is_told() -> None:
     (found,) = changes("a", {"p": 0.5, "q": None}, {})
     assert (found.old, found.new, found.relative) == (0.5, None, None)

@@ -314,15 +314,26 @@ def _taker(scene: Scene) -> str:
 
 
 def _kind(scene: Scene, arms: ArmTable, rows: Repeated) -> _Kind | None:
-    """Tell how the rows of a study differ; None where one shared arm or one repeated row explains them."""
-    later = {spot for part in shared_arms(arms, rows) for spot in part.rows.spots[1:]}
+    """Tell how the rows of a study differ; None where one shared arm or one repeated row explains them.
+
+    Which row of several with one arm stands for them follows from their numbers, not from their order in the table.
+    """
+    places = dict(zip(rows.spots, rows.places, strict=True))
+
+    def content(spot: int) -> tuple[str, ...]:
+        place = places[spot]
+        return (*(repr(arms.keys[side][place]) for side in "12"), *map(str, arms.settings[place]))
+
+    later = {spot for part in shared_arms(arms, rows) for spot in sorted(part.rows.spots, key=content)[1:]}
     seen: set[tuple[Key, Key]] = set()
     left: list[int] = []
-    for spot, place in zip(rows.spots, rows.places, strict=True):
+    for spot in sorted(rows.spots, key=content):
+        place = places[spot]
         mark = (arms.keys["1"][place], arms.keys["2"][place])
         if spot not in later and (mark not in seen or row_digits(arms, place) < ROW):
             left.append(place)
             seen.add(mark)
+    left.sort()
     if len(left) < 2:
         return None
     labels = any(len({arms.labels[side][place] for place in left}) > 1 for side in "12")

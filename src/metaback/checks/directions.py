@@ -79,7 +79,7 @@ def _silent(
         f"better on {listed} ({len(rows)} rows){clash}.",
         fix="Fill a column higher_is_better with true or false for each row, or describe the instruments "
         "(instruments={'ODI': {'higher_is_better': False}}); rows that point the other way are then turned",
-        evidence={"instruments": float(len(every)), "silent": listed},
+        evidence={"instruments": float(len(every)), "silent": ", ".join(sorted(silent.values(), key=str.casefold))},
         whole=True,
     )
 

@@ -26,8 +26,9 @@ def groups_exchanged(scene: Scene) -> list[Finding]:
     Rows l and m of outcome A have n = s and n = t (both arms), and the rows with the same labels of outcome B have
     n = t and n = s, where the sums of s and t differ by at least 3 people and a tenth of their mean. The labels are
     arms, treatments, stratum and weeks, and must tell l from m; another instrument is another outcome here. People who
-    leave make one pair of numbers smaller, and do not exchange two. Told are the rows of the later outcome. A study
-    with more than 50 rows of one outcome is not looked at.
+    leave make one pair of numbers smaller, and do not exchange two. Told are the rows of the outcome that is first by
+    its name, so that the order of the table does not matter. A study with more than 50 rows of one outcome is not
+    looked at.
     """
     n1, n2 = (scene.numbers(f"n_{arm}") for arm in "12")
     sizes: list[Size] = [(float(one), float(two)) for one, two in zip(n1, n2, strict=True)]
@@ -48,12 +49,12 @@ def groups_exchanged(scene: Scene) -> list[Finding]:
 def _mirrored(
     rows: Sequence[int], settings: Sequence[Label], labels: Sequence[Label], sizes: Sequence[Size]
 ) -> Iterator[tuple[Pair, Pair]]:
-    """Yield two rows of one outcome, and the rows with their labels of a later outcome whose sizes are exchanged."""
+    """Yield two rows of one outcome, and those of an outcome before it with their sizes exchanged."""
     outcomes: dict[Label, list[int]] = {}
     for i in rows:
         outcomes.setdefault(settings[i], []).append(i)
     seen: dict[tuple[Label, Label, Size, Size], Pair] = {}
-    for own in outcomes.values():
+    for _, own in sorted(outcomes.items(), reverse=True):
         if len(own) > MOST or len({labels[i] for i in own}) < len(own):
             continue
         for i, j in combinations(sorted(own, key=lambda row: labels[row]), 2):

@@ -151,7 +151,7 @@ def few_studies_wald(scene: Scene) -> Outcome:
         says=f"{pools_text(len(hits))} of fewer than {FEW} effects with tau2 above 0 would have an interval by the "
         f"normal quantile: {'; '.join(parts)}{_more(len(hits))}.",
         fix="Use ci='HKSJ-wider' (the default), or report both",
-        evidence={"pools": "; ".join(name_of(pool) for pool, _, _ in hits)},
+        evidence={"pools": "; ".join(sorted(name_of(pool) for pool, _, _ in hits))},
         whole=True,
     )
     return Outcome((found,), examined)
@@ -308,7 +308,7 @@ def heterogeneity_ignored(scene: Scene) -> Outcome:
         says=f"The effects of {pools_text(len(hits))} differ by more than chance, and are to be pooled as one: "
         f"{'; '.join(parts)}{_more(len(hits))}.",
         fix="Use model='random'; if only the mean of these trials is meant, say model='fixed' and say so in the report",
-        evidence={"pools": "; ".join(name_of(pool) for pool, _, _ in hits)},
+        evidence={"pools": "; ".join(sorted(name_of(pool) for pool, _, _ in hits))},
         whole=True,
     )
     return Outcome((found,), examined)

@@ -27,6 +27,9 @@ IDENTITY: Mapping[str, tuple[str, ...]] = {
     "pools": ("subgroup",),
     "findings": ("id",),
     "decisions": ("finding",),
+    "consequences": ("pool",),
+    "alternatives": ("name",),
+    "proposals": ("name",),
     "coverage": ("rule",),
     "grid": ("r",),
     "listed": ("comparison", "study"),
@@ -37,6 +40,9 @@ _LABELS = {
     "coverage": "coverage of",
     "findings": "finding",
     "decisions": "decision",
+    "consequences": "in",
+    "alternatives": "alternative",
+    "proposals": "proposal",
 }
 _ROW_KEYS = ("comparison", "term", "study", "id")  # columns that tell the rows of a table apart
 _UNREAD = frozenset({"svg", "style", "script"})  # parts of a page that are no text for its readers
