@@ -12,14 +12,23 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from metaback.design.random_words import FACTOR
-from metaback.errors import OptionError
+from metaback.errors import EstimationError, OptionError
 from metaback.models.fitted import Estimate
 from metaback.models.moments import as_mixed, at_place, moment_weights, weighing, without_likelihood
-from metaback.models.multilevel import FittedMultilevel, connected, fit_multilevel, with_variance
+from metaback.models.multilevel import (
+    FittedMultilevel,
+    connected,
+    fit_multilevel,
+    loose_ends,
+    sampling_part,
+    with_study,
+    with_variance,
+)
+from metaback.models.multilevel_spec import MultilevelSpec
 from metaback.numbers import fixed, p_phrase
 from metaback.postestimation.multilevel import components_of, linear_estimates, row_variances, slices_of
 from metaback.stats.blocks import BlockMatrix
-from metaback.stats.mixed import fit_mixed
+from metaback.stats.mixed import fit_mixed, fit_mixed_many
 from metaback.stats.mixed.structures import chart_of
 from metaback.status import Status
 
@@ -360,8 +369,7 @@ def sweep(fitted: FittedMultilevel, rho: Sequence[float] = (), grid: Sequence[tu
     """Fit the model again under other sampling correlations.
 
     rho: of constant correlation within a study (within subgroups, where the working model says so); grid: ready
-    covariances over all rows with the rho of each, from `sampling_covariance(..., grid=...)`. Every V is another model
-    with other blocks, so that nothing is shared between the fits.
+    covariances over all rows with the rho of each, from `sampling_covariance(..., grid=...)`. All climb together.
     """
     if not rho and not grid:
         raise OptionError("sweep: give the correlations, as in .sweep(rho=[0, 0.3, 0.6, 0.9])")
@@ -379,8 +387,7 @@ def sweep(fitted: FittedMultilevel, rho: Sequence[float] = (), grid: Sequence[tu
         return _sweep_moments(fitted, rho)
     if rho and not grid:
         specs = [fitted.spec.model_copy(update={"rho": float(value)}) for value in rho]
-        fits = tuple(fit_multilevel(fitted.effects, spec, known=fitted.known) for spec in specs)
-        return Sweep(tuple(float(value) for value in rho), fits)
+        return Sweep(tuple(float(value) for value in rho), _under(fitted, specs, [None] * len(specs)))
     made = [r for r, _ in grid]
     absent = [value for value in rho if not any(abs(r - value) < SAME for r in made)]
     if absent:
@@ -389,8 +396,26 @@ def sweep(fitted: FittedMultilevel, rho: Sequence[float] = (), grid: Sequence[tu
             "sampling_covariance(es, grid=[...]) the values that you want"
         )
     chosen = [(r, V) for r, V in grid if not rho or any(abs(r - value) < SAME for value in rho)]
-    fits = tuple(fit_multilevel(fitted.effects, fitted.spec, V=V, known=fitted.known) for _, V in chosen)
+    plain = fitted.spec.model_copy(update={"rho": None})
+    fits = _under(fitted, [plain] * len(chosen), [V for _, V in chosen])
     return Sweep(tuple(float(r) for r, _ in chosen), fits)
+
+
+def _under(
+    fitted: FittedMultilevel, specs: Sequence[MultilevelSpec], given: Sequence[BlockMatrix | None]
+) -> tuple[FittedMultilevel, ...]:
+    """Fit the model under other requests of a sampling covariance, or given ones over all rows, in one climb."""
+    effects, columns = fitted.effects, with_study(fitted.effects)
+    Vs = [sampling_part(effects, spec, fitted.design, columns, V) for spec, V in zip(specs, given, strict=True)]
+    found = fit_mixed_many(fitted.y, fitted.design.X, Vs, fitted.terms, fitted.spec.method)
+    fits: list[FittedMultilevel] = []
+    for spec, own, V, fit in zip(specs, given, Vs, found, strict=True):
+        status = Status(int(fit.status))
+        if not status.ok:
+            raise EstimationError(f"{effects.source}: {status.sentence}")
+        again = replace(fitted, spec=spec, given=own, V=V, fit=fit, loose=())
+        fits.append(with_variance(replace(again, loose=loose_ends(again))))
+    return tuple(fits)
 
 
 def _sweep_moments(fitted: FittedMultilevel, rho: Sequence[float]) -> Sweep:

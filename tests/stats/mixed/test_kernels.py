@@ -39,7 +39,7 @@ def _assert_same(one: Sums, two: Sums) -> None:
 
 def _blockwise(y: np.ndarray, X: np.ndarray, V: BlockMatrix, terms: list[Term]) -> Any:
     blocks = blocks_of(clusters_of(V, terms))
-    return blockwise_kernel(groups_of(frame_of(y, X, V), V, terms, parts_of(terms), blocks), blocks)
+    return blockwise_kernel(groups_of(frame_of(y, X, V), [V], terms, parts_of(terms), blocks), blocks)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

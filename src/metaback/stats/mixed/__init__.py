@@ -1,7 +1,7 @@
 """The engine of dependent effects: fits whose cost grows with the clusters, not with the square of the rows."""
 
 from metaback.stats.mixed.finish import names_of
-from metaback.stats.mixed.fit import fit_mixed, marginal, profile_loglik
+from metaback.stats.mixed.fit import fit_mixed, fit_mixed_many, marginal, profile_loglik
 from metaback.stats.mixed.predicted import RandomEffects, leverages, random_effects
 from metaback.stats.mixed.problem import clusters_of
 from metaback.stats.mixed.records import MixedFit, Term
@@ -14,6 +14,7 @@ __all__ = [
     "Term",
     "clusters_of",
     "fit_mixed",
+    "fit_mixed_many",
     "leverages",
     "marginal",
     "names_of",

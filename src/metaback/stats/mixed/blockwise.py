@@ -14,7 +14,7 @@ import numpy as np
 
 from metaback.stats.mixed.likelihood import Sums
 from metaback.stats.mixed.products import inner
-from metaback.stats.mixed.records import Bools, Floats
+from metaback.stats.mixed.records import Bools, Floats, Places
 
 THIN = 12  # rows of the largest block that is worked through entry by entry
 FEW = 12  # blocks below which entry by entry is not worth it
@@ -35,8 +35,8 @@ class Layout(Protocol):
         ...
 
     @staticmethod
-    def total(V: Floats, u: Floats, S: Floats) -> Floats:
-        """Return V + sum_j u_j S_j for each replicate, u (R, J)."""
+    def total(V: Floats, u: Floats, S: Floats, which: Places) -> Floats:
+        """Return V_k + sum_j u_j S_j for each replicate, u (R, J), with the V that which (R,) names."""
         ...
 
     @staticmethod
@@ -76,7 +76,7 @@ class Layout(Protocol):
 
 
 class Thin:
-    """Blocks last: V (m, m, B), S (J, m, m, R or 1, B), Y (m, Q, 1, B)."""
+    """Blocks last: V (m, m, K, B), S (J, m, m, R or 1, B), Y (m, Q, 1, B)."""
 
     @staticmethod
     def pack(values: Floats) -> Floats:
@@ -89,9 +89,9 @@ class Thin:
         return values[..., cut]
 
     @staticmethod
-    def total(V: Floats, u: Floats, S: Floats) -> Floats:
-        """Return V + sum_j u_j S_j, (m, m, R, B)."""
-        M = np.repeat(V[:, :, None, :], u.shape[0], axis=2)
+    def total(V: Floats, u: Floats, S: Floats, which: Places) -> Floats:
+        """Return V_k + sum_j u_j S_j, (m, m, R, B)."""
+        M: Floats = np.take(V, which, axis=2)
         for j in range(u.shape[1]):
             M += u[:, j, None] * S[j]
         return M
@@ -156,7 +156,7 @@ class Thin:
 
 
 class Thick:
-    """Blocks first: V (B, m, m), S (J, R or 1, B, m, m), Y (1, B, m, Q)."""
+    """Blocks first: V (K, B, m, m), S (J, R or 1, B, m, m), Y (1, B, m, Q)."""
 
     @staticmethod
     def pack(values: Floats) -> Floats:
@@ -169,9 +169,9 @@ class Thick:
         return values[..., cut, :, :]
 
     @staticmethod
-    def total(V: Floats, u: Floats, S: Floats) -> Floats:
-        """Return V + sum_j u_j S_j, (R, B, m, m)."""
-        M = np.repeat(V[None], u.shape[0], axis=0)
+    def total(V: Floats, u: Floats, S: Floats, which: Places) -> Floats:
+        """Return V_k + sum_j u_j S_j, (R, B, m, m)."""
+        M: Floats = np.take(V, which, axis=0)
         for j in range(u.shape[1]):
             M += u[:, j, None, None, None] * S[j]
         return M
@@ -237,7 +237,7 @@ Curve = Callable[[Floats, Floats], tuple[Floats, Floats, Floats]]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """B blocks of m rows in their layout: V, Y = [X, y], and what the random terms add.
+    """B blocks of m rows in their layout: K sampling covariances V, Y = [X, y], and what the random terms add.
 
     S: constant derivatives of the linear parameters, which come first. curves: for each pair of parameters (variance,
     range) after them, the correlation as a function of distance; distances: nan where rows are not correlated.
@@ -254,19 +254,24 @@ class Group:
 
 
 def group_of(V: Floats, Y: Floats, S: Floats, curves: Sequence[Curve] = (), distances: Sequence[Floats] = ()) -> Group:
-    """Lay out blocks V (B, m, m), Y (B, m, Q), derivatives S (J, B, m, m) and distances (B, m, m)."""
-    B, m = V.shape[:2]
+    """Lay out blocks V (K, B, m, m), Y (B, m, Q), derivatives S (J, B, m, m) and distances (B, m, m)."""
+    B, m = V.shape[1:3]
     layout: type[Layout] = Thin if m <= THIN and m <= B and B >= FEW else Thick
     y, s = layout.pack(Y), layout.pack(S)
     thin = layout is Thin
     far = tuple(layout.pack(d)[:, :, None, :] if thin else d[None] for d in distances)
     y, s = (y[:, :, None, :], s[:, :, :, None, :]) if thin else (y[None], s[:, None])
-    return Group(layout, m, B, layout.pack(V), y, s, tuple(curves), far)
+    v = np.ascontiguousarray(V.transpose(2, 3, 0, 1)) if thin else V
+    return Group(layout, m, B, v, y, s, tuple(curves), far)
 
 
-def sums_of(group: Group, u: Floats, counts: Floats | None, *, order: int) -> Sums:
-    """Return the sums over the blocks of a group at u (R, J), blocks weighted by counts (R, B)."""
+def sums_of(group: Group, u: Floats, counts: Floats | None, *, order: int, which: Places | None = None) -> Sums:
+    """Return the sums over the blocks of a group at u (R, J), blocks weighted by counts (R, B).
+
+    which: (R,) number of the sampling covariance of each replicate; None is the first for all.
+    """
     R, J = u.shape
+    chosen: Places = np.zeros(len(u), dtype=np.intp) if which is None else which
     size = group.m * group.m * R * (max(J, 1) if order else 1)
     step = max(1, CACHE // size)
     out: Sums | None = None
@@ -276,17 +281,17 @@ def sums_of(group: Group, u: Floats, counts: Floats | None, *, order: int) -> Su
         far = tuple(take(a, cut) for a in group.distances)
         V, Y, S = take(group.V, cut), take(group.Y, cut), take(group.S, cut)
         part = replace(group, V=V, Y=Y, S=S, distances=far)
-        one = _chunk(part, u, None if counts is None else counts[:, cut], order)
+        one = _chunk(part, u, None if counts is None else counts[:, cut], order, chosen)
         out = one if out is None else out.plus(one)
     if out is None:
         raise ValueError("a group holds no block")
     return out
 
 
-def _chunk(part: Group, u: Floats, counts: Floats | None, order: int) -> Sums:
+def _chunk(part: Group, u: Floats, counts: Floats | None, order: int, which: Places) -> Sums:
     """Return the sums over a chunk of blocks."""
     lay = part.layout
-    M, S, bends = _filled(part, u, order)
+    M, S, bends = _filled(part, u, order, which)
     A, log_det, bad = lay.inverse(M)
     AY = lay.times(A, part.Y)
     AYw = AY
@@ -314,11 +319,11 @@ def _chunk(part: Group, u: Floats, counts: Floats | None, order: int) -> Sums:
 Bends = dict[tuple[int, int], Floats]
 
 
-def _filled(part: Group, u: Floats, order: int) -> tuple[Floats, Floats, Bends]:
+def _filled(part: Group, u: Floats, order: int, which: Places) -> tuple[Floats, Floats, Bends]:
     """Return M, all its first derivatives, and its second derivatives where they are not zero."""
     lay = part.layout
     linear = part.S.shape[0]
-    M = lay.total(part.V, u[:, :linear], part.S)
+    M = lay.total(part.V, u[:, :linear], part.S, which)
     stack: list[Floats] = []
     bends: Bends = {}
     for i, (curve, far) in enumerate(zip(part.curves, part.distances, strict=True)):

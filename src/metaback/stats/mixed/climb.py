@@ -6,7 +6,7 @@ parameter at a bound whose slope points outward rests there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,16 @@ class Peak:
     def take(self, which: Places) -> Peak:
         """Return some of the climbs."""
         return Peak(self.x[which], self.at.take(which), self.converged[which], self.steps[which], self.resting[which])
+
+
+def joined(peaks: Sequence[Peak]) -> Peak:
+    """Return the climbs of several records in one."""
+
+    def arrays(name: str) -> np.ndarray:
+        return np.concatenate([getattr(peak, name) for peak in peaks])
+
+    at = Slope(*(np.concatenate(same) for same in zip(*(peak.at.arrays for peak in peaks), strict=True)))
+    return Peak(arrays("x"), at, arrays("converged"), arrays("steps"), arrays("resting"))
 
 
 @dataclass(slots=True)

@@ -88,12 +88,12 @@ def finished(problem: Problem, peak: Peak, counts: Floats | None, *, reml: bool)
     )
 
 
-def single(fit: MixedFit, rivals: Floats, gaps: Floats) -> MixedFit:
-    """Return the only fit of a batch, without the axis of replicates."""
+def single(fit: MixedFit, rivals: Floats, gaps: Floats, place: int = 0) -> MixedFit:
+    """Return one fit of a batch, the first or another, without the axis of replicates."""
     values: dict[str, Any] = {part.name: getattr(fit, part.name) for part in fields(MixedFit)}
     kept = {"names", "rivals", "gaps"}
     own: dict[str, Any] = {"rivals": rivals, "gaps": gaps}
-    return MixedFit(**({k: v if k in kept else v[0] for k, v in values.items()} | own))
+    return MixedFit(**({k: v if k in kept else v[place] for k, v in values.items()} | own))
 
 
 def blank(p: int, names: tuple[str, ...], status: Status, replicates: int | None) -> MixedFit:

@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from metaback.stats.blocks import BlockMatrix, blocks_of, regrouped
-from metaback.stats.mixed.climb import Peak, climb
+from metaback.stats.blocks import BlockMatrix, blocks_of, on_diagonal, regrouped
+from metaback.stats.mixed.climb import joined
 from metaback.stats.mixed.finish import blank, finished, names_of, natural_of, single
-from metaback.stats.mixed.likelihood import Slope, level
 from metaback.stats.mixed.problem import (
     Problem,
     allowed,
@@ -19,18 +18,16 @@ from metaback.stats.mixed.problem import (
     parts_of,
     patterns_of,
     problem_of,
-    slope_at,
-    sums_at,
+    problem_of_many,
 )
-from metaback.stats.mixed.records import Floats, MixedFit, Places, Term
-from metaback.stats.mixed.starts import grid_of, tops
+from metaback.stats.mixed.records import Floats, MixedFit, Term
+from metaback.stats.mixed.search import Found, best_peaks, climb_from, search_of
 from metaback.stats.mixed.structures import CURVES
 from metaback.status import Status
 
 COLLINEAR = 1e-10  # share of a column that the columns before it do not explain, below which it repeats them
 SINGULAR = 1e-6  # root of the share of a sampling variance that must be its own
-FEW = 300  # rows up to which more starts are climbed
-SAME = 1e-6  # log-likelihoods closer than this are one peak
+HELD = 4_000_000  # numbers of sampling covariances that are climbed together
 
 
 def fit_mixed(
@@ -66,16 +63,63 @@ def fit_mixed(
         return blank(X.shape[1], names_of(terms), status, None if counts is None else counts.shape[0])
     problem = problem_of(y, X, V, terms, weighted=counts is not None)
     if start is None:
-        peak, rivals, gaps = _best(problem, reml=reml)
+        found = best_peaks(problem, None, reml=reml)[0]
     else:
-        peak = _climb_from(problem, _search(problem, np.asarray(start, dtype=float)[None]), None, reml=reml)
-        rivals, gaps = np.zeros((0, problem.parts.q)), np.zeros(0)
+        begin = search_of(problem, np.asarray(start, dtype=float)[None])
+        found = Found(climb_from(problem, begin, None, reml=reml), np.zeros((0, problem.parts.q)), np.zeros(0))
     if counts is None:
-        fit = finished(problem, peak, None, reml=reml)
-        return single(fit, natural_of(problem, rivals)[0], gaps)
+        fit = finished(problem, found.peak, None, reml=reml)
+        return single(fit, natural_of(problem, found.rivals)[0], found.gaps)
     weights = np.asarray(counts, dtype=float)
-    again = _climb_from(problem, np.repeat(peak.x, weights.shape[0], axis=0), weights, reml=reml)
+    again = climb_from(problem, np.repeat(found.peak.x, weights.shape[0], axis=0), weights, reml=reml)
     return finished(problem, again, weights, reml=reml)
+
+
+def fit_mixed_many(
+    y: Floats, X: Floats, Vs: Sequence[BlockMatrix], terms: Sequence[Term], method: str = "REML"
+) -> tuple[MixedFit, ...]:
+    """Fit the model of `fit_mixed` under each of several sampling covariances, all in one climb: one fit for each.
+
+    Vs: covariances of the same rows, as under several assumed correlations; those of the same variances climb
+    together. The numbers are those of `fit_mixed` with each V alone, to rounding.
+
+    Edges: a V that cannot be used gives a fit with its `Status` and nan, and stops no other. Clusters so large that a
+    single likelihood takes long are fitted one V after the other.
+
+    >>> from metaback.stats.blocks import blocks_of, diagonal
+    >>> Vs = [diagonal(blocks_of(np.arange(3)), np.full(3, v)) for v in (0.1, 0.2)]
+    >>> fits = fit_mixed_many(np.array([0.0, 1.0, 2.0]), np.ones((3, 1)), Vs, [Term("ID0", np.arange(3))])
+    >>> [round(float(fit.theta[0]), 6) for fit in fits]
+    [0.9, 0.8]
+    """
+    out: dict[int, MixedFit] = {}
+    alike: dict[bytes, list[int]] = {}
+    for i, V in enumerate(Vs):
+        if _refused(y, X, V) is Status.CONVERGED:
+            alike.setdefault(on_diagonal(V).tobytes(), []).append(i)
+        else:
+            out[i] = fit_mixed(y, X, V, terms, method)
+    for places in alike.values():
+        numbers = sum(
+            part.size for part in regrouped(Vs[places[0]], blocks_of(clusters_of(Vs[places[0]], terms))).parts
+        )
+        step = max(1, HELD // numbers)
+        for begin in range(0, len(places), step):
+            part = places[begin : begin + step]
+            out |= zip(part, _together(y, X, [Vs[i] for i in part], terms, method), strict=True)
+    return tuple(out[i] for i in range(len(Vs)))
+
+
+def _together(y: Floats, X: Floats, Vs: Sequence[BlockMatrix], terms: Sequence[Term], method: str) -> list[MixedFit]:
+    """Fit under several V of the same variances in one climb, where it is one of small blocks."""
+    problem = problem_of_many(y, X, Vs, terms) if len(Vs) > 1 else None
+    if problem is None:
+        return [fit_mixed(y, X, V, terms, method) for V in Vs]
+    reml = method == "REML"
+    found = best_peaks(problem, len(Vs), reml=reml)
+    peaks = joined([one.peak for one in found])
+    fits = finished(problem.under(np.arange(len(Vs))), peaks, None, reml=reml)
+    return [single(fits, natural_of(problem, one.rivals)[0], one.gaps, i) for i, one in enumerate(found)]
 
 
 def marginal(theta: Floats, V: BlockMatrix, terms: Sequence[Term]) -> BlockMatrix:
@@ -129,8 +173,8 @@ def profile_loglik(
     problem = problem_of(y, X, V, _holding(terms, index))
     points = np.repeat(np.asarray(start, dtype=float)[None], len(values), axis=0)
     points[:, index] = values
-    x = _made_possible(problem, _search(problem, points))
-    peak = _climb_from(problem, x, None, reml=method == "REML")
+    x = _made_possible(problem, search_of(problem, points))
+    peak = climb_from(problem, x, None, reml=method == "REML")
     fit = finished(problem, peak, None, reml=method == "REML")
     return np.where(fit.status == Status.CONVERGED, fit.loglik, np.nan)
 
@@ -160,57 +204,6 @@ def _made_possible(problem: Problem, x: Floats) -> Floats:
             break
         x = np.where(outside[:, None] & shrinks, 0.8 * x, x)
     return x
-
-
-def _search(problem: Problem, theta: Floats) -> Floats:
-    """Return x (R, q) of natural parameters (R, q)."""
-    x = np.empty_like(theta)
-    for chart, start in zip(problem.parts.charts, problem.parts.starts, strict=True):
-        own = slice(start, start + len(chart.kinds))
-        scale = np.array([problem.frame.unit**-2 if kind == "variance" else 1.0 for kind, _ in chart.kinds])
-        x[:, own] = [chart.search(row) for row in theta[:, own] * scale]
-    return x
-
-
-def _bounds(problem: Problem, x: Floats) -> tuple[Floats, Floats]:
-    """Return the range (R, q) of each search; what is given stays where the start has it."""
-    lower = np.repeat(np.concatenate([np.zeros(0), *(c.lower for c in problem.parts.charts)])[None], len(x), axis=0)
-    upper = np.repeat(np.concatenate([np.zeros(0), *(c.upper for c in problem.parts.charts)])[None], len(x), axis=0)
-    for term, start in zip(problem.terms, problem.parts.starts, strict=True):
-        for i, value in enumerate(term.fixed):
-            if value is not None:
-                lower[:, start + i] = upper[:, start + i] = x[:, start + i]
-    return lower, upper
-
-
-def _climb_from(problem: Problem, x: Floats, counts: Floats | None, *, reml: bool) -> Peak:
-    """Climb from x (R, q), all replicates together."""
-    lower, upper = _bounds(problem, x)
-
-    def objective(at: Floats, which: Places) -> Slope:
-        return slope_at(problem, at, None if counts is None else counts[which], reml=reml)
-
-    kinked = any(term.structure == "SPLIN" for term in problem.terms)
-    kinked |= any(chart.allowed is not None for chart in problem.parts.charts)  # the edge of what is allowed is one too
-    return climb(objective, x, lower, upper, float(problem.labels.size), kinked=kinked)
-
-
-def _best(problem: Problem, *, reml: bool) -> tuple[Peak, Floats, Floats]:
-    """Return the highest peak above the coarse grid, and x and gaps of the others that were found."""
-    if not problem.parts.q:
-        return _climb_from(problem, np.zeros((1, 0)), None, reml=reml), np.zeros((0, 0)), np.zeros(0)
-    x, shape = grid_of(problem)
-    at = level(sums_at(problem, x, None, 0))
-    values = np.where(allowed(problem.parts, x), at.reml if reml else at.ml, -np.inf)
-    begin = tops(values, shape, wide=problem.labels.size <= FEW and not problem.heavy)
-    if not begin.size:
-        begin = np.array([int(np.argmax(values))])
-    peaks = _climb_from(problem, x[begin], None, reml=reml)
-    values = np.where(peaks.converged, peaks.at.value, -np.inf)
-    order = np.argsort(-values, kind="stable")
-    fresh = np.diff(values[order], prepend=values[order[0]]) < -SAME
-    other = order[fresh & np.isfinite(values[order])]
-    return peaks.take(order[:1]), peaks.x[other], values[order[0]] - values[other]
 
 
 def _refused(y: Floats, X: Floats, V: BlockMatrix) -> Status:

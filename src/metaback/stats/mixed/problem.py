@@ -55,7 +55,10 @@ Kernel = Callable[[Floats, Floats | None, int], Sums]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """All that a climb needs; labels: (n,) cluster of each row, sizes: (B,) rows of each cluster."""
+    """All that a climb needs; labels: (n,) cluster of each row, sizes: (B,) rows of each cluster.
+
+    choose: where there are several V, from the number of that of each replicate to the kernel of these replicates.
+    """
 
     frame: Frame
     parts: Parts
@@ -64,6 +67,11 @@ class Problem:
     sizes: Places
     terms: tuple[Term, ...]
     heavy: bool = False
+    choose: Callable[[Places], Kernel] | None = None
+
+    def under(self, which: Places | None) -> Problem:
+        """Return the problem whose replicates have the V that which (R,) names; None: there is one V for all."""
+        return self if which is None or self.choose is None else replace(self, kernel=self.choose(which))
 
 
 def clusters_of(V: BlockMatrix, terms: Sequence[Term]) -> Places:
@@ -171,26 +179,31 @@ def distances_of(term: Term, rows: Places) -> Floats:
     return np.where(shared(term, rows) > 0, d, np.nan)
 
 
-def groups_of(frame: Frame, V: BlockMatrix, terms: Sequence[Term], parts: Parts, blocks: Blocks) -> list[Group]:
-    """Return the blocks by size, with all that the terms add."""
+def groups_of(
+    frame: Frame, Vs: Sequence[BlockMatrix], terms: Sequence[Term], parts: Parts, blocks: Blocks
+) -> list[Group]:
+    """Return the blocks by size, with all that the terms add, under each of K sampling covariances."""
     groups: list[Group] = []
-    wide = regrouped(V, blocks)
-    for rows, values in zip(blocks.rows, wide.parts, strict=True):
+    wide = [regrouped(V, blocks).parts for V in Vs]
+    for rows, *values in zip(blocks.rows, *wide, strict=True):
         S = [patterns_of(term, chart, rows) for term, chart in zip(terms, parts.charts, strict=True)]
         curves: list[Curve] = [CURVES[t.structure] for t in terms if t.structure in CURVES]
         far = [distances_of(t, rows) for t in terms if t.structure in CURVES]
         stack = np.concatenate(S) if S else np.zeros((0, *rows.shape, rows.shape[1]))
-        groups.append(group_of(values / frame.unit**2, frame.Y[rows], stack, curves, far))
+        groups.append(group_of(np.stack(values) / frame.unit**2, frame.Y[rows], stack, curves, far))
     return groups
 
 
-def blockwise_kernel(groups: Sequence[Group], blocks: Blocks) -> Kernel:
-    """Return the sums over all groups as one function of parameters, counts of blocks and order."""
+def blockwise_kernel(groups: Sequence[Group], blocks: Blocks, which: Places | None = None) -> Kernel:
+    """Return the sums over all groups as one function of parameters, counts of blocks and order.
+
+    which: (R,) number of the V of each replicate; None is the first for all.
+    """
 
     def kernel(u: Floats, counts: Floats | None, order: int) -> Sums:
         out: Sums | None = None
         for group, number in zip(groups, blocks.number, strict=True):
-            one = sums_of(group, u, None if counts is None else counts[:, number], order=order)
+            one = sums_of(group, u, None if counts is None else counts[:, number], order=order, which=which)
             out = one if out is None else out.plus(one)
         if out is None:
             raise ValueError("there are no rows")
@@ -215,10 +228,27 @@ def problem_of(y: Floats, X: Floats, V: BlockMatrix, terms: Sequence[Term], *, w
         kernel: Kernel = partial(crossed_sums, _crossing(frame, V, terms, parts, out))
         return Problem(frame, parts, kernel, labels, np.bincount(labels), tuple(terms), heavy=True)
     blocks = blocks_of(labels)
-    kernel = blockwise_kernel(groups_of(frame, V, terms, parts, blocks), blocks)
+    kernel = blockwise_kernel(groups_of(frame, [V], terms, parts, blocks), blocks)
     sizes = np.bincount(labels)
     heavy = float((sizes[sizes > LARGE].astype(float) ** 3).sum()) > HEAVY
     return Problem(frame, parts, kernel, labels, sizes, tuple(terms), heavy=heavy)
+
+
+def problem_of_many(y: Floats, X: Floats, Vs: Sequence[BlockMatrix], terms: Sequence[Term]) -> Problem | None:
+    """Return the model laid out under several V of the same variances, or None where it is not one of small blocks.
+
+    Its replicates choose their V by `Problem.under`. The frame is that of any of the V: it rests on variances alone.
+    """
+    labels = linked(y.size, [clusters_of(V, terms) for V in Vs])
+    sizes = np.bincount(labels)
+    heavy = float((sizes[sizes > LARGE].astype(float) ** 3).sum()) > HEAVY
+    parts = parts_of(terms)
+    if heavy or taken_out(terms, parts.charts, lambda rest: linked(y.size, [clusters_of(V, rest) for V in Vs])):
+        return None
+    blocks, frame = blocks_of(labels), frame_of(y, X, Vs[0])
+    choose = partial(blockwise_kernel, groups_of(frame, Vs, terms, parts, blocks), blocks)
+    first = choose(np.zeros(1, dtype=np.intp))
+    return Problem(frame, parts, first, labels, sizes, tuple(terms), choose=choose)
 
 
 def _crossing(frame: Frame, V: BlockMatrix, terms: Sequence[Term], parts: Parts, out: tuple[int, ...]) -> Crossing:

@@ -1,0 +1,85 @@
+"""Find the peaks of likelihoods: a look over a grid, then climbs from its tops, for many fits of one layout at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from metaback.stats.mixed.climb import Peak, climb
+from metaback.stats.mixed.likelihood import Slope, level
+from metaback.stats.mixed.problem import Problem, allowed, slope_at, sums_at
+from metaback.stats.mixed.records import Floats, Places
+from metaback.stats.mixed.starts import grid_of, tops
+
+FEW = 300  # rows up to which more starts are climbed
+SAME = 1e-6  # log-likelihoods closer than this are one peak
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The highest peak of one fit, and x (m, q) and gaps (m,) of the others that were found."""
+
+    peak: Peak
+    rivals: Floats
+    gaps: Floats
+
+
+def search_of(problem: Problem, theta: Floats) -> Floats:
+    """Return x (R, q) of natural parameters (R, q)."""
+    x = np.empty_like(theta)
+    for chart, start in zip(problem.parts.charts, problem.parts.starts, strict=True):
+        own = slice(start, start + len(chart.kinds))
+        scale = np.array([problem.frame.unit**-2 if kind == "variance" else 1.0 for kind, _ in chart.kinds])
+        x[:, own] = [chart.search(row) for row in theta[:, own] * scale]
+    return x
+
+
+def climb_from(problem: Problem, x: Floats, counts: Floats | None, *, reml: bool, which: Places | None = None) -> Peak:
+    """Climb from x (R, q), all replicates together; counts (R, B) weight their clusters, which (R,) names their V."""
+    lower, upper = _bounds(problem, x)
+
+    def objective(at: Floats, places: Places) -> Slope:
+        own = problem.under(None if which is None else which[places])
+        return slope_at(own, at, None if counts is None else counts[places], reml=reml)
+
+    kinked = any(term.structure == "SPLIN" for term in problem.terms)
+    kinked |= any(chart.allowed is not None for chart in problem.parts.charts)  # the edge of what is allowed is one too
+    return climb(objective, x, lower, upper, float(problem.labels.size), kinked=kinked)
+
+
+def best_peaks(problem: Problem, several: int | None, *, reml: bool) -> list[Found]:
+    """Return the highest peak above the coarse grid, for the only V of a problem or for each of several."""
+    count = 1 if several is None else several
+    x, shape = grid_of(problem) if problem.parts.q else (np.zeros((1, 0)), (1,))
+    which = None if several is None else np.repeat(np.arange(count), len(x))
+    at = level(sums_at(problem.under(which), np.tile(x, (count, 1)), None, 0))
+    values = (at.reml if reml else at.ml).reshape(count, -1)
+    values = np.where(allowed(problem.parts, x), values, -np.inf)
+    begin: list[Places] = []
+    for own in values:
+        found = tops(own, shape, wide=problem.labels.size <= FEW and not problem.heavy)
+        begin.append(found if found.size else np.array([int(np.argmax(own))]))
+    owner = np.repeat(np.arange(count), [len(places) for places in begin])
+    climbed = climb_from(problem, x[np.concatenate(begin)], None, reml=reml, which=None if several is None else owner)
+    return [_highest(climbed.take(np.flatnonzero(owner == k))) for k in range(count)]
+
+
+def _highest(peaks: Peak) -> Found:
+    """Return the highest of the climbs of one fit, and the lower peaks."""
+    values = np.where(peaks.converged, peaks.at.value, -np.inf)
+    order = np.argsort(-values, kind="stable")
+    fresh = np.diff(values[order], prepend=values[order[0]]) < -SAME
+    other = order[fresh & np.isfinite(values[order])]
+    return Found(peaks.take(order[:1]), peaks.x[other], values[order[0]] - values[other])
+
+
+def _bounds(problem: Problem, x: Floats) -> tuple[Floats, Floats]:
+    """Return the range (R, q) of each search; what is given stays where the start has it."""
+    lower = np.repeat(np.concatenate([np.zeros(0), *(c.lower for c in problem.parts.charts)])[None], len(x), axis=0)
+    upper = np.repeat(np.concatenate([np.zeros(0), *(c.upper for c in problem.parts.charts)])[None], len(x), axis=0)
+    for term, start in zip(problem.terms, problem.parts.starts, strict=True):
+        for i, value in enumerate(term.fixed):
+            if value is not None:
+                lower[:, start + i] = upper[:, start + i] = x[:, start + i]
+    return lower, upper
