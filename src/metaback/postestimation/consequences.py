@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metaback.checks.findings import Change, Finding, Joint, Proposal
 from metaback.data.trials import Trials
@@ -19,7 +18,7 @@ from metaback.postestimation.flips import turned
 from metaback.postestimation.scales import way_back
 from metaback.postestimation.subgroups import group_masks
 from metaback.postestimation.subsets import Subsets, pool_subsets
-from metaback.postestimation.working import by_working_model
+from metaback.postestimation.working import by_working_model, working_subsets
 from metaback.stats.measures import about
 from metaback.stats.wls import Bools, Floats
 from metaback.status import Status
@@ -108,7 +107,8 @@ def consequences(asked: Asked, findings: Sequence[Finding]) -> dict[int, tuple[C
     The whole pool comes first. Where the pool has subgroups with a tau2 of their own, a finding whose rows all belong
     to one of them is followed by what it changes there. Every alternative of every finding is one row set of one
     masked batch call: the effects of changed rows are computed once, put behind those of the pool, and each row set
-    takes the ones it needs.
+    takes the ones it needs. Where the answer is that of a working model of dependent rows, so are all of these, with
+    the covariance that the mended table has.
     """
     places = {place: i for i, place in enumerate(asked.places)}
     groups = _groups(asked)
@@ -131,8 +131,25 @@ def consequences(asked: Asked, findings: Sequence[Finding]) -> dict[int, tuple[C
         entering = [spots.get(row) for row in case.enter]
         usable[i] = None not in entering
         mask[[spot for spot in entering if spot is not None]] = True
-    pools = pool_subsets(replace(asked.fitted, effects=effects), masks)
-    return _sorted(asked, groups, cases, pools, usable)
+    pools = _modelled(asked, effects, masks)
+    stands = AS_IS
+    if pools is None:
+        stands = INDEPENDENT if by_working_model(asked.fitted.spec, asked.fitted.effects) else AS_IS
+        pools = pool_subsets(replace(asked.fitted, effects=effects), masks)
+    return _sorted(asked, groups, cases, _Pools(stands, pools, usable))
+
+
+def _modelled(asked: Asked, effects: EffectSizes, masks: Bools) -> Subsets | None:
+    """Pool the sets by the working model of dependent rows, None where that is not the answer to the request.
+
+    None too where the effects bring a covariance, which does not say how rows that enter vary with the others.
+    """
+    base, spec = asked.fitted.effects, asked.fitted.spec
+    known = base.cov is None or effects.yi.size == base.yi.size
+    if not by_working_model(spec, base) or not known:
+        return None
+    pools = working_subsets(effects, spec, masks, effects.cov)
+    return pools if pools.status[0] == Status.CONVERGED else None
 
 
 def _groups(asked: Asked) -> list[_Group]:
@@ -185,15 +202,20 @@ def _extended(asked: Asked, cases: Sequence[_Case]) -> tuple[EffectSizes, dict[_
     rows = list(dict.fromkeys(row for case in cases for row in case.enter))
     yi, vi = (np.full(len(rows), np.nan) for _ in range(2))
     changed = [i for i, row in enumerate(rows) if row.joint is None]
-    yi[changed], vi[changed] = _changed_effects(asked, [rows[i] for i in changed])
+    found = _changed_effects(asked, [rows[i] for i in changed])
+    yi[changed], vi[changed] = found.y, found.v
     for i, row in enumerate(rows):
         if row.joint is not None:
             own = [asked.places.index(place) for place in row.joint.places]
             yi[i], vi[i] = joint_effect(base.yi[own], np.array(row.joint.covariance))
     source = np.array([*range(base.yi.size), *(row.place for row in rows)], dtype=np.intp)
     ok = np.isfinite(yi) & np.isfinite(vi) & (vi > 0)
+    copies = select_rows(base, source)
+    for role, values in copies.inputs.items():
+        if role in found.inputs:
+            values[base.yi.size + np.array(changed, dtype=np.intp)] = found.inputs[role]
     effects = replace(
-        select_rows(base, source),
+        copies,
         yi=np.concatenate([base.yi, yi]),
         vi=np.concatenate([base.vi, vi]),
         estimable=np.concatenate([base.estimable, ok]),
@@ -220,23 +242,38 @@ def joint_effect(y: Floats, cov: Floats) -> tuple[float, float]:
     return float(weights @ y) / total, 1 / total
 
 
-def _changed_effects(asked: Asked, rows: Sequence[_Row]) -> tuple[Floats, Floats]:
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """Effects and variances of changed rows, nan where there is none, and the numbers of their arms by role."""
+
+    y: Floats
+    v: Floats
+    inputs: Mapping[str, Floats]
+
+
+def _changed_effects(asked: Asked, rows: Sequence[_Row]) -> _Changed:
     """Compute the effects of changed rows as those of the pool were; nan where a change leaves no effect.
 
     One call serves all rows; where it is refused because of one of them, they are computed one by one.
     """
     if not rows:
-        return np.zeros(0), np.zeros(0)
+        return _Changed(np.zeros(0), np.zeros(0), {})
     try:
         return _computed(asked, rows)
     except MetabackError:
         if len(rows) == 1:
-            return np.full(1, np.nan), np.full(1, np.nan)
+            return _Changed(np.full(1, np.nan), np.full(1, np.nan), {})
     parts = [_changed_effects(asked, [row]) for row in rows]
-    return np.concatenate([y for y, _ in parts]), np.concatenate([v for _, v in parts])
+    roles = {role for part in parts for role in part.inputs}
+    nothing = np.full(1, np.nan)
+    return _Changed(
+        np.concatenate([part.y for part in parts]),
+        np.concatenate([part.v for part in parts]),
+        {role: np.concatenate([part.inputs.get(role, nothing) for part in parts]) for role in roles},
+    )
 
 
-def _computed(asked: Asked, rows: Sequence[_Row]) -> tuple[Floats, Floats]:
+def _computed(asked: Asked, rows: Sequence[_Row]) -> _Changed:
     """Compute the effects of changed rows in one call."""
     base = asked.fitted.effects
     table = changed_trials(asked.trials, [row.place for row in rows], _local(asked, rows))
@@ -256,7 +293,7 @@ def _computed(asked: Asked, rows: Sequence[_Row]) -> tuple[Floats, Floats]:
         **words,
     )
     ok = found.estimable
-    return np.where(ok, found.yi, np.nan), np.where(ok, found.vi, np.nan)
+    return _Changed(np.where(ok, found.yi, np.nan), np.where(ok, found.vi, np.nan), found.inputs)
 
 
 def _local(asked: Asked, rows: Sequence[_Row]) -> list[Change]:
@@ -282,18 +319,26 @@ def changed_trials(trials: Trials, places: Sequence[int], changes: Sequence[Chan
     return replace(trials, frame=frame, roles=roles, rows=tuple(trials.rows[i] for i in places))
 
 
+@dataclass(frozen=True, slots=True)
+class _Pools:
+    """Pools of the groups and behind them of all alternatives, which of these could be made, how the first stand."""
+
+    stands: str
+    numbers: Subsets
+    usable: Bools
+
+
 def _sorted(
-    asked: Asked, groups: Sequence[_Group], cases: Sequence[_Case], pools: Subsets, usable: NDArray[np.bool_]
+    asked: Asked, groups: Sequence[_Group], cases: Sequence[_Case], pools: _Pools
 ) -> dict[int, tuple[Consequence, ...]]:
     """Put the pools of all alternatives back to their findings."""
     found: dict[tuple[int, int], list[Variant]] = {}
     for i, case in enumerate(cases):
-        if usable[i]:
-            variant = _variant(case.name, asked, pools, len(groups) + i)
+        if pools.usable[i]:
+            variant = _variant(case.name, asked, pools.numbers, len(groups) + i)
             found.setdefault((case.group, case.finding), []).append(variant)
     measure = asked.fitted.effects.measure
-    stands = INDEPENDENT if by_working_model(asked.fitted.spec, asked.fitted.effects) else AS_IS
-    as_is = [_variant(stands, asked, pools, i) for i in range(len(groups))]
+    as_is = [_variant(pools.stands, asked, pools.numbers, i) for i in range(len(groups))]
     sorted_: dict[int, tuple[Consequence, ...]] = {}
     for (i, number), listed in found.items():
         pool = ", ".join(filter(None, (asked.name, groups[i].name)))
