@@ -19,6 +19,7 @@ from metaback.numbers import parse_number
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 _FLAGS = {"true": 1.0, "false": 0.0}
+NOTHING = ("<NA>", "NaT", "nan")  # how pandas and numpy write a cell that is missing
 INFINITE = ("inf", "-inf", "infinity", "-infinity")
 SHOWN = 5  # cells of one column that an error lists
 
@@ -50,13 +51,16 @@ def cell_text(value: Any) -> str:
     """Write a cell as a label: whole numbers without a point, "" for what is missing."""
     if value is None:
         return ""
+    if type(value) is str:
+        text = value.strip()
+        return "" if text in NOTHING else text
     plain: Any = value.item() if hasattr(value, "item") else value  # a number of numpy as one of Python
     if isinstance(plain, bool):
         return str(plain).lower()
     if isinstance(plain, int | float):
         return "" if math.isnan(plain) else f"{float(plain):.12g}"
     text = str(plain).strip()
-    return "" if text in ("<NA>", "NaT", "nan") else text
+    return "" if text in NOTHING else text
 
 
 def moderator(

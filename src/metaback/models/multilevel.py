@@ -196,7 +196,7 @@ def levels_in(
 
 
 def _holds(codes: Places, random: RandomDesign, V: BlockMatrix) -> bool:
-    """Tell whether no random term and no block of V reaches beyond a code; False also where that is not seen at once."""
+    """Tell whether no random term and no block of V reaches beyond a code; False also where that takes a search."""
     if any(part.known for part in random.terms):
         return False
     groupings = [part.grouping for part in random.terms]

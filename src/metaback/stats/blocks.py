@@ -66,6 +66,16 @@ def blocks_of(labels: NDArray[np.integer]) -> Blocks:
     return Blocks(int(labels.size), tuple(rows), tuple(number))
 
 
+def separate(n: int) -> Blocks:
+    """Return blocks of one row each: those of rows that are independent.
+
+    >>> separate(2).rows[0].tolist()
+    [[0], [1]]
+    """
+    places = np.arange(n, dtype=np.intp)
+    return Blocks(n, (places[:, None],), (places,)) if n else Blocks(0, (), ())
+
+
 def linked(n: int, groupings: Sequence[NDArray[np.integer]]) -> Places:
     """Return the number (n,) of the smallest block that keeps rows together which share a label in any grouping.
 
