@@ -299,3 +299,33 @@ def test_logs_become_ratios() -> None:
     natural = fit.to_frame(transform="natural")
     assert natural["estimate"][0] == pytest.approx(math.exp(fit.estimate.point))
     assert natural["scale"][0] == "natural"
+
+
+# ---------------------------------------------------------------- a column that is named study and holds something else
+
+
+def namesakes() -> pd.DataFrame:
+    """Return effects whose studies stand in a column of another name, beside a column that is named study."""
+    frame = table(rows=4).rename(columns={"study": "trial"})
+    return frame.assign(study=["x", "y", "x", "z"] * 12, half=["a", "a", "b", "b"] * 12)
+
+
+@pytest.mark.parametrize("model", ["CHE", "HE", "CE", "SCE(half)", "CMVE(half)", "CORR", "HIER"])
+def test_a_working_model_means_the_studies_of_the_table(model: str) -> None:
+    """Its clusters, components and numbers are those of the column that holds the studies, whatever its name."""
+    frame = namesakes()
+    fit = mb.multilevel(mb.read_trials(frame, roles={"study": "trial"}), model)
+    same = mb.multilevel(frame.drop(columns="study").rename(columns={"trial": "study"}), model)
+    assert fit.fitted.cluster_names == same.fitted.cluster_names
+    assert fit.to_frame().equals(same.to_frame())
+    assert fit.components.equals(same.components)
+    assert fit.notes == same.notes
+
+
+def test_a_formula_means_the_column_that_it_names_and_says_so() -> None:
+    trials = mb.read_trials(namesakes(), roles={"study": "trial"})
+    told = [note for note in mb.multilevel(trials, "~ 1 | study/effect").notes if "column of that name" in note]
+    assert len(told) == 1
+    fit = mb.multilevel(trials, "~ 1 | trial/effect")
+    assert not any("column of that name" in note for note in fit.notes)
+    assert not any("column of that name" in note for note in mb.multilevel(table(), "~ 1 | study/effect").notes)

@@ -108,10 +108,11 @@ def fit_multilevel(
     _only_variances(spec, V, known)
     if not effects.estimable.any():
         raise no_effects(effects)
-    columns = with_study(effects)
-    design = fixed_design(effects, spec.formula, columns)
+    columns = with_study(effects, spec)
+    design = fixed_design(effects, spec.formula, {**columns, **effects.moderators})
     table = RandomTable(columns, design.used, effects.rows, effects.source, effects.categories, known)
     random = build_random(words_of_random(spec), table)
+    random = replace(random, notes=(*random.notes, *_namesake(effects, spec)))
     given = V if V is not None or weighing(spec) else getattr(effects, "cov", None)
     if given is not None and spec.rho is not None and working_of(spec) is None:
         raise OptionError("V gives the sampling covariances and rho assumes them: give one of the two")
@@ -330,12 +331,37 @@ def fixed_design(effects: EffectSizes, formula: str, columns: Mapping[str, NDArr
     )
 
 
-def with_study(effects: EffectSizes) -> dict[str, NDArray[Any]]:
-    """Return the columns of a table with one named "study", from the labels where the table has none."""
+def with_study(effects: EffectSizes, spec: MultilevelSpec) -> dict[str, NDArray[Any]]:
+    """Return the columns of a table with one named "study".
+
+    A working model means the studies of the table by it, whichever column holds them; a formula means the column of
+    that name, and the studies where there is none.
+    """
     columns = dict(effects.moderators)
-    if "study" not in columns:
+    if "study" not in columns or (spec.working is not None and _another_study(effects)):
         columns["study"] = np.array(effects.labels, dtype=object)
     return columns
+
+
+def _another_study(effects: EffectSizes) -> bool:
+    """Tell whether a column named "study" puts rows together in another way than the studies of the table."""
+    if "study" not in effects.moderators:
+        return False
+    own, column = effects.clusters, coded(effects.moderators["study"])[0]
+    pairs = np.unique(np.column_stack([own, column]), axis=0)
+    return len(pairs) > min(np.unique(own).size, np.unique(column).size)
+
+
+def _namesake(effects: EffectSizes, spec: MultilevelSpec) -> tuple[str, ...]:
+    """Tell where a formula means a column named "study" that does not hold the studies of the table."""
+    named = {name for words in words_of_random(spec) for outer in words.outer for name in outer}
+    if spec.working is not None or "study" not in named | {spec.cluster} or not _another_study(effects):
+        return ()
+    note = (
+        "Here study is the column of that name, which groups the rows in another way than the studies of the table do; "
+        "name the column of the studies if these are meant."
+    )
+    return (note,)
 
 
 def sampling_part(

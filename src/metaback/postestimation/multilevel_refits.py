@@ -405,7 +405,7 @@ def _under(
     fitted: FittedMultilevel, specs: Sequence[MultilevelSpec], given: Sequence[BlockMatrix | None]
 ) -> tuple[FittedMultilevel, ...]:
     """Fit the model under other requests of a sampling covariance, or given ones over all rows, in one climb."""
-    effects, columns = fitted.effects, with_study(fitted.effects)
+    effects, columns = fitted.effects, with_study(fitted.effects, fitted.spec)
     Vs = [sampling_part(effects, spec, fitted.design, columns, V) for spec, V in zip(specs, given, strict=True)]
     found = fit_mixed_many(fitted.y, fitted.design.X, Vs, fitted.terms, fitted.spec.method)
     fits: list[FittedMultilevel] = []
