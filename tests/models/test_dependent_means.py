@@ -19,6 +19,7 @@ from metaback.models.dependent_means import (
     DependentMeans,
     dependent_coefficients,
     dependent_means,
+    dependent_means_many,
 )
 from metaback.stats.blocks import BlockMatrix, blocks_of, diagonal, gathered
 from metaback.status import Status
@@ -155,3 +156,24 @@ def test_coefficients_of_groups_give_the_groups() -> None:
 def _frame(y: np.ndarray, v: np.ndarray) -> Any:
     """Return a table of effects."""
     return pd.DataFrame({"study": [f"S{i}" for i in range(y.size)], "yi": y, "vi": v})
+
+
+@pytest.mark.parametrize("method", ["REML", "ML"])
+@pytest.mark.parametrize("studies", [1, 2, 9])
+def test_many_covariances_are_each_alone(method: str, studies: int) -> None:
+    """The batch over covariances gives the numbers of a loop over them."""
+    rng = np.random.default_rng(11)
+    sizes = [3] if studies == 1 else [1 + i % 3 for i in range(studies)]
+    study = np.array([i for i, size in enumerate(sizes) for _ in range(size)], dtype=np.intp)
+    v = rng.uniform(0.02, 0.1, study.size)
+    y = rng.normal(0.3, 0.3, studies)[study] + rng.normal(0, np.sqrt(v))
+    same, root = study[:, None] == study, np.sqrt(np.outer(v, v))
+    whole = [np.where(np.eye(v.size, dtype=bool), root, np.where(same, rho * root, 0.0)) for rho in (0.0, 0.3, 0.7)]
+    Vs = [gathered(blocks_of(study), part) for part in whole]
+    many = dependent_means_many(y, Vs, study, method=method)
+    for i, V in enumerate(Vs):
+        alone = dependent_means(y, V, study, method=method)
+        for name in DependentMeans.__slots__:
+            np.testing.assert_allclose(
+                getattr(many, name)[i], getattr(alone, name)[0], rtol=EXACT, atol=EXACT, err_msg=f"{name} {i}"
+            )

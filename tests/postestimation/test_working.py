@@ -202,7 +202,7 @@ def test_subgroups_within_studies() -> None:
     assert 0 < groups.test.p_value < 1
 
 
-@pytest.mark.parametrize("question", ["influence", "baujat", "blup", "profile", "gosh", "multiverse"])
+@pytest.mark.parametrize("question", ["blup", "profile", "gosh", "multiverse"])
 def test_questions_that_take_rows_as_independent_are_refused(question: str) -> None:
     """With the way to ask them."""
     res = mb.pool(table())

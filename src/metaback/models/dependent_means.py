@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from metaback.stats.blocks import BlockMatrix, blocks_of, regrouped
 from metaback.stats.heterogeneity import i2_from_tau2
 from metaback.stats.intervals.family import quantile, two_sided_p
-from metaback.stats.mixed import Term, clusters_of, fit_mixed
+from metaback.stats.mixed import Term, clusters_of, fit_mixed, fit_mixed_many
 from metaback.stats.robust import Robust, cluster_robust
 from metaback.stats.robust_tests import contrast_tests
 from metaback.status import Status
@@ -52,6 +53,10 @@ class DependentMeans:
     few: Bools
     status: NDArray[np.int64]
 
+    def take(self, places: Places) -> DependentMeans:
+        """Return some of the sets."""
+        return DependentMeans(*(getattr(self, name)[places] for name in self.__slots__))
+
 
 def dependent_means(
     y: Floats, V: BlockMatrix, study: Places, *, present: Bools | None = None, method: str = "REML", level: float = 0.95
@@ -79,6 +84,32 @@ def dependent_means(
     step = max(1, CHUNK // max(1, sum(rows.size * rows.shape[1] for rows in blocks_of(study).rows)))
     parts = [_chunk(y, V, rank, who[i : i + step], method, level) for i in range(0, max(len(who), 1), step)]
     return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def dependent_means_many(
+    y: Floats, Vs: Sequence[BlockMatrix], study: Places, *, method: str = "REML", level: float = 0.95
+) -> DependentMeans:
+    """Return the mean of all rows under each of R sampling covariances, their components found in one batch.
+
+    Vs: covariances of the same rows, as under several assumed correlations. The numbers are those of `dependent_means`
+    under each alone, to rounding.
+
+    >>> from metaback.stats.blocks import diagonal
+    >>> y, study = np.array([0.1, 0.3, 0.5, 0.9]), np.array([0, 0, 1, 2])
+    >>> Vs = [diagonal(blocks_of(study), np.full(4, v)) for v in (0.04, 0.08)]
+    >>> dependent_means_many(y, Vs, study).mean.round(4).tolist()
+    [0.5151, 0.4966]
+    """
+    rank = np.unique(study, return_inverse=True)[1]
+    terms = [Term("ID0", rank), Term("ID0", np.arange(y.size))]
+    fits = fit_mixed_many(y, np.ones((y.size, 1)), Vs, terms, method)
+    theta, told, loglik, status = (
+        np.array([getattr(fit, name) for fit in fits]) for name in ("theta", "identifiable", "loglik", "status")
+    )
+    parts = zip(*(regrouped(V, blocks_of(rank)).parts for V in Vs), strict=True)
+    own = BlockMatrix(blocks_of(rank), tuple(map(np.stack, parts)))
+    who = np.ones((len(Vs), int(rank.max(initial=-1)) + 1), dtype=bool)
+    return _means(_Sets(y, own, rank, who), _Found(theta, told, loglik, status), level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +194,38 @@ def _joined(parts: list[DependentMeans]) -> DependentMeans:
 def _chunk(y: Floats, V: BlockMatrix, study: Places, who: Bools, method: str, level: float) -> DependentMeans:
     """Fit the sets of one chunk."""
     terms = [Term("ID0", study), Term("ID0", np.arange(y.size))]
-    X = np.ones((y.size, 1))
     counts = np.zeros(who.shape)
     counts[:, clusters_of(V, terms)] = who[:, study]
-    fit = fit_mixed(y, X, V, terms, method, counts=counts)
+    fit = fit_mixed(y, np.ones((y.size, 1)), V, terms, method, counts=counts)
+    found = _Found(fit.theta, fit.identifiable, fit.loglik, fit.status)
+    return _means(_Sets(y, regrouped(V, blocks_of(study)), study, who), found, level)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sets:
+    """Rows (n,) of studies from 0; blocks of V by study, of all sets (B, m, m) or of each (R, B, m, m); who: (R, J)."""
+
+    y: Floats
+    V: BlockMatrix
+    study: Places
+    who: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the engine found of R sets: both components (R, 2), whether they are told apart, log-likelihood, status."""
+
+    theta: Floats
+    told: Bools
+    loglik: Floats
+    status: NDArray[np.int64]
+
+
+def _means(sets: _Sets, fit: _Found, level: float) -> DependentMeans:
+    """Return the means of sets whose components are found."""
+    y, own, study, who = sets.y, sets.V, sets.study, sets.who
     several = who.sum(axis=1) > 1
     theta = np.where(several[:, None], fit.theta, 0.0)
-    own = regrouped(V, blocks_of(study))
     W = inverse_blocks(own, theta)
     rows = np.broadcast_to(who[:, study], (len(who), y.size))
     weight, total, mean = _gls(W, rows, y)
@@ -177,7 +233,8 @@ def _chunk(y: Floats, V: BlockMatrix, study: Places, who: Bools, method: str, le
     columns, few = _tested(mean, 1 / total, alone, level), np.zeros(len(who), dtype=bool)
     ready = several & (fit.status == Status.CONVERGED)
     if ready.any():
-        robust = cluster_robust(X, (y - mean[:, None])[ready], _taken(W, ready), study, present=who[ready])
+        X, e = np.ones((y.size, 1)), (y - mean[:, None])[ready]
+        robust = cluster_robust(X, e, _taken(W, ready), study, present=who[ready])
         tests = contrast_tests(mean[ready][:, None], robust, level=level)
         for name in ("se", "df", "lower", "upper", "statistic", "p"):
             columns[name][ready] = getattr(tests, name)[..., 0]
@@ -192,7 +249,7 @@ def _chunk(y: Floats, V: BlockMatrix, study: Places, who: Bools, method: str, le
         **columns,
         between=known[:, 0],
         within=known[:, 1],
-        told=fit.identifiable & several[:, None],
+        told=fit.told & several[:, None],
         i2=_shares(known, typical),
         q=q,
         m=m,
@@ -222,7 +279,8 @@ def _tested(mean: Floats, variance: Floats, alone: Bools, level: float) -> dict[
 def inverse_blocks(V: BlockMatrix, theta: Floats) -> BlockMatrix:
     """Return M^-1 for R pairs of components, blocks (R, B, m, m).
 
-    V: blocks of whole studies; theta: (R, 2) variance between and within studies, nan for none.
+    V: blocks of whole studies, (B, m, m) or (R, B, m, m); theta: (R, 2) variance between and within studies, nan for
+    none.
 
     >>> from metaback.stats.blocks import diagonal
     >>> V = diagonal(blocks_of(np.zeros(1, dtype=int)), np.ones(1))
@@ -233,7 +291,7 @@ def inverse_blocks(V: BlockMatrix, theta: Floats) -> BlockMatrix:
     for values in V.parts:
         eye = np.eye(values.shape[-1])
         more = theta[:, 0, None, None] + theta[:, 1, None, None] * eye
-        M = values[None] + np.nan_to_num(more)[:, None]
+        M = values + np.nan_to_num(more)[:, None]
         parts.append(np.linalg.inv(M).astype(np.float64))
     return BlockMatrix(V.blocks, tuple(parts))
 
@@ -264,16 +322,15 @@ def _gls(W: BlockMatrix, rows: Bools, y: Floats) -> tuple[Floats, Floats, Floats
 
 
 def _spread(W: BlockMatrix, rows: Bools, y: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return Q (R,) at no heterogeneity, its df, and the typical variance m / tr P."""
-    whole = BlockMatrix(W.blocks, tuple(np.repeat(part, len(rows), axis=0) for part in W.parts))
+    """Return Q (R,) at no heterogeneity, its df, and the typical variance m / tr P; W: blocks (1 or R, B, m, m)."""
+    whole = BlockMatrix(W.blocks, tuple(np.broadcast_to(part, (len(rows), *part.shape[1:])) for part in W.parts))
     weight, total, mean = _gls(whole, rows, y)
     e = np.where(rows, y - mean[:, None], 0.0)
     q = (e * _sums(whole, e)).sum(axis=1)
     m = rows.sum(axis=1) - 1.0
     trace = np.zeros(len(rows))
     for places, part in zip(W.blocks.rows, W.parts, strict=True):
-        own = np.diagonal(part[0], axis1=-2, axis2=-1)
-        trace += (rows[:, places] * own).sum(axis=(1, 2))
+        trace += (rows[:, places] * np.diagonal(part, axis1=-2, axis2=-1)).sum(axis=(1, 2))
     trace -= (weight**2).sum(axis=1) / total
     return np.where(m >= 0, q, np.nan), m, np.where(m > 0, m, np.nan) / np.where(m > 0, trace, 1.0)
 

@@ -7,11 +7,17 @@ from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from metaback.effects.effect_sizes import EffectSizes, repeat_notes
 from metaback.errors import OptionError
-from metaback.models.dependent_means import DependentMeans, dependent_coefficients, dependent_means
+from metaback.models.dependent_means import (
+    DependentMeans,
+    dependent_coefficients,
+    dependent_means,
+    dependent_means_many,
+)
 from metaback.models.fitted import Estimate
 from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.numbers import df_text, fixed
@@ -117,7 +123,8 @@ def working_pool(effects: EffectSizes, spec: PoolSpec, naive: PoolSummary) -> Wo
     words, why = in_its_words(spec), own_words(spec)
     joint = joint_of(effects, spec, GRID)
     rows = rows_of(effects, joint.V)
-    found = _means(effects, rows, words)
+    swept = _swept(effects, words, joint)
+    found = _means(effects, rows, words) if swept is None else swept.take(_places(words, joint))
     whole = np.ones((1, effects.yi.size), dtype=bool) & effects.estimable
     (pool,) = _pools(effects, words, found, rows, whole)
     width = naive.mean.upper - naive.mean.lower  # 0 where a rule degenerates, as that of equal effects
@@ -129,7 +136,7 @@ def working_pool(effects: EffectSizes, spec: PoolSpec, naive: PoolSummary) -> Wo
         primary=not why and bool(found.status[0] == Status.CONVERGED),
         why=why or ("" if found.status[0] == Status.CONVERGED else Status(int(found.status[0])).sentence),
         components=_components(found),
-        grid=_grid(effects, words, joint),
+        grid=_grid(effects, words, joint, swept),
         sentences=joint.sentences,
         loglik=float(found.loglik[0]),
         widened=widened,
@@ -280,15 +287,28 @@ def _components(found: DependentMeans) -> tuple[Component, ...]:
     )
 
 
-def _grid(effects: EffectSizes, spec: PoolSpec, joint: Joint) -> tuple[Rho, ...]:
-    """Pool under other assumed correlations; nothing where no covariance was assumed."""
+def _swept(effects: EffectSizes, spec: PoolSpec, joint: Joint) -> DependentMeans | None:
+    """Pool under all assumed correlations in one batch, that of the request among them; None where there is but one."""
+    if not joint.grid:
+        return None
+    rows = [rows_of(effects, V) for _, V in joint.grid]
+    y, Vs = effects.yi[rows[0].places], [part.V for part in rows]
+    return dependent_means_many(y, Vs, rows[0].study, method=str(spec.tau2), level=spec.level)
+
+
+def _places(spec: PoolSpec, joint: Joint) -> NDArray[np.intp]:
+    """Return the place of the correlation of the request among those of a grid, (1,)."""
+    return np.flatnonzero(np.array([rho == spec.rho for rho, _ in joint.grid]))
+
+
+def _grid(effects: EffectSizes, spec: PoolSpec, joint: Joint, found: DependentMeans | None) -> tuple[Rho, ...]:
+    """Return the pools under assumed correlations; nothing where no covariance was assumed."""
+    if found is None:
+        return ()
     scale, tested = about(effects.measure).scale, has_null(effects.measure)
-    out: list[Rho] = []
-    for value, V in joint.grid:
-        found = _means(effects, rows_of(effects, V), spec)
-        total = float(found.between[0] + found.within[0])
-        out.append(Rho(value, _estimate(found, 0, spec, scale, tested=tested), total))
-    return tuple(out)
+    total: list[float] = (found.between + found.within).tolist()
+    means = [_estimate(found, i, spec, scale, tested=tested) for i in range(len(joint.grid))]
+    return tuple(Rho(rho, mean, tau2) for (rho, _), mean, tau2 in zip(joint.grid, means, total, strict=True))
 
 
 def _notes(found: DependentMeans, i: int) -> tuple[str, ...]:
