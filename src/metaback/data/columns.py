@@ -128,16 +128,16 @@ class ReadColumns:
 
 def read_columns(frame: pd.DataFrame, known: Mapping[str, str], rows: Sequence[str], habits: Habits) -> ReadColumns:
     """Turn the columns that play a role into the values of that role."""
-    done = ReadColumns(rows)
+    done, cells_of = ReadColumns(rows), {column: frame[column] for column in known.values()}
     waiting: dict[str, list[object]] = {}
     seen: dict[str, Mark] = {}
     for role, column in known.items():
         if ROLES[role].kind != "number":
-            done.values[role] = _words(ROLES[role], column, frame[column], done)
+            done.values[role] = _words(ROLES[role], column, cells_of[column], done)
             continue
-        plain, seen[role] = _at_once(frame[column])
+        plain, seen[role] = _at_once(cells_of[column])
         if plain is None:
-            waiting[role] = frame[column].tolist()
+            waiting[role] = cells_of[column].tolist()
             seen[role] = _mark(waiting[role], habits)
         else:
             done.values[role] = plain
@@ -150,7 +150,7 @@ def read_columns(frame: pd.DataFrame, known: Mapping[str, str], rows: Sequence[s
         _take_limits(done, known, habits, whole)
     for role, column in known.items():
         if ROLES[role].kind == "number":
-            _keep_rules(ROLES[role], column, frame[column], done, habits)
+            _keep_rules(ROLES[role], column, cells_of[column], done, habits)
     _take_sizes(done, known)
     _check_shares(done, known)
     return done

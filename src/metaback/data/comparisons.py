@@ -58,19 +58,22 @@ def comparisons(
 def _check_keys(trials: Trials) -> list[Problem]:
     """Refuse keys that would cut the table in the wrong places: blank here and there, or written in two ways."""
     problems: list[Problem] = []
-    for role in ("outcome", "treatment_1", "treatment_2"):
+    for role in (role for role in ("outcome", "treatment_1", "treatment_2") if role in trials.roles):
         texts = trials.texts(role)
         column = trials.roles.get(role, role)
-        if any(texts):
+        if any(texts) and "" in texts:
             fix = f"Write the {role.split('_')[0]} of this row"
             blank = (row for row, text in zip(trials.rows, texts, strict=True) if not text)
             problems += [Problem("is blank here and not in other rows", fix, column, row, "") for row in blank]
         spelt: dict[str, str] = {}
-        for row, text in zip(trials.rows, texts, strict=True):
-            first = spelt.setdefault(text.casefold(), text)
+        first_of = {text: spelt.setdefault(text.casefold(), text) for text in dict.fromkeys(texts)}
+        for row, text in zip(trials.rows, texts, strict=True) if len(spelt) < len(first_of) else ():
+            first = first_of[text]
             if text != first:
                 rule = f"is written '{first}' in an earlier row and would become a comparison of its own"
                 problems.append(Problem(rule, "Write it in one way", column, row, text))
+    if not {"treatment_1", "treatment_2"} <= trials.roles.keys():
+        return problems
     pairs = zip(trials.rows, trials.texts("treatment_1"), trials.texts("treatment_2"), strict=True)
     column = trials.roles.get("treatment_2", "treatment_2")
     same = [(row, two) for row, one, two in pairs if one and one == two]
@@ -94,7 +97,8 @@ def _cut(
     compare: tuple[str, str] | None,
 ) -> Iterator[Comparison]:
     """Yield the comparisons that were asked for."""
-    keys = [(name, frozenset(pair)) for name, pair in zip(outcomes, pairs, strict=True)]
+    sets = {pair: frozenset(pair) for pair in set(pairs)}
+    keys = [(name, sets[pair]) for name, pair in zip(outcomes, pairs, strict=True)]
     places: dict[tuple[str, frozenset[str]], list[int]] = {}
     for i, key in enumerate(keys):
         places.setdefault(key, []).append(i)

@@ -267,10 +267,10 @@ def _stands(frame: pd.DataFrame, column: str, values: Any, done: ReadColumns, ro
     """Tell whether a column holds the values of a role already, in the type that a table would give them."""
     if column not in frame.columns or not len(frame):
         return False
-    kind = frame[column].dtype
+    cells = frame[column]
     if ROLES[role].kind == "number":
-        return kind == np.float64 and np.array_equal(frame[column].to_numpy(), values, equal_nan=True)
-    return values is done.plain.get(role) and kind == _text_type()
+        return cells.dtype == np.float64 and np.array_equal(cells.to_numpy(), values, equal_nan=True)
+    return values is done.plain.get(role) and cells.dtype == _text_type()
 
 
 @cache
@@ -407,8 +407,10 @@ def _check_order(trials: Trials, roles: list[str]) -> list[Problem]:
     """Check that smallest value, quartiles, median and largest value are in order."""
     problems: list[Problem] = []
     known = [role for role in roles if role in trials.roles]
+    if len(known) < 2:
+        return []
     before = np.full(len(trials), -np.inf)
-    for role in known if len(known) > 1 else ():
+    for role in known:
         values = trials.numbers(role)
         problems += _report(
             trials,

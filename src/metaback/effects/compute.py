@@ -224,10 +224,9 @@ def _routes(
 
 def _has_step(draft: Draft, conversion: str) -> Bools:
     """Tell the rows of which a conversion was a step."""
-    if not draft.steps:
-        return np.zeros(draft.yi.size, dtype=bool)
-    rows = [i for i, steps in draft.steps.items() if any(step.conversion == conversion for step in steps)]
-    return np.isin(np.arange(draft.yi.size), rows)
+    found = np.zeros(draft.yi.size, dtype=bool)
+    found[[i for i, steps in draft.steps.items() for step in steps if step.conversion == conversion]] = True
+    return found
 
 
 def _changes(draft: Draft) -> Bools:

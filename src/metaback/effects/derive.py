@@ -153,6 +153,8 @@ def _can(way: Way, known: set[str]) -> bool:
 
 def _solve(work: _Work, role: str, need: Bools, last: Grade, stack: frozenset[str]) -> None:
     """Fill a role in the rows that need it, way by way, and first what each way takes."""
+    if not (need & np.isnan(work.get(role))).any():
+        return
     for way in work.ways.get(role, ()):
         if GRADES.index(way.grade) > GRADES.index(last):
             continue
@@ -267,13 +269,19 @@ def _step(one: Applied, j: int) -> Step:
 
 
 def by_way(
-    inputs: Mapping[str, Floats], role: str, way: Way, rows: Bools, options: Mapping[str, str]
+    inputs: Mapping[str, Floats],
+    role: str,
+    way: Way,
+    rows: Bools,
+    options: Mapping[str, str],
+    halves: Mapping[str, Floats] | None = None,
 ) -> tuple[Floats, Floats]:
     """Return what one way makes of a role, and how far the rounding of what goes in can move it, (k,) each.
 
     The role itself is taken out of the table first, and what the way takes may be derived by identities. Rounding:
     every printed number is taken plus or minus half a unit of its last shown digit, to first order; zeros at the end
-    are not seen, so that the room is rather too wide. nan where the row does not have what the way takes.
+    are not seen, so that the room is rather too wide. nan where the row does not have what the way takes. halves: half
+    a unit of the last digit of each input, for whom goes many ways; None finds them here.
 
     >>> one = {role: np.array([x]) for role, x in {"sd_1": 4.0, "se_1": 0.97, "n_1": 25.0}.items()}
     >>> value, half = by_way(one, "sd_1", Way(("sd_1",), ("se_1", "n_1"), "sd-from-se"), np.array([True]), chosen(None))
@@ -282,7 +290,8 @@ def by_way(
     """
     bare = {name: column for name, column in inputs.items() if name != role}
     work = _start(bare, len(rows), "exact", options, {})
-    work.halves = {name: half_unit(name, column) for name, column in bare.items()}
+    known = halves or {name: half_unit(name, column) for name, column in bare.items()}
+    work.halves = {name: known[name].copy() for name in bare}
     need = rows
     for take in way.takes:
         if take not in way.gives:

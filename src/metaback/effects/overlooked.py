@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -44,14 +45,27 @@ class _Source:
 
 @dataclass(slots=True)
 class Overlooked:
-    """Per row: what was ignored because something better was reported, and what contradicts it."""
+    """By row: what was ignored because something better was reported, and what contradicts it."""
 
-    ignored: list[list[str]] = field(default_factory=list[list[str]])
-    disagreements: list[list[str]] = field(default_factory=list[list[str]])
+    size: int
+    ignored: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    disagreements: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def lines(self) -> tuple[Lines, Lines]:
-        """Return both, frozen."""
-        return tuple(map(tuple, self.ignored)), tuple(map(tuple, self.disagreements))
+        """Return both for all rows, frozen."""
+        return lines_of(self.ignored, self.size), lines_of(self.disagreements, self.size)
+
+
+def lines_of(words: Mapping[int, Sequence[str]], size: int) -> Lines:
+    """Return the words of every row, frozen; none for rows that are not there.
+
+    >>> lines_of({1: ["a", "b"]}, 3)
+    ((), ('a', 'b'), ())
+    """
+    found: list[tuple[str, ...]] = [()] * size
+    for row, said in words.items():
+        found[row] = tuple(said)
+    return tuple(found)
 
 
 def overlooked(
@@ -72,17 +86,23 @@ def overlooked(
     """
     if not rows.any():
         return ((),) * rows.size, ((),) * rows.size
-    found = Overlooked([[] for _ in rows], [[] for _ in rows])
+    found = Overlooked(rows.size)
     known = {role for role, column in inputs.items() if np.isfinite(column[rows]).any()}
     resolved = chosen(options)
     ways = open_ways(resolved, "estimated") if rows.any() and not known <= set(wanted) else ()
-    for role in dict.fromkeys((*wanted, *(CHECKED if ways else ()))):
-        _compare(found, inputs, role, _sources(inputs, role, rows, ways, resolved))
+    halves = {name: half_unit(name, column) for name, column in inputs.items()} if ways else {}
+    for role in dict.fromkeys((*wanted, *CHECKED)) if ways else ():
+        _compare(found, inputs, role, _sources(inputs, role, rows, ways, resolved, halves))
     return found.lines()
 
 
 def _sources(
-    inputs: Mapping[str, Floats], role: str, rows: Bools, ways: Sequence[Way], options: Mapping[str, str]
+    inputs: Mapping[str, Floats],
+    role: str,
+    rows: Bools,
+    ways: Sequence[Way],
+    options: Mapping[str, str],
+    halves: Mapping[str, Floats],
 ) -> list[_Source]:
     """Return the sources of a number, the one believed first."""
     found: list[_Source] = []
@@ -90,12 +110,12 @@ def _sources(
         listed = role in way.gives and (not way.whole or role == way.gives[0]) and way.conversion != "equal-sds"
         if not listed or not _has(inputs, way, rows):
             continue
-        values, half = by_way(inputs, role, way, rows, options)
+        values, half = by_way(inputs, role, way, rows, options, halves)
         if np.isfinite(values).any():
             found.append(_Source(way, values, half))
     given = inputs.get(role)
     if given is not None and (found or role not in CHECKED):
-        found.insert(0, _Source(None, np.where(rows, given, np.nan), half_unit(role, given)))
+        found.insert(0, _Source(None, np.where(rows, given, np.nan), halves[role]))
     believed = CHECKED.get(role)
     return (
         sorted(found, key=lambda source: source.way is None or source.way.conversion != believed) if believed else found
@@ -110,7 +130,7 @@ def _has(inputs: Mapping[str, Floats], way: Way, rows: Bools) -> bool:
 def _compare(found: Overlooked, inputs: Mapping[str, Floats], role: str, sources: Sequence[_Source]) -> None:
     """Hold every further source of a number against the one that is believed, row by row."""
     for i, other in enumerate(sources):
-        before = np.zeros(len(found.ignored), dtype=bool)
+        before = np.zeros(found.size, dtype=bool)
         for first in sources[:i]:
             fresh = np.isfinite(first.values) & ~before
             before |= fresh

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ UNIT = {"mean_2": 0.0, "sd_1": 1.0, "sd_2": 1.0}
 QUIET = frozenset({"equal-sds", "difference", "mean-change", "n-from-counts", "t-from-f", "pooled-sd"})
 OFF_CENTRE = 0.05  # of half the width: rounded limits of an effect are nearer, limits on another scale are not
 RANGE = (1e-100, 1e100)  # variances beyond it are slips of the pen, and their powers are no numbers any more
+CONVERSION_OF = attrgetter("conversion")
 BEYOND = "its effect or variance is beyond the range of numbers"
 
 
@@ -177,7 +179,7 @@ def _remember(draft: Draft, before: Bools, steps: Sequence[tuple[Step, ...]], va
     words: dict[tuple[str, ...], str] = {}
     for i in np.flatnonzero(done).tolist():
         if steps[i]:
-            keys = tuple(step.conversion for step in steps[i])
+            keys = tuple(map(CONVERSION_OF, steps[i]))
             draft.steps[i] = steps[i]
             if keys not in words:
                 words[keys] = _words(keys)

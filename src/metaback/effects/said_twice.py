@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from metaback.data.trials import Trials
 from metaback.effects.derive import half_unit
-from metaback.effects.overlooked import LAST_BIT, Lines
+from metaback.effects.overlooked import LAST_BIT, Lines, lines_of
 from metaback.effects.routes import Draft
 from metaback.effects.ways import level_of
 from metaback.numbers import as_given, significant
@@ -62,8 +63,8 @@ def said_twice(trials: Trials, draft: Draft, ready: Bools, key: str) -> tuple[Li
     sources = _sources(trials, draft, way, {word for word in SOURCES if found - {PLACE[word]}})
     if not sources and "ci_low" not in trials.roles:
         return ((),) * plain.size, ((),) * plain.size
-    ignored: list[list[str]] = [[] for _ in draft.routes]
-    apart: list[list[str]] = [[] for _ in draft.routes]
+    ignored: defaultdict[int, list[str]] = defaultdict(list)
+    apart: defaultdict[int, list[str]] = defaultdict(list)
     for source in sources:
         for i in np.flatnonzero(plain & (used != PLACE[source.key]) & ~np.isnan(source.low)).tolist():
             ignored[i].append(source.words(i))
@@ -72,7 +73,7 @@ def said_twice(trials: Trials, draft: Draft, ready: Bools, key: str) -> tuple[Li
                 apart[i].append(f"the standard error is {own} as used, but {other} by {source.words(i)}")
     for i, words in _leaning(trials, way, plain).items() if "ci_low" in trials.roles else ():
         apart[i].append(words)
-    return tuple(map(tuple, ignored)), tuple(map(tuple, apart))
+    return lines_of(ignored, plain.size), lines_of(apart, plain.size)
 
 
 def _used_by(routes: Sequence[str]) -> NDArray[np.intp]:
@@ -207,7 +208,7 @@ def impossible_changes(known: Mapping[str, Floats], rows: Bools, wanted: tuple[s
     """
     if not {"sd_change_1", "sd_change_2", "sd_change"} & known.keys():
         return ((),) * rows.size
-    found: list[list[str]] = [[] for _ in rows]
+    found: defaultdict[int, list[str]] = defaultdict(list)
     for arm in ("_1", "_2", ""):
         names = (f"sd_pre{arm}", f"sd_post{arm}") if arm else ("sd_1", "sd_2")
         change = f"sd_change{arm}"
@@ -222,4 +223,4 @@ def impossible_changes(known: Mapping[str, Floats], rows: Bools, wanted: tuple[s
                 f"{change} = {as_given(float(own[i]))} cannot be: with SDs of {as_given(float(pre[i]))} before and "
                 f"{as_given(float(post[i]))} after it lies between {low} and {high}, so that no correlation was solved"
             )
-    return tuple(map(tuple, found))
+    return lines_of(found, rows.size)

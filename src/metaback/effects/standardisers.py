@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,22 +71,31 @@ def standardised(trials: Trials, pooled: Bools, computed: Bools, changes: Bools,
         told = _both_kinds(types, pooled) if facts.kind == "means" and facts.scale == "linear" else []
         return Standardised(tuple(types), words, tuple(problems), tuple(told))
     notes: list[str] = []
-    kinds = [_kind(*pair) for pair in zip(types, words, strict=True)]
-    names = [f"{label} ({row})" for label, row in zip(trials.texts("study"), trials.rows, strict=True)]
-    change = [name for name, kind, ok in zip(names, kinds, pooled, strict=True) if ok and kind == CHANGE]
-    final = [name for name, kind, ok in zip(names, kinds, pooled, strict=True) if ok and kind == FINAL]
+    pairs = list(zip(types, words, strict=True))
+    known = {pair: _kind(*pair) for pair in set(pairs)}
+    of_pool = np.flatnonzero(pooled).tolist()
+    change, final = [], []
+    if {CHANGE, FINAL} <= set(known.values()):
+        kinds = [(i, known[pairs[i]]) for i in of_pool]
+        change, final = (_names(trials, [i for i, kind in kinds if kind == one]) for one in (CHANGE, FINAL))
     if change and final and not mixed:
         problems.append(_mixed(trials, change, final, key))
     elif change and final:
         both = f"{listed(change)} by the SD of change scores, the others by an SD of scores"
         notes.append(f"Effects were standardised in two ways ({both}) and pooled together: {mixed.rstrip('.')}.")
-    unstated = [name for name, word, ok in zip(names, words, pooled, strict=True) if ok and not word]
+    unstated = _names(trials, [i for i in of_pool if not words[i]]) if "" in words else []
     if unstated and len(unstated) == int(pooled.sum()):
         notes.append("No row says by which standard deviation its effect was divided (final scores or changes).")
     elif unstated:
         count = f"{len(unstated)} row{'s' if len(unstated) > 1 else ''}"
         notes.append(f"The standardiser is not stated in {count}: {listed(unstated)}.")
     return Standardised(tuple(types), words, tuple(problems), tuple(notes))
+
+
+def _names(trials: Trials, rows: Sequence[int]) -> list[str]:
+    """Name rows by their study and their place in the table."""
+    labels = trials.texts("study")
+    return [f"{labels[i]} ({trials.rows[i]})" for i in rows]
 
 
 def _depends(key: str) -> bool:
@@ -101,6 +111,10 @@ def _types(trials: Trials, computed: Bools, changes: Bools, key: str) -> tuple[l
     own = ANCOVA if adjusted else FINAL if kind == "means" else ""
     if "score_type" not in trials.roles and not computed.any():
         return [""] * len(trials), []
+    of_changes = changes | (kind == "changes")
+    if "score_type" not in trials.roles:
+        cells = zip(computed.tolist(), of_changes.tolist(), strict=True)
+        return [(CHANGE if change else own) if raw else "" for raw, change in cells], []
     types: list[str] = []
     problems: list[Problem] = []
     brought = trials.numbers("mean_change_1")
@@ -119,7 +133,7 @@ def _types(trials: Trials, computed: Bools, changes: Bools, key: str) -> tuple[l
             rule = "the effect of this row was computed from mean_1 and mean_2, beside mean changes of its own"
             fix = "Write 'final', or leave the means blank where the changes are to be used"
             problems.append(Problem(rule, fix, trials.roles["score_type"], trials.rows[i], text))
-        usual = CHANGE if changes[i] or kind == "changes" else own
+        usual = CHANGE if of_changes[i] else own
         types.append(word or (usual if computed[i] else ""))
     return types, problems
 
@@ -130,11 +144,11 @@ def _standardisers(trials: Trials, types: list[str], computed: Bools, key: str) 
     if not facts.standardiser:
         return ("",) * len(types)
     stated = trials.texts("standardiser")
-    own = not _depends(key)
-    return tuple(
-        text or (facts.standardiser if own else f"{facts.standardiser} of {SCORES[word]}" if raw and word else "")
-        for text, word, raw in zip(stated, types, computed, strict=True)
-    )
+    if not _depends(key):
+        return tuple(text or facts.standardiser for text in stated)
+    usual = {word: f"{facts.standardiser} of {scores}" for word, scores in SCORES.items()} | {"": ""}
+    cells = zip(stated, types, computed.tolist(), strict=True)
+    return tuple(text or (usual[word] if raw else "") for text, word, raw in cells)
 
 
 def _kind(score_type: str, standardiser: str) -> str:
