@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("models",),  # L4
     ("postestimation", "bias"),  # L5
     ("plots", "report"),  # L6
-    ("bundle", "engines", "universes", "audits", "prisma"),  # L7
+    ("bundle", "level_bundle", "engines", "universes", "audits", "prisma"),  # L7
     ("result",),
     ("regression", "levels", "digits", "many", "verification", "living"),
     ("cli",),
@@ -55,6 +55,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
     "plots": frozenset({"numpy", "matplotlib", "PIL"}),
     "report": frozenset({"numpy", "pandas", "jinja2", "markupsafe", "docx", "typst", "xlsxwriter"}),
     "bundle": frozenset({"numpy", "pandas"}),
+    "level_bundle": frozenset(),
     "universes": frozenset({"numpy", "pandas"}),
     "audits": frozenset({"pandas"}),
     "prisma": frozenset(),
@@ -76,7 +77,7 @@ LIBRARIES: dict[str, frozenset[str]] = {
 EXTRAS = frozenset({"python_calamine", "pyarrow", "xlsxwriter", "docx", "typst", "dask", "distributed"})
 SLOW = frozenset({"matplotlib", "statsmodels", "formulaic"})
 # These return figures, and may name matplotlib for type checkers.
-NAMES_FIGURES = frozenset({"bundle", "levels", "prisma", "regression", "result", "universes"})
+NAMES_FIGURES = frozenset({"bundle", "level_bundle", "levels", "prisma", "regression", "result", "universes"})
 # Public names and commands are found from strings; everywhere else an import must be visible.
 # A table can be asked to check itself, which only the top of the house can do.
 # The help of a command answers before what it runs is loaded.

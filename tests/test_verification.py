@@ -425,13 +425,103 @@ def test_a_kept_table_that_no_reader_takes_is_refused(here: Path, change: tuple[
     assert told in found.reason
 
 
-def test_a_report_of_effects_computed_before_keeps_no_table(here: Path) -> None:
-    mb.pool(mb.effect_sizes(mb.read_trials(here / "table.csv"))).report("of_python")
+def test_a_report_that_keeps_nothing_is_not_made_again(here: Path) -> None:
+    mb.pool(here / "table.csv").report("of_python")
+    for name in ("recipe.json", "tables/input.csv"):
+        (here / "of_python" / name).unlink()
     found = mb.verify("of_python")
-    assert (found.grade, found.ok, found.changed) == ("not run again", False, ())
+    assert (found.grade, found.ok) == ("not run again", False)
     assert "made in Python" in found.reason
-    edit(here / "of_python" / "references.bib", ("@", "% mine\n@"))
-    assert mb.verify("of_python").changed == ("references.bib",)
+    assert found.missing == ("recipe.json", "tables/input.csv")
+
+
+def effects_of(here: Path) -> mb.EffectSizes:
+    return mb.effect_sizes(mb.read_trials(here / "table.csv"))
+
+
+def several(rows: int = 18) -> pd.DataFrame:
+    """Return three effects in each study, with a moderator, a species and a hostile name."""
+    rng = np.random.default_rng(5)
+    study = np.repeat(np.arange(rows // 3), 3)
+    names = ["=cmd()" if one == 1 else f"S{one}" for one in study]
+    kind = [f"k{one % 4}" for one in range(rows)]
+    y = 0.3 + rng.normal(size=rows // 3)[study] * 0.4 + rng.normal(size=rows) * 0.2
+    return pd.DataFrame({"study": names, "kind": kind, "x": study % 3, "yi": y, "vi": rng.uniform(0.02, 0.06, rows)})
+
+
+def of_effects(here: Path) -> Any:
+    return mb.pool(effects_of(here), tau2="DL").update(ci="Wald")
+
+
+def of_a_regression(here: Path) -> Any:
+    return mb.regress(several(), "~ x", measure="GEN").update(tau2="ML")
+
+
+def of_a_regression_of_effects(here: Path) -> Any:
+    return mb.regress(mb.effect_sizes(several(), measure="GEN"), "~ x")
+
+
+def of_a_frame_with_levels(here: Path) -> Any:
+    return mb.multilevel(several(), "CHE", measure="GEN", rho=0.5)
+
+
+def of_levels_from_the_table(here: Path) -> Any:
+    return mb.multilevel(here / "table.csv", "~ 1 | study", V="table", rho=0.4)
+
+
+def of_updated_levels(here: Path) -> Any:
+    return mb.multilevel(several(), measure="GEN").update(formula="~ x", method="ML").robust("CR3")
+
+
+def of_given_covariances(here: Path) -> Any:
+    es = mb.effect_sizes(several(), measure="GEN")
+    return mb.multilevel(es, V=mb.sampling_covariance(es, rho=0.5, grid=[0.3, 0.7]), robust="CR2")
+
+
+def of_a_known_correlation(here: Path) -> Any:
+    names = [f"k{i}" for i in range(4)]
+    R = pd.DataFrame(0.6 * np.eye(4) + 0.4, index=names, columns=names)
+    return mb.multilevel(several(), ["~ 1 | study", "~ 1 | kind"], R={"kind": R}, measure="GEN")
+
+
+def of_moments(here: Path) -> Any:
+    return mb.multilevel(several(), "CORR", measure="GEN", robust="CR1p", df="residual")
+
+
+LEVELLED = (
+    of_effects,
+    of_a_regression,
+    of_a_regression_of_effects,
+    of_a_frame_with_levels,
+    of_levels_from_the_table,
+    of_updated_levels,
+    of_given_covariances,
+    of_a_known_correlation,
+    of_moments,
+)
+
+
+@pytest.mark.parametrize("made_by", LEVELLED)
+def test_a_report_of_effects_and_models_made_in_python_is_made_again(
+    here: Path, made_by: Callable[[Path], Any]
+) -> None:
+    made_by(here).report("of_python")
+    (here / "table.csv").unlink()
+    found = mb.verify("of_python")
+    assert (found.grade, found.ok, found.files, found.reason) == ("bytes same", True, (), "")
+
+
+def test_kept_effects_that_were_changed_are_found_and_have_no_table(here: Path) -> None:
+    of_given_covariances(here).report("of_python")
+    kept = here / "of_python" / "inputs.json"
+    effect = json.loads(kept.read_text(encoding="utf-8"))["effects"]["parts"]["yi"]["cells"][0]
+    assert "leave --table out" in mb.verify("of_python", table="table.csv").reason
+    edit(kept, (repr(effect), repr(effect + 0.5)))
+    found = mb.verify("of_python")
+    assert (found.grade, found.changed) == ("numbers differ", ("inputs.json",))
+    forged = kept.read_text(encoding="utf-8").replace('"record": "EffectSizes"', '"record": "Path"', 1)
+    kept.write_text(forged, encoding="utf-8", newline="")
+    assert "cannot be read" in mb.verify("of_python").reason
 
 
 def test_a_table_that_is_refused_now_is_told(here: Path) -> None:

@@ -22,6 +22,7 @@ from metaback.postestimation.clinical import reference_sd, settings_beyond
 from metaback.postestimation.planned import Planned
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import Request, TableAnalysis
+from metaback.postestimation.working_levels import limited
 from metaback.report.audit_records import audit_record, findings_csv
 from metaback.report.audit_sections import audit_blocks, audit_keys, flags_of, lead_blocks
 from metaback.report.bibliography import cite_mark, selected_bibtex
@@ -33,7 +34,6 @@ from metaback.report.formats import document_files, known_formats
 from metaback.report.frames import listed_record
 from metaback.report.grade import certainty_blocks, certainty_keys, certainty_words
 from metaback.report.html import render_html
-from metaback.report.kept import NAME as RECIPE
 from metaback.report.kept import Made, kept_files
 from metaback.report.listing import listing_blocks
 from metaback.report.plan_sections import plan_blocks, subgroup_blocks
@@ -113,10 +113,11 @@ def write_report(
     be written; it is then as it was.
     """
     wanted = known_formats(formats)
-    record = _provenance(origin)
+    kept = {} if origin.made is None else kept_files(origin.made, layout=origin.layout, formats=list(formats))
+    record = _provenance(origin, recipe=bool(kept))
     files = report_files(table, origin, record, formats=wanted, progress=progress)
     files |= _script(origin)
-    files |= {} if origin.made is None else kept_files(origin.made, layout=origin.layout, formats=formats)
+    files |= kept
     return write_bundle(Path(folder), files, provenance=record, force=force, keep=keep)
 
 
@@ -129,6 +130,7 @@ def report_files(
     progress: Progress = lambda _: None,
 ) -> dict[str, bytes | str]:
     """Make every file of a report; `record` is its provenance, `formats` what is written beside page and Markdown."""
+    table = replace(table, analyses=tuple(map(limited, table.analyses)))
     pooled = tuple(analysis for analysis in table.analyses if analysis.overall.k > 1)
     single = tuple(analysis for analysis in table.analyses if analysis.overall.k == 1)
     audit = None if origin.checked is None else origin.checked.audit
@@ -387,11 +389,11 @@ def _script(origin: Origin) -> dict[str, bytes | str]:
     return {SCRIPT: reproduce_script(Call(next(named, source.name), source.sha256, words, roles))}
 
 
-def _provenance(origin: Origin) -> dict[str, object]:
+def _provenance(origin: Origin, *, recipe: bool) -> dict[str, object]:
     """Describe input, plan, options and versions."""
     source, spec = origin.source, origin.spec
     described = InputFile(source.name, source.sha256, source.rows, source.roles, source.notes)
     idle = set[str]() if estimates_tau2(spec) else {"tau2", "pi", "subgroup_tau2"}
     options = spec.model_dump(mode="json", exclude=idle)
     found = provenance(described, plan=origin.plan, command=origin.command, options=options)
-    return found if origin.made is None else {**found, "recipe": RECIPE}
+    return {**found, **(origin.made.told if recipe and origin.made is not None else {})}

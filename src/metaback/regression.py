@@ -38,6 +38,7 @@ from metaback.postestimation.summary import Component, Heterogeneity
 from metaback.postestimation.working import needs_independent
 from metaback.progress import Progress, teller
 from metaback.report.bundle_io import write_bundle
+from metaback.report.kept import Made, kept_files, made_from
 from metaback.report.provenance import InputFile, provenance
 from metaback.report.regression_methods import regression_methods
 from metaback.report.regression_page import regression_files
@@ -70,6 +71,8 @@ class RowWords(TypedDict, total=False):
 class Regression:
     """One meta-regression: its numbers, tables, tests and predictions. Frozen; `update` makes another one.
 
+    made: how it was made, for its report.
+
     >>> import metaback as mb
     >>> pain = mb.load_dataset("backpain").query("outcome == 'pain'")
     >>> fit = mb.regress(pain, "~ weeks")
@@ -79,6 +82,7 @@ class Regression:
 
     analysis: RegressionAnalysis
     source: Source
+    made: Made | None = None
 
     @property
     def spec(self) -> RegressionSpec:
@@ -286,7 +290,8 @@ class Regression:
     def report(self, folder: str | Path, *, force: bool = False) -> Path:
         """Write the report of this regression into a folder, whole or not at all, and return the folder.
 
-        report.html, results.json, tables/ and references.bib; force: also into a folder that metaback did not make.
+        report.html, results.json, tables/ and references.bib; force: also into a folder that metaback did not make. The
+        table, or the effects, go into the folder as they were read, so that `metaback verify` makes the report again.
         """
         source, pool = self.source, self.spec.pool
         described = InputFile(source.name, source.sha256, source.rows, source.roles, source.notes)
@@ -295,8 +300,10 @@ class Regression:
             "formula": self.spec.formula,
             **pool.model_dump(mode="json", exclude={*idle, "weights", "subgroup_tau2"}),
         }
-        record = provenance(described, options=options)
-        files = regression_files(self.analysis, source.name, record)
+        kept = {} if self.made is None else kept_files(self.made)
+        told = self.made.told if kept and self.made is not None else {}
+        record = {**provenance(described, options=options), **told}
+        files = regression_files(self.analysis, source.name, record) | kept
         write_bundle(Path(folder), files, provenance=record, force=force)
         return Path(folder)
 
@@ -304,7 +311,9 @@ class Regression:
         """Fit the same effects again with another formula or other choices; what was chosen before stays."""
         kept = {**chosen(self.analysis.asked), **choices}
         spec = resolve_regression(formula or self.spec.formula, **kept)
-        return Regression(analyse_regression(self.effects, spec), self.source)
+        told = {**choices, **({} if formula is None else {"formula": formula})}
+        made = None if self.made is None else self.made.then("update", **told)
+        return Regression(analyse_regression(self.effects, spec), self.source, made)
 
     def __repr__(self) -> str:
         """Return about 20 lines of text."""
@@ -368,8 +377,11 @@ def regress(
         formula, preset, model=model, tau2=tau2, ci=ci, pi=pi, tau2_ci=tau2_ci, level=level, **words
     )
     if isinstance(data, EffectSizes):
-        effects, source = data, Source(data.source, "", len(data.labels), 0, {})
+        rows, effects, source = data, data, Source(data.source, "", len(data.labels), 0, {})
     else:
-        trials = data if isinstance(data, Trials) else checked_trials(data, effect, se, study)
-        effects, source = effect_sizes(trials, measure=measure, preset=preset), trials.source
-    return Regression(analyse_regression(effects, spec), source)
+        rows = data if isinstance(data, Trials) else checked_trials(data, effect, se, study)
+        effects, source = effect_sizes(rows, measure=measure, preset=preset), rows.source
+    said = {"measure": measure, "model": model, "tau2": tau2, "ci": ci, "pi": pi, "tau2_ci": tau2_ci, "level": level}
+    told = {name: word for name, word in {**said, **words}.items() if word is not None}
+    made = made_from(rows).then("regress", formula=formula, preset=preset, **told)
+    return Regression(analyse_regression(effects, spec), source, made)

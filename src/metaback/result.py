@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
+import numpy as np
 import pandas as pd
 
 from metaback.audits import Accept, Checks
@@ -34,11 +35,13 @@ from metaback.postestimation.gosh import Gosh, gosh
 from metaback.postestimation.group_comparison import GroupComparison, compare_groups
 from metaback.postestimation.influence import Influence
 from metaback.postestimation.leave_one_out import LeaveOneOut, leave_one_out
+from metaback.postestimation.multilevel_profile import Profile as ComponentProfile
 from metaback.postestimation.study_influence import influence_of
 from metaback.postestimation.summary import Analysis, Heterogeneity, Subgroups
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
 from metaback.postestimation.words import i2_shown
 from metaback.postestimation.working import needs_independent
+from metaback.postestimation.working_levels import component_profile, components_frame
 from metaback.progress import Progress, teller
 from metaback.report.audit_words import headline
 from metaback.report.card import card_html
@@ -223,10 +226,18 @@ class Result:
         needs_independent(self.analysis, "blup()")
         return blup(self.analysis)
 
-    def profile(self, *, of: str = "tau2", values: Any = None) -> Profile:
-        """Return the profile log-likelihood of "tau2" or of the "mean", at `values` or over its interval."""
-        needs_independent(self.analysis, "profile()")
+    def profile(self, *, of: str = "tau2", values: Any = None) -> Profile | ComponentProfile:
+        """Return the profile log-likelihood of "tau2" or of the "mean", at `values` or over its interval.
+
+        Where rows of a study are modelled as dependent: of "between studies" or "within studies", which tau2 adds up.
+        """
+        if self.analysis.dependent:
+            return component_profile(self.analysis, of, None if values is None else np.atleast_1d(values))
         return profile(self.analysis, of=of, values=values)
+
+    def components_ci(self) -> pd.DataFrame:
+        """Return the variances between and within studies of a pool of dependent rows, with profile limits."""
+        return components_frame(self.analysis)
 
     def gosh(self, *, n: int | None = None, rng: int = 1, progress: Progress | bool | None = None) -> Gosh:
         """Pool every subset of up to 20 effects, else `n` random ones, and say which study splits their cloud.

@@ -24,8 +24,8 @@ from metaback.report.provenance import versions
 Grade = Literal["bytes same", "numbers same", "numbers differ", "not run again"]
 RECORD = "results.json"
 NOTHING = (
-    "It was made in Python and keeps neither a command nor the table that it was made from; so do reports of a "
-    "regression, and of effects that were computed before the call of pool. Give pool the table itself."
+    "It was made in Python and keeps neither a command nor what it was made from, because an input has values that "
+    "cannot be written. Give the table itself."
 )
 CELLS = 10  # cells of a changed table that are named among the causes
 APART = ("provenance", "schema", "schema_version")  # what a record says about itself and not about the trials

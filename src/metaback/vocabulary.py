@@ -23,6 +23,8 @@ SubgroupTau2 = Literal["separate", "common"]
 Criterion = Literal["REML", "ML"]
 Robust = Literal["none", "CR0", "CR1", "CR1S", "CR1p", "CR2", "CR3"]
 DegreesOfFreedom = Literal["containment", "satterthwaite", "residual"]
+SamplingSource = Literal["table"]
+TestLaw = Literal["t", "z"]
 Layout = Literal["standard", "revman", "jama", "bmj", "lancet", "plain"]
 Format = Literal["docx", "pdf", "xlsx"]
 

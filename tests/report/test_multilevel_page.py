@@ -49,7 +49,7 @@ def test_a_model_with_one_mean_has_a_page_with_its_forest(che: mb.Multilevel, tm
 def test_two_runs_give_the_same_bytes(che: mb.Multilevel, tmp_path: Path) -> None:
     one, two = che.report(tmp_path / "one"), che.report(tmp_path / "two")
     files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
-    assert len(files) == 11
+    assert len(files) == 16
     assert all((one / name).read_bytes() == (two / name).read_bytes() for name in files)
 
 

@@ -16,6 +16,7 @@ from metaback.errors import DataError, EstimationError, FileError, MetabackError
 
 COMMANDS = {
     "pool": "Pool a table of trials and write a report that anyone can check.",
+    "multilevel": "Model effects that depend on each other, all in one model, and write its report.",
     "init": "Write a commented plan for a table, to be filled in before the results are seen.",
     "check": "Find the errors in a table of trials before they are pooled.",
     "verify": "Make a report again and say whether its files and numbers came back.",

@@ -12,13 +12,18 @@ from click.shell_completion import CompletionItem
 
 from metaback.cli.later import later
 from metaback.vocabulary import (
+    Criterion,
+    DegreesOfFreedom,
     MeanInterval,
     Model,
     PredictionInterval,
     Preset,
+    Robust,
+    SamplingSource,
     SubgroupTau2,
     Tau2,
     Tau2Interval,
+    TestLaw,
     words_of,
 )
 
@@ -49,6 +54,20 @@ class Convention(click.ParamType[tuple[str, str]]):
         if not sign or not name.strip() or not word.strip():
             self.fail(f"{value!r} is not a convention; write it as vtype=LS", param, ctx)
         return name.strip(), word.strip()
+
+
+class Known(click.ParamType[tuple[str, float]]):
+    """A name and a number with an equals sign between them."""
+
+    name = "NAME=NUMBER"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
+        """Split at the last equals sign."""
+        name, sign, number = str(value).rpartition("=")
+        try:
+            return name.strip(), float(number if sign and name.strip() else "")
+        except ValueError:
+            self.fail(f"{value!r} is not a component with its value; write it as rho=0.5", param, ctx)
 
 
 class Numbers(click.ParamType[tuple[float, ...]]):
@@ -115,18 +134,11 @@ def _with_commas(context: click.Context, option: click.Parameter, words: tuple[s
     return ",".join(words) or None
 
 
-_POOLING = (
+_ROWS = (
     click.option("--outcome", help="Only this outcome."),
     click.option("--compare", type=Pair(), help="Only this pair; effects are A minus B (or A over B)."),
-    click.option(
-        "--by",
-        multiple=True,
-        callback=_with_commas,
-        help="Column of subgroups.  [default: stratum, where there is more than one]  Repeatable for long tables.",
-    ),
-    click.option(
-        "--subgroup-tau2", type=choice_of(SubgroupTau2), help="One between-study variance for each, or for all."
-    ),
+)
+_MEASURE = (
     click.option(
         "--measure",
         type=Measure(),
@@ -137,24 +149,8 @@ _POOLING = (
         type=choice_of(Preset),
         help="Methods to start from.  [default: cochrane]",
     ),
-    click.option("--model", type=choice_of(Model), help="Random, equal or fixed effects, or IVhet."),
-    click.option(
-        "--tau2", type=WordOrNumber(words_of(Tau2)), help="Estimator of the between-study variance, or its value."
-    ),
-    click.option("--weights", metavar="COLUMN", help="Column of weights of your own for the mean."),
-    click.option("--tau2-ci", type=choice_of(Tau2Interval), help="Interval of the between-study variance."),
-    click.option("--ci", type=choice_of(MeanInterval), help="Interval of the mean."),
-    click.option("--pi", type=choice_of(PredictionInterval), help="Prediction interval."),
-    click.option(
-        "--independent",
-        is_flag=True,
-        default=None,
-        help="Take rows of one study for studies of their own, instead of modelling that they depend on each other.",
-    ),
-    click.option("--rho", type=float, help="Correlation of effects on the same people, assumed.  [default: 0.6]"),
-    click.option("--level", type=float, help="Confidence level, e.g. 0.95."),
-    click.option("--rng", type=int, help="Seed of intervals that resample.  [default: 1]"),
-    click.option("--draws", type=int, help="Samples of intervals that resample.  [default: 4999]"),
+)
+_CONVENTIONS = (
     click.option(
         "--option",
         "conventions",
@@ -175,11 +171,92 @@ _POOLING = (
         "--higher-is-better/--lower-is-better", default=None, help="Direction of effects.  [default: that of most rows]"
     ),
 )
+_POOLING = (
+    *_ROWS,
+    click.option(
+        "--by",
+        multiple=True,
+        callback=_with_commas,
+        help="Column of subgroups.  [default: stratum, where there is more than one]  Repeatable for long tables.",
+    ),
+    click.option(
+        "--subgroup-tau2", type=choice_of(SubgroupTau2), help="One between-study variance for each, or for all."
+    ),
+    *_MEASURE,
+    click.option("--model", type=choice_of(Model), help="Random, equal or fixed effects, or IVhet."),
+    click.option(
+        "--tau2", type=WordOrNumber(words_of(Tau2)), help="Estimator of the between-study variance, or its value."
+    ),
+    click.option("--weights", metavar="COLUMN", help="Column of weights of your own for the mean."),
+    click.option("--tau2-ci", type=choice_of(Tau2Interval), help="Interval of the between-study variance."),
+    click.option("--ci", type=choice_of(MeanInterval), help="Interval of the mean."),
+    click.option("--pi", type=choice_of(PredictionInterval), help="Prediction interval."),
+    click.option(
+        "--independent",
+        is_flag=True,
+        default=None,
+        help="Take rows of one study for studies of their own, instead of modelling that they depend on each other.",
+    ),
+    click.option("--rho", type=float, help="Correlation of effects on the same people, assumed.  [default: 0.6]"),
+    click.option("--level", type=float, help="Confidence level, e.g. 0.95."),
+    click.option("--rng", type=int, help="Seed of intervals that resample.  [default: 1]"),
+    click.option("--draws", type=int, help="Samples of intervals that resample.  [default: 4999]"),
+    *_CONVENTIONS,
+)
 
 
 def pooling(function: _Command) -> _Command:
     """Give a command the options that say how a table is pooled: the same for all, so that one call fits the other."""
     for option in reversed(_POOLING):
+        function = option(function)
+    return function
+
+
+_LEVELS = (
+    click.option(
+        "--random",
+        multiple=True,
+        metavar="FORMULA",
+        help='Random effects, e.g. "~ 1 | study/effect"; or a working model: CHE, SCE(outcome), CMVE(outcome), HE, CE, '
+        "CORR, HIER. Repeatable for crossed effects.  [default: ~ 1 | study/effect]",
+    ),
+    click.option(
+        "--struct",
+        multiple=True,
+        metavar="WORD",
+        help='Structure of each "~ inner | outer": UN, CS, HCS, DIAG, ID, AR, HAR, CAR, SPEXP, SPGAU, SPLIN, SPRAT, '
+        "SPSPH, GEN, GDIAG. Repeatable, in the order of the formulas.",
+    ),
+    click.option("--formula", help='Moderators, e.g. "~ weeks".  [default: ~ 1]'),
+    click.option(
+        "--rho", type=float, help="Correlation of sampling errors within a study, assumed.  [of CHE, SCE, CMVE: 0.6]"
+    ),
+    click.option(
+        "--covariance",
+        type=choice_of(SamplingSource),
+        help="Sampling covariances as the table tells them: shared arms from their numbers, else --rho.",
+    ),
+    click.option("--method", type=choice_of(Criterion), help="Likelihood.  [default: REML]"),
+    click.option("--test", type=choice_of(TestLaw), help="Law of the tests.  [default: t]"),
+    click.option("--df", type=choice_of(DegreesOfFreedom), help="Degrees of freedom of t.  [default: containment]"),
+    click.option(
+        "--robust", type=choice_of(Robust), help="Cluster-robust variance.  [default: none; CR2 for working models]"
+    ),
+    click.option("--cluster", metavar="COLUMN", help="Column of the clusters.  [default: that of the first formula]"),
+    click.option(
+        "--fix",
+        "fixed",
+        type=Known(),
+        multiple=True,
+        help='A component that is known, by name, e.g. "rho=0.5". Repeatable.',
+    ),
+    click.option("--level", type=float, help="Confidence level, e.g. 0.95."),
+)
+
+
+def levelled(function: _Command) -> _Command:
+    """Give a command the options of one model of dependent effects, and those of its table and effects."""
+    for option in reversed((*_ROWS, *_LEVELS, *_MEASURE, *_CONVENTIONS)):
         function = option(function)
     return function
 

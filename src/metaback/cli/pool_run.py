@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,16 +14,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from metaback.bundle import Checked, Origin, write_report
-from metaback.cli.asked import Asked, asked
+from metaback.cli.asked import Asked, asked, plan_of
+from metaback.cli.later import later
 from metaback.cli.many import is_many, refuse_without_many, run_many
-from metaback.cli.options import given
+from metaback.cli.running import progress_of, stop_at_errors
 from metaback.effects.effect_sizes import EffectSizes
-from metaback.errors import FileError, OpenFindingsError, Problem
+from metaback.errors import FileError
 from metaback.models.plans import Plan
 from metaback.postestimation.audit import Audit, audit_table
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import TableAnalysis, analyse_table, effects_of_table
-from metaback.report.audit_words import idle_text, said, where
 from metaback.report.bibliography import reference_list
 from metaback.report.frames import listed_record
 from metaback.report.methods import methods_text
@@ -37,7 +34,6 @@ from metaback.report.tables import overview_table
 from metaback.report.text import summary_text
 
 SHORT = ("Comparison", "Studies", "Measure", "P", "I\u00b2")  # columns of the overview that fit a terminal
-PATIENCE = 1.0  # seconds after which progress is shown
 
 
 def run(table: Path | None, options: dict[str, Any]) -> None:
@@ -46,15 +42,18 @@ def run(table: Path | None, options: dict[str, Any]) -> None:
         run_many(table, {**options, "preset": options["preset"] or "cochrane"})
         return
     refuse_without_many(options)
+    if asks_for_levels(options["plan"]):
+        later("cli.multilevel_run", "run_plan")(table, options)
+        return
     found = asked(table, options)
     spec, request = found.planned.spec, found.planned.request
     if options["dry_run"]:
         click.echo(dry_run(found, effects_of_table(found.trials, spec, request)))
         return
-    with _progress(options["quiet"]) as tell:
+    with progress_of(options["quiet"]) as tell:
         tell("checking the table")
         audit = audit_table(found.trials, spec, request, found.planned.decisions)
-        _stop_at_errors(audit, found.table, accepted=options["accept_findings"])
+        stop_at_errors(audit, found.table, accepted=options["accept_findings"])
         done = analyse_table(audit.trials, spec, replace(request, answers=audit.answers), tell)
         report = options["output"] == "report"
         names = _write(found, done, audit, options, tell) if report else ()
@@ -66,25 +65,10 @@ def run(table: Path | None, options: dict[str, Any]) -> None:
         _show(done, options["out"], len(names))
 
 
-def _stop_at_errors(audit: Audit, table: Path, *, accepted: bool) -> None:
-    """Refuse a table with errors that nobody decided about, unless it was asked for in spite of them."""
-    if accepted or not audit.unanswered:
-        return
-    problems = [
-        Problem(
-            f"{found.id}: {said(audit.trials, found).removesuffix('.')}",
-            found.finding.fix,
-            row=where(audit.trials, found.finding.rows),
-        )
-        for found in audit.unanswered
-    ]
-    same = shlex.join(["metaback", "check", str(table), *given(click.get_current_context())])
-    stale = [f"The decision about {idle_text(audit, decision)}.\n" for decision in audit.idle]
-    cure = "".join(stale) + (
-        f"To decide: {same} --format plan > plan.toml, fill it in, and pool with --plan plan.toml.\n"
-        "Or pool with --accept-findings, which the first lines of the report will say."
-    )
-    raise OpenFindingsError(audit.trials.source.name, problems, cure)
+def asks_for_levels(path: Path | None) -> bool:
+    """Tell whether a plan asks for one model of dependent effects."""
+    plan, _ = plan_of(path)
+    return plan is not None and plan.model.random is not None
 
 
 def _write(
@@ -162,22 +146,3 @@ def _overview(pooled: tuple[Analysis, ...]) -> Table:
     for row in source.rows:
         shown.add_row(*(escape(row[i]) for i in kept))
     return shown
-
-
-@contextmanager
-def _progress(quiet: bool) -> Generator[Callable[[str], None]]:
-    """Show what is being done on standard error, on a terminal and after a second."""
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield lambda _: None
-        return
-    begun = time.monotonic()
-    with console.status("") as status:
-        status.stop()
-
-        def tell(title: str) -> None:
-            if time.monotonic() - begun > PATIENCE:
-                status.start()
-            status.update(title)
-
-        yield tell

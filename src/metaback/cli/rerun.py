@@ -1,4 +1,4 @@
-"""Making a report again: from its command, only `metaback pool` by its own parser, or from the recipe that it keeps."""
+"""Making a report again: from its command, which only `pool` and `multilevel` parse, or from the recipe in it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import Any
 
 import click
 
+from metaback.cli.multilevel import command as multilevel_command
 from metaback.cli.pool import command as pool_command
 from metaback.data.read import read_trials
 from metaback.data.trials import Trials, as_named
 from metaback.errors import FileError, OptionError
-from metaback.report.kept import NAME, TABLE, Made, read_kept
+from metaback.levels import multilevel
+from metaback.regression import regress
+from metaback.report.kept import EFFECTS, NAME, TABLE, VALUES, Made, read_kept
 from metaback.result import pool, pool_table
 from metaback.verification import Recipe, Verification, verify_bundle
 
@@ -22,7 +25,7 @@ from metaback.verification import Recipe, Verification, verify_bundle
 def verify(folder: str | Path, *, table: str | Path | None = None, plan: str | Path | None = None) -> Verification:
     """Verify a report: hold its files against their hashes, make it again from its command, and compare every number.
 
-    The recorded command is parsed by the options of `metaback pool`, any other is refused, and run in this process in
+    The recorded command is parsed by `metaback pool` or `metaback multilevel`, any other is refused, and run here in
     a temporary folder; nothing is written into the report. One that was made in Python is made again from the table and
     the calls that it keeps. The answer has a grade: "bytes same"; "numbers same" (to
     1e-8 relative; files with other bytes are named, with the versions that differ); "numbers differ" (each with its
@@ -38,17 +41,21 @@ def verify(folder: str | Path, *, table: str | Path | None = None, plan: str | P
 
 def kept(folder: Path) -> Recipe | None:
     """Return how to make a report again from the recipe that it keeps, None where it keeps none."""
-    try:
-        recipe_file, table_file = ((folder / name).read_bytes() for name in (NAME, TABLE))
-    except OSError:
+    files = {name: path.read_bytes() for name in (NAME, TABLE, VALUES) if (path := folder / name).is_file()}
+    if NAME not in files or not {TABLE, VALUES} & files.keys():
         return None
-    made, look = read_kept(recipe_file, table_file)
+    made, look = read_kept(files)
 
     def run(inputs: Mapping[str, Path], out: Path) -> None:
-        fresh = replace(made, trials=_same_rows(made.trials, inputs["table"])) if "table" in inputs else made
+        known = made.trials
+        if known is None and "table" in inputs:
+            raise FileError("The report keeps the effects that it was made from, and no table; leave --table out.")
+        fresh = (
+            made if known is None or "table" not in inputs else replace(made, trials=_same_rows(known, inputs["table"]))
+        )
         _reported(fresh, look, out)
 
-    return Recipe({"table": made.trials.source.name}, 1, run, whole=True)
+    return Recipe({"table": made.source}, 1, run, whole=True)
 
 
 def _same_rows(known: Trials, path: Path) -> Trials:
@@ -61,17 +68,35 @@ def _same_rows(known: Trials, path: Path) -> Trials:
     return replace(found, roles=roles, source=known.source, notes=known.notes)
 
 
+COMMANDS: Mapping[str, click.Command] = {"pool": pool_command, "multilevel": multilevel_command}
+VERBS: Mapping[str, Callable[..., Any]] = {
+    "pool": pool,
+    "pool_table": pool_table,
+    "regress": regress,
+    "multilevel": multilevel,
+}
+
+
 def _reported(made: Made, look: Mapping[str, Any], out: Path) -> None:
     """Make the calls of a recipe and write the report; nothing but the verbs of pooling is called."""
-    verbs: dict[str, Callable[..., Any]] = {"pool": pool, "pool_table": pool_table}
     (first, words), *others = made.calls or (("", {}),)
+    data = made.inputs[EFFECTS] if made.trials is None else made.trials
     try:
-        found = verbs[first](made.trials, **words)
+        found = VERBS[first](data, **words)
         for verb, said in others:
-            found = found[said["place"]] if verb == "item" else found.update(**said)
+            found = _next(found, verb, said)
         found.report(out, **look)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise FileError(f"The recipe of the report cannot be followed: {error!r}.") from error
+
+
+def _next(found: Any, verb: str, said: Mapping[str, Any]) -> Any:
+    """Make one call of a recipe after the first."""
+    if verb == "item":
+        return found[said["place"]]
+    if verb not in ("update", "robust"):
+        raise KeyError(verb)
+    return found.update(**said) if verb == "update" else found.robust(**said)
 
 
 def recipe(line: str) -> Recipe:
@@ -80,16 +105,24 @@ def recipe(line: str) -> Recipe:
         words = tuple(shlex.split(line))
     except ValueError as error:
         raise FileError(f"The recorded command cannot be read: {error}.") from error
-    if words[:2] != ("metaback", "pool"):
-        raise FileError("The recorded command is not `metaback pool`, and nothing else is run.")
+    name = "".join(words[1:2])
+    command = COMMANDS.get(name) if words[:1] == ("metaback",) else None
+    if command is None:
+        raise FileError(
+            "The recorded command is not `metaback pool` or `metaback multilevel`, and nothing else is run."
+        )
     try:
-        parsed = pool_command.make_context("pool", list(words[2:]), obj=words).params
+        parsed = command.make_context(name, list(words[2:]), obj=words).params
     except (click.ClickException, click.exceptions.Exit, OptionError) as error:
         raise FileError(f"The recorded command is not understood by this version: {_said(error)}") from error
-    paths = {param.name: parsed[param.name] for param in pool_command.params if param.name and _is_input(param, parsed)}
+    paths = {param.name: parsed[param.name] for param in command.params if param.name and _is_input(param, parsed)}
 
     def run(inputs: Mapping[str, Path], folder: Path) -> None:
-        _pooled(words, {**inputs, "out": folder, "output": "report", "force": False, "quiet": True, "dry_run": False})
+        _made(
+            command,
+            words,
+            {**inputs, "out": folder, "output": "report", "force": False, "quiet": True, "dry_run": False},
+        )
 
     out = PurePath(str(parsed.get("out", "report")))
     return Recipe({name: str(path) for name, path in paths.items()}, len(out.parts), run)
@@ -103,8 +136,8 @@ def _said(error: BaseException) -> str:
     return error.format_message() if isinstance(error, click.ClickException) else str(error)
 
 
-def _pooled(words: tuple[str, ...], others: Mapping[str, object]) -> None:
+def _made(command: click.Command, words: tuple[str, ...], others: Mapping[str, object]) -> None:
     """Run the command with the inputs and the folder that are given."""
-    with pool_command.make_context("pool", list(words[2:]), obj=words) as context:
+    with command.make_context(words[1], list(words[2:]), obj=words) as context:
         context.params.update(others)
-        pool_command.invoke(context)
+        command.invoke(context)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from metaback.errors import OptionError, suggestion
+from metaback.models.multilevel_spec import resolve_multilevel
 from metaback.models.specs import (
     Correlation,
     Draws,
@@ -24,7 +25,7 @@ from metaback.models.specs import (
     Tau2,
     Tau2Interval,
 )
-from metaback.vocabulary import Format, Layout
+from metaback.vocabulary import Criterion, DegreesOfFreedom, Format, Layout, Robust, SamplingSource, TestLaw
 
 _COUNT = {"type": "integer", "minimum": 0}
 _PARTS = {"anyOf": [_COUNT, {"type": "object", "minProperties": 1, "additionalProperties": _COUNT}]}
@@ -53,6 +54,14 @@ def _part(name: str, value: object) -> int:
     return value
 
 
+def _formulas(value: object) -> tuple[str, ...]:
+    """Return one text or a list of them as a tuple."""
+    listed = list(cast("Sequence[object]", value)) if isinstance(value, list | tuple) else [value]
+    if not listed or not all(isinstance(part, str) and part.strip() for part in listed):
+        raise PydanticCustomError("formulas", 'give a text such as "~ 1 | study/effect", or a list of them')
+    return tuple(str(part) for part in listed)
+
+
 Text = Annotated[str, Field(min_length=1)]
 Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 Action = Literal["accept", "correct", "exclude"]
@@ -60,11 +69,22 @@ Certainty = Literal["high", "moderate", "low", "very low"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, PlainValidator(_count), WithJsonSchema(_COUNT)]
 Parts = Annotated[int | dict[str, int], PlainValidator(_parts), WithJsonSchema(_PARTS)]
+Formulas = Annotated[
+    tuple[str, ...],
+    PlainValidator(_formulas),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
 Drawn = Literal[
     "funnel", "leave-one-out", "cumulative", "baujat", "influence", "risk-of-bias", "radial", "labbe", "drapery",
     "orchard", "profile", "gosh",
 ]  # fmt: skip
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+# Fields of [model] and [[sensitivity]] that say how pools are made, and those of one model of dependent effects.
+OF_POOLS = ("model", "tau2", "weights", "tau2_ci", "ci", "pi", "i2", "subgroup_tau2", "independent", "rng", "draws")
+OF_LEVELS = ("struct", "formula", "covariance", "method", "test", "df", "robust", "cluster", "fixed")
+AS_MODERATOR = "in one model a column is a moderator: model.formula = '~ {}'"
 
 
 class _Section(BaseModel):
@@ -123,7 +143,12 @@ class Effect(_Section):
 
 
 class Pooling(_Section):
-    """How effects are pooled; as in `PoolSpec`, None as the preset has it."""
+    """How effects are pooled; as in `PoolSpec`, None as the preset has it.
+
+    random: formulas of random effects, or the name of a working model: one model of dependent effects in the place of
+    pools, as in `multilevel`; the fields after it belong to that, as does rho. covariance: "table" for sampling
+    covariances as the table tells them.
+    """
 
     preset: Preset = "cochrane"
     model: Model | None = None
@@ -139,6 +164,16 @@ class Pooling(_Section):
     level: Level | None = None
     rng: Seed | None = None
     draws: Draws | None = None
+    random: Formulas | None = None
+    struct: Formulas | None = None
+    formula: Text | None = None
+    covariance: SamplingSource | None = None
+    method: Criterion | None = None
+    test: TestLaw | None = None
+    df: DegreesOfFreedom | None = None
+    robust: Robust | None = None
+    cluster: Text | None = None
+    fixed: dict[str, float] | None = None
 
 
 class Subgroup(_Section):
@@ -152,7 +187,8 @@ class Subgroup(_Section):
 class Sensitivity(_Section):
     """A sensitivity analysis: what differs from the main analysis, whether it was named beforehand, and why.
 
-    exclude: "outliers", or a query over the columns that names the rows to leave OUT, e.g. "rob == 'high'".
+    exclude: "outliers", or a query over the columns that names the rows to leave OUT, e.g. "rob == 'high'". The fields
+    after it, as in `Pooling`, are for models of dependent effects, which have no "outliers".
     """
 
     name: Text
@@ -163,6 +199,13 @@ class Sensitivity(_Section):
     ci: MeanInterval | None = None
     pi: PredictionInterval | None = None
     exclude: Text | None = None
+    random: Formulas | None = None
+    struct: Formulas | None = None
+    formula: Text | None = None
+    covariance: SamplingSource | None = None
+    method: Criterion | None = None
+    robust: Robust | None = None
+    rho: Correlation | None = None
 
 
 class PlannedDecision(_Section):
@@ -307,9 +350,9 @@ def make_plan(content: Mapping[str, Any], name: str = "the plan") -> Plan:
         told = [problem for problem in problems if _meant(problem, problems)]
         found = dict.fromkeys(_words(problem) for problem in told)
         raise OptionError("\n".join([f"{name}: {len(found)} problem{'s' if len(found) > 1 else ''}", *found])) from None
-    twice = _twice(plan)
-    if twice:
-        raise OptionError("\n".join([f"{name}: {len(twice)} problem{'s' if len(twice) > 1 else ''}", *twice]))
+    wrong = [*_twice(plan), *_contradictions(plan)]
+    if wrong:
+        raise OptionError("\n".join([f"{name}: {len(wrong)} problem{'s' if len(wrong) > 1 else ''}", *wrong]))
     return plan
 
 
@@ -327,6 +370,54 @@ def _twice(plan: Plan) -> list[str]:
         for name in dict.fromkeys(names)
         if names.count(name) > 1
     ]
+
+
+def _contradictions(plan: Plan) -> list[str]:
+    """Name what belongs to pools beside a model of dependent effects, and what needs such a model and has none."""
+    parts: list[tuple[str, _Section]] = [("model", plan.model)]
+    parts += [(f"sensitivity[{place}]", part) for place, part in enumerate(plan.sensitivity, 1)]
+    levels = plan.model.random is not None
+    wrong = OF_POOLS if levels else OF_LEVELS
+    said = [
+        f"  - {where}.{name} = {value!r} belongs to "
+        + ("pools, and model.random asks for one model" if levels else "models of dependent effects: say model.random")
+        for where, part in parts
+        for name in wrong
+        if (value := getattr(part, name, None)) not in (None, {})
+    ]
+    if not levels:
+        return said + [
+            f"  - {where}.{name} = {value!r} belongs to models of dependent effects: say model.random"
+            for where, part in parts[1:]
+            for name in ("random", "rho")
+            if (value := getattr(part, name)) is not None
+        ]
+    if plan.analysis.by is not None:
+        said.append(f"  - analysis.by = {plan.analysis.by!r} belongs to pools; {AS_MODERATOR.format(plan.analysis.by)}")
+    said += [
+        f"  - subgroup.column = {part.column!r} belongs to pools; {AS_MODERATOR.format(part.column)}"
+        for part in plan.subgroup
+    ]
+    return said + _unreadable(plan)
+
+
+def _unreadable(plan: Plan) -> list[str]:
+    """Name what a model of dependent effects cannot be asked for, in its own words."""
+    model = plan.model
+    said: list[str] = []
+    if model.covariance is not None and model.rho is None and model.random in (("CORR",), ("HIER",)):
+        said.append(f"  - model.covariance: the weights of {model.random[0]} know variances only; leave it out")
+    try:
+        resolve_multilevel(**level_words(model))
+    except OptionError as error:
+        said += [f"  - model: {error}"]
+    return said
+
+
+def level_words(part: Pooling | Sensitivity) -> dict[str, Any]:
+    """Return what a section says of a model of dependent effects, as keywords of `multilevel`; covariance apart."""
+    names = [name for name in (*OF_LEVELS, "random", "rho", "level") if name != "covariance"]
+    return {name: value for name in names if (value := getattr(part, name, None)) not in (None, {})}
 
 
 def _words(problem: ErrorDetails) -> str:

@@ -108,12 +108,14 @@ def audit_table(
     *,
     split: bool = True,
     weigh: bool = True,
+    strata: bool = True,
 ) -> Audit:
     """Run every rule on a table, apply the decisions, and run the rules again on what is left.
 
     spec, request: how the table would be pooled; the same objects that `analyse_table` takes. split: whether outcomes
     and pairs of treatments are pooled apart, as by `analyse_table`, or all rows in one pool. weigh: whether the pools
-    are made anew with each finding's alternatives, to tell what it changes. Rules that look at single rows see the
+    are made anew with each finding's alternatives, to tell what it changes. strata: whether these are subgroups
+    without being named. Rules that look at single rows see the
     whole table, also the rows that the request leaves out.
 
     Edges: a table of which no effect can be computed is still checked; `refused` says what stands in the way.
@@ -123,7 +125,7 @@ def audit_table(
         return _pools(table, spec, request, split=split)
 
     _refuse_unknown(decisions)
-    return _audited(trials, _Ask(spec, request, look, weigh), tuple(decisions))
+    return _audited(trials, _Ask(spec, request, look, weigh, strata), tuple(decisions))
 
 
 def _refuse_unknown(decisions: Sequence[Decision]) -> None:
@@ -221,18 +223,22 @@ def _choices_of(effects: EffectSizes) -> EffectChoices:
 
 @dataclass(frozen=True, slots=True)
 class _Ask:
-    """What is asked of every look at the table: the request, how its pools are made, whether findings are weighed."""
+    """What is asked of every look at the table: the request, how its pools are made, whether findings are weighed.
+
+    strata: whether they are subgroups without being named.
+    """
 
     spec: PoolSpec
     request: Request
     look: Callable[[Trials], _Pools]
     weigh: bool
+    strata: bool = True
 
 
 def _audited(trials: Trials, ask: _Ask, decisions: tuple[Decision, ...]) -> Audit:
     """Look at a table, apply the decisions that fit, and look at what is left with the others."""
     pools = ask.look(trials)
-    found = inspect(_scene(trials, ask.spec, ask.request, pools))
+    found = inspect(_scene(trials, ask.spec, ask.request, pools, strata=ask.strata))
     names = identifiers(found.findings, trials)
     reviewed = [
         Reviewed(name, finding, (), decision_for(name, finding, decisions), _outside(finding, pools, ask.request))

@@ -1,4 +1,4 @@
-"""What a report that was made in Python keeps of its making: the table as it was read, and the calls that pooled it."""
+"""What a report that was made in Python keeps of its making: its table or its effects, and the calls that followed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from numbers import Integral, Real
 from typing import Any, cast
 
@@ -16,32 +16,77 @@ import pandas as pd
 
 from metaback.checks.decisions import Decision
 from metaback.data.trials import Source, Trials, make_trials
+from metaback.design.random_terms import KnownCorrelation
 from metaback.effects.choices import EffectChoices
+from metaback.effects.dependence import SamplingCovariance
+from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.instruments import Instrument
 from metaback.errors import FileError, MetabackError
 from metaback.models.specs import PoolSpec, chosen
+from metaback.report.kept_values import NotKeptError, kept_text, restored_text
 from metaback.report.records import csv_text, json_text, restored
 from metaback.report.reproduce import decision_words
+from metaback.stats.blocks import BlockMatrix
 
 TABLE = "tables/input.csv"
+VALUES = "inputs.json"
+EFFECTS = "effects"  # the input that stands in the place of a table
 NAME = "recipe.json"
 SCHEMA = "metaback/recipe"
 SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The name of an input of a call that is no plain value and is kept beside the calls."""
+
+    name: str
 
 
 @dataclass(frozen=True)
 class Made:
     """How a result was made: the table as it was read, and the calls in order, each with its words.
 
-    calls: "pool" or "pool_table" first; then "item" (one comparison of a table) and "update".
+    trials: None where effects were given instead, which `inputs` has as "effects". calls: "pool", "pool_table",
+    "regress" or "multilevel" first; then "item" (one comparison of a table), "update" and "robust". inputs: values that
+    words of the calls name by `Kept`: effects, covariances, known correlations.
     """
 
-    trials: Trials
-    calls: tuple[tuple[str, Mapping[str, Any]], ...]
+    trials: Trials | None
+    calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def told(self) -> dict[str, str]:
+        """Return what the provenance of a report says of its recipe."""
+        return {"recipe": NAME} | ({"keeps": VALUES} if self.trials is None else {})
+
+    @property
+    def source(self) -> str:
+        """Return the name of the table or of the effects."""
+        return self.inputs[EFFECTS].source if self.trials is None else self.trials.source.name
 
     def then(self, verb: str, **words: Any) -> Made:
-        """Add a call."""
-        return replace(self, calls=(*self.calls, (verb, words)))
+        """Add a call; what is no plain value among its words goes to the inputs."""
+        inputs, told = dict(self.inputs), dict[str, Any]()
+        for word, value in words.items():
+            told[word] = value
+            if _by_name(value):
+                name = word if word not in inputs else f"{word} {len(inputs)}"
+                inputs[name], told[word] = value, Kept(name)
+        return replace(self, calls=(*self.calls, (verb, told)), inputs=inputs)
+
+
+def made_from(data: Trials | EffectSizes) -> Made:
+    """Return how a result begins: with a table, or with effects."""
+    return Made(None, (), {EFFECTS: data}) if isinstance(data, EffectSizes) else Made(data)
+
+
+def _by_name(value: Any) -> bool:
+    """Tell whether a word of a call is kept beside it."""
+    if isinstance(value, Mapping):
+        return any(isinstance(part, KnownCorrelation) for part in cast("Mapping[Any, Any]", value).values())
+    return isinstance(value, SamplingCovariance | BlockMatrix)
 
 
 def call_words(
@@ -56,46 +101,73 @@ def call_words(
 
 
 def kept_files(made: Made, **look: Any) -> dict[str, bytes | str]:
-    """Return the table as CSV with every digit, and the recipe that makes the report from it.
+    """Return the recipe that makes a report again, and what it needs: the table as CSV with every digit, the inputs.
 
-    look: how the report is written, as `Results.report` takes it.
+    look: how the report is written, as `Results.report` takes it. Nothing where an input cannot be kept.
     """
-    frame, trials = made.trials.frame, made.trials
+    calls = [{"verb": verb, "words": _plain(words)} for verb, words in made.calls]
+    recipe = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "calls": calls, "report": _plain(look)}
+    files: dict[str, bytes | str] = {}
+    if made.inputs:
+        try:
+            files[VALUES] = kept_text(made.inputs)
+        except NotKeptError:
+            return {}
+    if made.trials is not None:
+        files[TABLE], recipe["table"] = _table(made.trials)
+    return files | {NAME: json_text(recipe)}
+
+
+def _table(trials: Trials) -> tuple[str, dict[str, Any]]:
+    """Return a table as CSV, and what brings it back from there."""
+    frame = trials.frame
     columns = [_column(frame.iloc[:, place]) for place in range(frame.shape[1])]
     rows = zip(*(cells for _, cells in columns), strict=True)
-    recipe = {
-        "schema": SCHEMA,
-        "schema_version": SCHEMA_VERSION,
-        "calls": [{"verb": verb, "words": _plain(words)} for verb, words in made.calls],
-        "report": _plain(look),
-        "table": {
-            "columns": [kind for kind, _ in columns],
-            "roles": {role: str(column) for role, column in trials.roles.items()},
-            "rows": list(trials.rows),
-            "source": asdict(trials.source)
-            | {"roles": _plain(trials.source.roles), "notes": list(trials.source.notes)},
-            "notes": list(trials.notes),
-        },
+    source = asdict(trials.source)
+    return csv_text([str(name) for name in frame.columns], rows), {
+        "columns": [kind for kind, _ in columns],
+        "roles": {role: str(column) for role, column in trials.roles.items()},
+        "rows": list(trials.rows),
+        "source": source | {"roles": _plain(trials.source.roles), "notes": list(trials.source.notes)},
+        "notes": list(trials.notes),
     }
-    return {TABLE: csv_text([str(name) for name in frame.columns], rows), NAME: json_text(recipe)}
 
 
-def read_kept(recipe: bytes, table: bytes) -> tuple[Made, dict[str, Any]]:
-    """Return how a report was made, and how it was written, from the two files that it keeps.
+def read_kept(files: Mapping[str, bytes]) -> tuple[Made, dict[str, Any]]:
+    """Return how a report was made, and how it was written, from the files that it keeps, by name.
 
     Raises `FileError` where they cannot be read, and `DataError` for a table that no reader would take.
     """
     try:
-        record = json.loads(recipe)
+        record = json.loads(files[NAME])
         if (record["schema"], record["schema_version"]) != (SCHEMA, SCHEMA_VERSION):
             raise FileError(f"The {NAME} of the report is of another version.")
-        trials = _trials(record["table"], table.decode("utf-8"))
-        calls = tuple((str(call["verb"]), _mapping(call["words"])) for call in record["calls"])
-        return Made(trials, calls), _mapping(record["report"])
+        inputs = restored_text(files[VALUES].decode("utf-8")) if VALUES in files else {}
+        trials = _trials(record["table"], files[TABLE].decode("utf-8")) if "table" in record else None
+        if trials is None:
+            _check_effects(inputs)
+        calls = tuple((str(call["verb"]), _given(_mapping(call["words"]), inputs)) for call in record["calls"])
+        look = _mapping(record["report"])
     except MetabackError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, csv.Error) as error:
-        raise FileError(f"{NAME} and {TABLE} of the report cannot be read: {error}") from error
+        raise FileError(f"What the report keeps of its making ({NAME}) cannot be read: {error}") from error
+    return Made(trials, calls, inputs), look
+
+
+def _check_effects(inputs: Mapping[str, Any]) -> None:
+    """Refuse inputs without effects."""
+    if not isinstance(inputs.get(EFFECTS), EffectSizes):
+        raise TypeError("neither a table nor effects are there")
+
+
+def _given(words: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the inputs in the place of their names."""
+    return {word: inputs[_mapping(value)["kept"]] if _is_kept(value) else value for word, value in words.items()}
+
+
+def _is_kept(value: Any) -> bool:
+    return isinstance(value, dict) and set(cast("dict[str, Any]", value)) == {"kept"}
 
 
 def _mapping(found: Any) -> dict[str, Any]:
@@ -185,10 +257,11 @@ def _plain(value: Any) -> Any:
     """Return a value as JSON has it."""
     if isinstance(value, np.ndarray):
         return _plain(cast("Any", value).tolist())
+    if isinstance(value, Kept | Instrument):
+        named = {"kept": value.name} if isinstance(value, Kept) else asdict(value)
+        return _plain({name: part for name, part in named.items() if part is not None})
     if isinstance(value, Mapping):
         return {str(name): _plain(part) for name, part in cast("Mapping[Any, Any]", value).items()}
-    if isinstance(value, Instrument):
-        return _plain({name: part for name, part in asdict(value).items() if part is not None})
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(part) for part in cast("Sequence[Any]", value)]
     if value is None or isinstance(value, bool | np.bool):

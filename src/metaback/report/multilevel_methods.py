@@ -6,15 +6,18 @@ import math
 from collections.abc import Callable
 
 from metaback.design.random_terms import RandomTerm, is_slopes
+from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.moments import weighing
 from metaback.models.multilevel import FittedMultilevel
-from metaback.models.multilevel_spec import working_of
+from metaback.models.multilevel_spec import MultilevelSpec, working_of
+from metaback.numbers import fixed
 from metaback.postestimation.multilevel import MultilevelAnalysis
 from metaback.postestimation.words import percent, plural, rho_text
 from metaback.report.methods import software_name
 from metaback.report.words import measure_words
 from metaback.stats.mixed import STRUCTURES
 from metaback.stats.robust import ADJUSTMENTS
+from metaback.stats.working_covariance import RHO
 
 CRITERIA = {
     "REML": ("restricted maximum likelihood", ("harville1977",)),
@@ -33,12 +36,7 @@ CLUSTERS_LESS = "the t distribution on as many degrees of freedom as there are c
 def multilevel_methods(analysis: MultilevelAnalysis) -> tuple[str, tuple[str, ...]]:
     """Write the methods of one model; return them with the keys of their references, in order."""
     keys: list[str] = []
-
-    def cite(*wanted: str) -> str:
-        keys.extend(key for key in dict.fromkeys(wanted) if key not in keys)
-        numbers = sorted({keys.index(key) + 1 for key in wanted})
-        return f" [{', '.join(map(str, numbers))}]" if numbers else ""
-
+    cite = _citing(keys)
     fitted = analysis.fitted
     spec = fitted.spec
     bare = fitted.effects.measure == "GEN"
@@ -56,7 +54,7 @@ def multilevel_methods(analysis: MultilevelAnalysis) -> tuple[str, tuple[str, ..
     if fitted.random.terms:
         words, sources = CRITERIA[spec.method]
         sentences.append(f"Variance components were estimated by {words}{cite(*sources)}")
-    sentences.append(_inference(fitted, cite))
+    sentences.append(_inference(fitted.spec, cite))
     if weighing(spec) == "CORR":
         sentences.append(
             "I² is the share of the weighted residual sum of squares beyond what sampling error explains"
@@ -72,6 +70,57 @@ def multilevel_methods(analysis: MultilevelAnalysis) -> tuple[str, tuple[str, ..
         sentences.append(f"{len(analysis.left_out)} {were} left out for want of an effect or a moderator")
     sentences.append(f"Calculations were done with {software_name()}")
     return " ".join(f"{sentence}." for sentence in sentences), tuple(keys)
+
+
+def planned_methods(
+    spec: MultilevelSpec, effects: EffectSizes, covariance: str | None, rho: float | None
+) -> tuple[str, tuple[str, ...]]:
+    """Write the methods of a model that is planned, before any number is seen; return them with their references.
+
+    covariance: "table" where sampling covariances are those that the table tells, with rho where it does not.
+    """
+    keys: list[str] = []
+    cite = _citing(keys)
+    model = working_of(spec)
+    structures = f" with the structures {', '.join(filter(None, spec.struct))}" if any(spec.struct) else ""
+    random = (
+        f"the random effects {' and '.join(spec.random)}{structures}" if model is None
+        else f"{model.text}{cite(*model.cite)}"
+    )  # fmt: skip
+    at = fixed(RHO if rho is None else rho)
+    if covariance is not None:
+        sampling = (
+            "Sampling covariances are those that the table tells: of shared arms from their numbers, of other effects "
+            f"on the same people by an assumed correlation of {at}{cite('gleser2009')}"
+        )
+    elif spec.rho is not None:
+        sampling = f"Sampling errors within a study are assumed to correlate by {fixed(spec.rho)}"
+    else:
+        sampling = "Sampling errors are taken as independent"
+    named = "taken as given" if effects.measure == "GEN" else f"the {measure_words(effects.measure)}"
+    words, sources = CRITERIA[spec.method]
+    sentences = [
+        f"Effects are {named}",
+        f"All effects are modelled together, with {random}",
+        sampling,
+        *([] if spec.formula.replace(" ", "") in ("~1", "1") else [f"The fixed effects are '{spec.formula}'"]),
+        f"Variance components are estimated by {words}{cite(*sources)}",
+        _inference(spec if spec.cluster else spec.model_copy(update={"cluster": "the first grouping"}), cite)
+        .replace("were judged", "are judged"),
+        f"Calculations are done with {software_name()}",
+    ]  # fmt: skip
+    return " ".join(f"{sentence}." for sentence in sentences), tuple(keys)
+
+
+def _citing(keys: list[str]) -> Callable[..., str]:
+    """Return a function that numbers references and adds their keys to a list."""
+
+    def cite(*wanted: str) -> str:
+        keys.extend(key for key in dict.fromkeys(wanted) if key not in keys)
+        numbers = sorted({keys.index(key) + 1 for key in wanted})
+        return f" [{', '.join(map(str, numbers))}]" if numbers else ""
+
+    return cite
 
 
 def _random(fitted: FittedMultilevel, cite: Callable[..., str]) -> str:
@@ -113,9 +162,8 @@ def _sampling(analysis: MultilevelAnalysis, cite: Callable[..., str]) -> list[st
     return ["Sampling errors were taken as independent"]
 
 
-def _inference(fitted: FittedMultilevel, cite: Callable[..., str]) -> str:
+def _inference(spec: MultilevelSpec, cite: Callable[..., str]) -> str:
     """Say how coefficients were judged."""
-    spec = fitted.spec
     level = percent(spec.level)
     if spec.robust != "none":
         entry = ADJUSTMENTS[spec.robust]

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from metaback.design.formula import INTERCEPT
-from metaback.numbers import significant
+from metaback.numbers import fixed, significant, written
 from metaback.postestimation.multilevel import MultilevelAnalysis
 from metaback.postestimation.multilevel_pool import as_pool
 from metaback.postestimation.words import effect_digits, estimate_cell, limits_cell, percent, plural
 from metaback.report.bibliography import reference_list, selected_bibtex
 from metaback.report.document import Block, Document, Figure, Heading, Listing, Notes, Paragraph, Table
+from metaback.report.formats import document_files
 from metaback.report.html import render_html
-from metaback.report.markdown import render_markdown
 from metaback.report.multilevel_methods import multilevel_methods
 from metaback.report.multilevel_tables import i2_frame, multilevel_frame, multilevel_record
 from metaback.report.multilevel_text import model_line, multilevel_table, rows_table, summary, title
@@ -33,6 +34,30 @@ def has_one_mean(analysis: MultilevelAnalysis) -> bool:
     return tuple(analysis.coefficients) == (INTERCEPT,) and math.isfinite(analysis.coefficients[INTERCEPT].lower)
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What stands around the numbers of a model on its page.
+
+    title: None for one that names the table. lead: before the answer (open errors, the plan, the flow of studies);
+    sensitivity, figures: below the components; checks: before the methods; tail: before the provenance. cites: keys of
+    references of these parts; bib: keys for references.bib alone. record: further parts of results.json; files: further
+    files; formats: what is written beside page and Markdown; painted: pictures for Word alone.
+    """
+
+    title: str | None = None
+    lead: tuple[Block, ...] = ()
+    sensitivity: tuple[Block, ...] = ()
+    figures: tuple[Block, ...] = ()
+    checks: tuple[Block, ...] = ()
+    tail: tuple[Block, ...] = ()
+    cites: tuple[str, ...] = ()
+    bib: tuple[str, ...] = ()
+    record: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    files: Mapping[str, bytes | str] = field(default_factory=dict[str, "bytes | str"])
+    formats: tuple[str, ...] = ()
+    painted: Mapping[str, bytes | str] = field(default_factory=dict[str, "bytes | str"])
+
+
 def multilevel_document(
     analysis: MultilevelAnalysis,
     components: pd.DataFrame,
@@ -40,6 +65,7 @@ def multilevel_document(
     *,
     heading: str,
     record: Mapping[str, Any],
+    around: Around,
 ) -> Document:
     """Put the page together: answer, notes, coefficients beside naive ones, components, forest, rows, methods.
 
@@ -49,6 +75,7 @@ def multilevel_document(
     text, keys = multilevel_methods(analysis)
     tests = "; ".join(f"{name}: {', '.join(line.split('   '))}" for name, line in summary(analysis))
     blocks: list[Block] = [
+        *around.lead,
         *reading_blocks(record),
         Heading(2, title(analysis), "model"),
         Paragraph(_answer(analysis), "answer"),
@@ -59,12 +86,17 @@ def multilevel_document(
         multilevel_table(analysis),
         Heading(3, "Variance components", "components"),
         _components(analysis, components),
+        *_shares(analysis),
+        *around.sensitivity,
+        *around.figures,
         Heading(3, "Rows", "rows"),
         rows_table(analysis),
+        *around.checks,
         Heading(2, "Methods", "methods"),
         Paragraph(text),
         Heading(2, "References", "references"),
-        Listing(reference_list(keys), numbered=True),
+        Listing(reference_list(tuple(dict.fromkeys((*keys, *around.cites)))), numbered=True),
+        *around.tail,
         *provenance_blocks(record),
     ]
     return Document(heading, tuple(blocks))
@@ -77,25 +109,69 @@ def multilevel_files(
     *,
     name: str,
     record: Mapping[str, Any],
+    around: Around,
 ) -> dict[str, bytes | str]:
-    """Make every file of the report but the pictures; name: of the table; record: its provenance."""
-    heading = f"Dependent effects of {name}"
-    document = multilevel_document(analysis, components, forest, heading=heading, record=record)
+    """Make every file of the report; name: of the table; record: its provenance."""
+    heading = around.title or f"Dependent effects of {name}"
+    document = multilevel_document(analysis, components, forest, heading=heading, record=record, around=around)
     found = multilevel_record(analysis)
     if "ci_low" in components:
         for part, low, high in zip(found["components"], components["ci_low"], components["ci_high"], strict=True):
             part["ci"] = [_plain(low), _plain(high)]
     results = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "title": heading, "provenance": dict(record)}
-    return {
-        "report.html": render_html(document),
-        "report.md": render_markdown(document),
-        "results.json": json_text(results | found),
+    keys = (*multilevel_methods(analysis)[1], *around.cites, *around.bib)
+    files: dict[str, bytes | str] = {
+        "results.json": json_text(results | found | {"studies": study_rows(analysis)} | dict(around.record)),
         "tables/coefficients.csv": _csv(multilevel_frame(analysis)),
         "tables/components.csv": _csv(components),
         "tables/i2.csv": _csv(i2_frame(analysis.heterogeneity)),
         "tables/rows.csv": csv_text(("study", "row", "effect", "expected", "remark"), list(rows_table(analysis).rows)),
-        "references.bib": selected_bibtex(multilevel_methods(analysis)[1]),
+        "references.bib": selected_bibtex(tuple(dict.fromkeys(keys))),
+        **around.files,
     }
+    files |= document_files(document, around.formats, files | dict(around.painted))
+    return files | {"report.html": render_html(document)}
+
+
+def methods_keys(analysis: MultilevelAnalysis, cites: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the keys of all numbered references of a page, in the order of their numbers."""
+    return tuple(dict.fromkeys((*multilevel_methods(analysis)[1], *cites)))
+
+
+def study_rows(analysis: MultilevelAnalysis) -> list[dict[str, Any]]:
+    """Return one record per row of the table: study, effect, variance, route, numbers, and why it is not in use."""
+    effects, used = analysis.fitted.effects, analysis.fitted.design.used.tolist()
+    reasons = {row: why for _, row, why in analysis.left_out}
+    return [
+        {
+            "study": effects.labels[i],
+            "row": effects.rows[i],
+            "used": used[i],
+            "yi": _rounded(effects.yi[i]),
+            "vi": _rounded(effects.vi[i]),
+            "route": effects.obtained[i],
+            "correction": effects.corrections[i],
+            "reason": reasons.get(effects.rows[i], ""),
+            "inputs": {role: _rounded(values[i]) for role, values in effects.inputs.items()},
+        }
+        for i in range(len(effects.labels))
+    ]
+
+
+def _rounded(value: Any) -> float | None:
+    """Return a number as JSON has it."""
+    number = float(value)
+    return written(number) if math.isfinite(number) else None
+
+
+def _shares(analysis: MultilevelAnalysis) -> tuple[Block, ...]:
+    """Say what share of the variance each level has, nothing where that is not known."""
+    found = analysis.heterogeneity
+    told = [f"{fixed(part.i2, 1)}% {part.term}" for part in found.levels if math.isfinite(part.i2)]
+    if found.total is None or not math.isfinite(found.total) or len(told) < 2:
+        return ()
+    sampling = fixed(100 - found.total, 1)
+    return (Paragraph(f"Of the variance of an effect, {', '.join(told)} and {sampling}% is sampling error."),)
 
 
 def _answer(analysis: MultilevelAnalysis) -> str:

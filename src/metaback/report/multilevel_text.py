@@ -26,15 +26,20 @@ DF_WORDS = {
 }
 
 
-def multilevel_text(analysis: MultilevelAnalysis) -> str:
-    """Return about 25 lines: the model, coefficients beside the naive ones, components, I2, tests and notes."""
+def multilevel_text(analysis: MultilevelAnalysis, *, hint: bool = True) -> str:
+    """Return about 25 lines: the model, coefficients beside the naive ones, components, I2, tests and notes.
+
+    hint: whether the last line names what can be asked next in Python.
+    """
     names = [one_line(name) for name in analysis.coefficients]
     width = min(NAME, max(len("as if independent"), *map(len, names)))
     head = ("estimate", "SE", f"{percent(analysis.fitted.spec.level)} CI", "t" if _has_t(analysis) else "z", "df", "P")
     rows: list[tuple[str, tuple[str, ...]]] = []
     for name, part in zip(names, analysis.coefficients.values(), strict=True):
         rows.append((name, coefficient_cells(part)))
-    naive = [("as if independent", coefficient_cells(part)) for part in analysis.naive.values()] if len(names) == 1 else []
+    naive = (
+        [("as if independent", coefficient_cells(part)) for part in analysis.naive.values()] if len(names) == 1 else []
+    )
     cells = [row for _, row in (*rows, *naive)]
     widths = [max(len(row[i]) for row in [head, *cells]) for i in range(len(head))]
     lines = [one_line(title(analysis)), model_line(analysis), ""]
@@ -43,7 +48,7 @@ def multilevel_text(analysis: MultilevelAnalysis) -> str:
     lines += [f"  {name:<12} {text}" for name, text in summary(analysis)]
     lines += [
         *note_lines(analysis.notes, NOTE_LINES),
-        NEXT_STEPS if analysis.fitted.moments is None else NEXT_BY_MOMENTS,
+        *([NEXT_STEPS if analysis.fitted.moments is None else NEXT_BY_MOMENTS] if hint else []),
     ]
     return "\n".join(clean(line).rstrip() for line in lines)
 
@@ -216,7 +221,7 @@ def _limits(estimate: Estimate, digits: int) -> str:
 
 
 def coefficient_cells(estimate: Estimate) -> tuple[str, ...]:
-    """Write a coefficient (estimate, SE, interval, statistic, df, P) with the decimals that its standard error needs."""
+    """Write a coefficient (estimate, SE, interval, statistic, df, P) in the decimals that its SE needs."""
     digits = _digits(estimate)
     df = ABSENT if math.isnan(estimate.df) else df_text(estimate.df)
     ends = (fixed(estimate.statistic), df, p_text(estimate.p_value))

@@ -12,6 +12,7 @@ from metaback.data.comparisons import comparisons
 from metaback.data.trials import Trials
 from metaback.effects.compute import default_measure
 from metaback.errors import DataError, OptionError
+from metaback.models.multilevel_spec import MultilevelSpec, said_in
 from metaback.models.plans import Plan
 from metaback.models.specs import PoolSpec
 from metaback.report.words import one_line
@@ -30,6 +31,30 @@ def resolved_toml(plan: Plan, spec: PoolSpec) -> str:
     if spec.model in ("equal", "fixed"):  # these have no tau2, and saying one is refused
         for name in ("tau2", "pi", "subgroup_tau2"):
             content["model"].pop(name, None)
+    return HEAD + toml_text(content)
+
+
+def resolved_levels_toml(plan: Plan, spec: MultilevelSpec, said: Mapping[str, Any]) -> str:
+    """Return the plan of one model of dependent effects with every choice resolved, as TOML that makes the same model.
+
+    said: what the run asked for, of which outcome, compare, measure, V ("table") and rho are written down. What a plan
+    said of pools is left out where a run made one model in their place.
+    """
+    content = plan.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    model = content.get("model", {})
+    kept = {name: model[name] for name in ("preset",) if name in model}
+    kept |= {name: said[key] for name, key in (("covariance", "V"), ("rho", "rho")) if said.get(key) is not None}
+    own: dict[str, Any] = {name: value for name, value in said_in(spec).items() if value not in (None, {}, ())}
+    parts = (("analysis", "outcome"), ("analysis", "compare"), ("effect", "measure"))
+    for section, name in parts:
+        if said.get(name) is not None:
+            value: Any = said[name]
+            content.setdefault(section, {})[name] = list(value) if name == "compare" else value
+    if plan.model.random is None:
+        for name in ("subgroup", "sensitivity"):
+            content.pop(name, None)
+        content.get("analysis", {}).pop("by", None)
+    content["model"] = kept | {name: list(part) if name in ("random", "struct") else part for name, part in own.items()}
     return HEAD + toml_text(content)
 
 

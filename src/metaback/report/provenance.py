@@ -131,7 +131,9 @@ def provenance_blocks(record: Mapping[str, Any]) -> tuple[Block, ...]:
     if record.get("command"):
         blocks += [Paragraph("This command makes the same report again:"), Code(str(record["command"]))]
     elif record.get("recipe"):
-        kept = f"the table as it was read (tables/input.csv) and the calls that pooled it ({record['recipe']})"
+        given = record.get("keeps")
+        what = f"the effects as they were given ({given})" if given else "the table as it was read (tables/input.csv)"
+        kept = f"{what} and the calls that pooled {'them' if given else 'it'} ({record['recipe']})"
         blocks.append(Paragraph(f"Made in Python. `metaback verify` makes this report again from {kept}."))
     return tuple(blocks)
 

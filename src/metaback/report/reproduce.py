@@ -8,8 +8,8 @@ from pprint import pformat
 from typing import Any, cast
 
 NAME = "reproduce.py"
-_SCRIPT = '''\
-"""Make the pooled numbers of this report again and compare them with tables/pooled.csv.
+_HEAD = '''\
+"""Make the {what} of this report again and compare them with tables/{file}.csv.
 
     python reproduce.py [TABLE]
 
@@ -27,7 +27,11 @@ import metaback as mb
 HERE = Path(__file__).resolve().parent
 TABLE = {table}
 SHA256 = {sha256}
+'''
+_POOLED = """\
 COLUMNS = ("estimate", "se", "statistic", "p_value", "ci_low", "ci_high", "pi_low", "pi_high", "k")
+"""
+_FIND = '''\
 CHOICES = {choices}
 ROLES = {roles}
 
@@ -55,6 +59,8 @@ def number(value: object) -> float:
     return math.nan if value in ("", None) else float(value)
 
 
+'''
+_POOLS = '''\
 def main() -> int:
     """Pool the table again and compare."""
     results = mb.pool_table(mb.read_trials(find(), roles=ROLES), **CHOICES)
@@ -76,9 +82,40 @@ def main() -> int:
     return int(different)
 
 
+'''
+_LEVELLED = """\
+COLUMNS = ("estimate", "se", "statistic", "df", "p_value", "ci_low", "ci_high", "k")
+"""
+_LEVELS = '''\
+def main() -> int:
+    """Fit the model again and compare coefficients and components."""
+    fit = mb.multilevel(mb.read_trials(find(), roles=ROLES), **CHOICES)
+    different = False
+    for name, columns, key, frame in (
+        ("coefficients", COLUMNS, "term", fit.to_frame()),
+        ("components", ("estimate",), "component", fit.components),
+    ):
+        with (HERE / "tables" / f"{{name}}.csv").open(encoding="utf-8", newline="") as file:
+            written = list(csv.DictReader(file))
+        different = different or len(frame) != len(written)
+        for new, old in zip(frame.to_dict("records"), written):
+            same = all(
+                math.isclose(number(new[name]), number(old[name]), rel_tol=1e-8, abs_tol=1e-14)
+                or not (math.isfinite(number(new[name])) or math.isfinite(number(old[name])))
+                for name in columns
+            )
+            different = different or not same
+            shown = " ".join(f"{{name}} {{number(new[name]):.6g}}" for name in columns)
+            print(("same  " if same else "DIFFERS ") + ascii(old[key])[1:-1] + ": " + shown)
+    print("Numbers differ." if different else "Every coefficient and component is the same.")
+    return int(different)
+
+
+'''
+_TAIL = """\
 if __name__ == "__main__":
     sys.exit(main())
-'''
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +141,25 @@ def reproduce_script(call: Call) -> str:
     >>> "CHOICES = {'outcome': 'pain', 'level': 0.9}" in script
     True
     """
+    script = f"{_HEAD}{_POOLED}{_FIND}{_POOLS}{_TAIL}"
+    return _written(script, call, what="pooled numbers", file="pooled")
+
+
+def reproduce_levels(call: Call) -> str:
+    """Return the script for one model of dependent effects, whose keywords are those of `multilevel`.
+
+    >>> "mb.multilevel(" in reproduce_levels(Call("trials.csv", "ab12", {"random": ("CHE",)}))
+    True
+    """
+    script = f"{_HEAD}{_LEVELLED}{_FIND}{_LEVELS}{_TAIL}"
+    return _written(script, call, what="coefficients and components", file="coefficients")
+
+
+def _written(script: str, call: Call, **words: str) -> str:
+    """Fill in the table, its hash and the choices as literals."""
     choices = {name: _plain(value) for name, value in call.choices.items() if not _nothing(value)}
-    return _SCRIPT.format(
+    return script.format(
+        **words,
         table=ascii(call.table),
         sha256=ascii(call.sha256),
         choices=pformat(choices, width=100, sort_dicts=False),
