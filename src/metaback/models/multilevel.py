@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from metaback.design.design import Design
 from metaback.design.formula import INTERCEPT, FormulaDesign, build_design
+from metaback.design.moderators import NOTHING
 from metaback.design.random_terms import KnownCorrelation, RandomDesign, RandomTable, RandomTerm, build_random, coded
 from metaback.design.random_words import ROW
 from metaback.effects.effect_sizes import EffectSizes
@@ -347,7 +348,10 @@ def _another_study(effects: EffectSizes) -> bool:
     """Tell whether a column named "study" puts rows together in another way than the studies of the table."""
     if "study" not in effects.moderators:
         return False
-    own, column = effects.clusters, coded(effects.moderators["study"])[0]
+    cells = effects.moderators["study"]
+    if tuple(cells.tolist()) == effects.labels and not {*NOTHING} & set(effects.labels):
+        return False  # the usual table, at once: the column is that of the labels
+    own, column = effects.clusters, coded(cells)[0]
     pairs = np.unique(np.column_stack([own, column]), axis=0)
     return len(pairs) > min(np.unique(own).size, np.unique(column).size)
 
