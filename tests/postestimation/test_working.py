@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import metaback as mb
 from metaback.errors import OptionError
 from metaback.models.dependent_means import dependent_means
+from metaback.postestimation.working_levels import component_profile
 from metaback.report.dependence import dependence_blocks
 from metaback.report.records import analysis_record
 from metaback.stats.blocks import blocks_of, gathered
@@ -202,13 +205,46 @@ def test_subgroups_within_studies() -> None:
     assert 0 < groups.test.p_value < 1
 
 
-@pytest.mark.parametrize("question", ["blup", "profile", "gosh", "multiverse"])
+@pytest.mark.parametrize("question", ["blup", "gosh", "multiverse"])
 def test_questions_that_take_rows_as_independent_are_refused(question: str) -> None:
     """With the way to ask them."""
     res = mb.pool(table())
     with pytest.raises(OptionError, match=r"update\(independent=True\)"):
         getattr(res, question)()
     assert getattr(res.update(independent=True), question)() is not None
+
+
+@pytest.mark.parametrize("tau2", ["REML", "ML"])
+def test_components_have_the_limits_of_multilevel(tau2: str) -> None:
+    """Profile and limits of both variances are those of the same model asked for by name, in any table."""
+    frame = table(effect=1.0)
+    res = mb.pool(frame, tau2=tau2)
+    es = mb.sampling_covariance(mb.effect_sizes(frame.drop(columns="effect"))).with_effects()
+    same = mb.multilevel(es, "CHE", method=tau2)
+    assert same.estimate.se == pytest.approx(res.estimate.se, rel=CLIMBED)
+    wanted, found = same.components_ci(), res.components_ci()
+    assert found["component"].tolist() == ["between studies", "within studies"]
+    for name in ("estimate", "ci_low", "ci_high"):
+        np.testing.assert_allclose(found[name], wanted[name].astype(float), rtol=CLIMBED, atol=CLIMBED)
+    one = component_profile(res.analysis, "within studies", np.array([0.01, 0.05]))
+    two = same.profile(1, values=[0.01, 0.05])
+    assert repr(res.profile(of="within studies", values=[0.01, 0.05])) == repr(one)
+    np.testing.assert_allclose(one.logliks, two.logliks, rtol=CLIMBED)
+    with pytest.raises(OptionError, match="between studies"):
+        res.profile()
+
+
+def test_limits_of_components_are_in_the_report_and_need_a_working_model(tmp_path: Path) -> None:
+    """The page and the record have them; a pool of independent rows, or of one study, says why it has none."""
+    mb.pool(table(seed=3)).report(tmp_path / "r")
+    record = json.loads((tmp_path / "r" / "results.json").read_text(encoding="utf-8"))
+    parts = record["comparisons"][0]["dependence"]["components"]
+    assert all(part["tau2_low"] <= part["tau2"] <= part["tau2_high"] for part in parts)
+    assert "profile likelihood CI" in (tmp_path / "r" / "report.md").read_text(encoding="utf-8")
+    with pytest.raises(OptionError, match="heterogeneity"):
+        mb.pool(table(), independent=True).components_ci()
+    with pytest.raises(OptionError, match="one study"):
+        mb.pool(table().iloc[:2]).components_ci()
 
 
 def test_two_rows_of_one_study_alone() -> None:

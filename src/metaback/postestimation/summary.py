@@ -101,13 +101,16 @@ class Subgroups:
 class Component:
     """One variance component of a working model: where it lies ("between studies"), its value and its share of I2.
 
-    told: whether the data tell it from the others; where they do not, its value must not be shown alone.
+    told: whether the data tell it from the others; where they do not, its value must not be shown alone. low, high:
+    profile likelihood limits, None where nobody asked for them, and where there are none.
     """
 
     name: str
     tau2: float
     i2: float | None
     told: bool = True
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

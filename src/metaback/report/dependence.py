@@ -6,7 +6,7 @@ import math
 
 from metaback.numbers import ABSENT, fixed, p_text, significant
 from metaback.postestimation.number_styles import STANDARD, NumberStyle, restyled
-from metaback.postestimation.summary import Analysis, PoolSummary, Working
+from metaback.postestimation.summary import Analysis, Component, PoolSummary, Working
 from metaback.postestimation.words import effect_digits, estimate_cell, percent, percent_cell
 from metaback.report.document import Block, Heading, Paragraph, Table
 
@@ -70,16 +70,27 @@ def _components(working: Working) -> str:
     if not working.components:
         return ""
     if not any(part.tau2 for part in working.components):
-        return f"The variance of true effects is estimated as 0, between and within studies.{_wider(working)}"
+        ends = " and ".join(f"{significant(part.high)} {part.name}" for part in working.components if part.high)
+        limits = f", with upper limits of {ends}" if ends else ""
+        return f"The variance of true effects is estimated as 0, between and within studies{limits}.{_wider(working)}"
     told = all(part.told for part in working.components)
+    level = percent(working.spec.level)
     parts = [
-        f"{significant(part.tau2)} {part.name} ({percent_cell(part.i2)} of the variance)" for part in working.components
+        f"{significant(part.tau2)}{_limits(part, level)} {part.name} ({percent_cell(part.i2)} of the variance)"
+        for part in working.components
     ]
     if not told:
         total = sum(part.tau2 for part in working.components)
         apart = f"The variances between and within studies cannot be told apart; their sum is {significant(total)}."
         return f"{apart}{_wider(working)}"
     return f"The variance of true effects is {' and '.join(parts)}.{_wider(working)}"
+
+
+def _limits(part: Component, level: str) -> str:
+    """Write the profile likelihood limits of a component, nothing where it has none."""
+    if part.low is None or part.high is None:
+        return ""
+    return f" ({level} profile likelihood CI {significant(part.low)} to {significant(part.high)})"
 
 
 def _wider(working: Working) -> str:

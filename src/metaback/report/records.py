@@ -159,7 +159,14 @@ def _working_record(working: Working | None) -> dict[str, Any]:
             "why": working.why,
             "rho": _number(working.spec.rho),
             "components": [
-                {"name": part.name, "tau2": _number(part.tau2), "i2": _number(part.i2), "told_apart": part.told}
+                {
+                    "name": part.name,
+                    "tau2": _number(part.tau2),
+                    "tau2_low": _number(part.low),
+                    "tau2_high": _number(part.high),
+                    "i2": _number(part.i2),
+                    "told_apart": part.told,
+                }
                 for part in working.components
             ],
             "beside": _pool_record(other),
