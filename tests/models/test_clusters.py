@@ -34,7 +34,7 @@ def table() -> pd.DataFrame:
 
 def by_search(fitted: FittedMultilevel) -> str:
     """Return the first grouping of a model that holds all rows that are correlated, from the parts of its graph."""
-    columns = with_study(fitted.effects)
+    columns = with_study(fitted.effects, fitted.spec)
     parts = clusters_of(fitted.V, fitted.terms)
     first = np.unique(parts, return_index=True)[1]
     names = [words.outer[0][0] for words in words_of_random(fitted.spec)]
@@ -60,7 +60,7 @@ def test_clusters_are_those_of_a_search(random: Any, choices: dict[str, Any]) ->
     """The grouping that is taken, its codes and its names follow from the table by themselves."""
     fitted = mb.multilevel(table(), random, study="study", **choices).analysis.fitted
     name = str(fitted.spec.cluster)
-    codes, texts = coded(with_study(fitted.effects)[name][fitted.design.used])
+    codes, texts = coded(with_study(fitted.effects, fitted.spec)[name][fitted.design.used])
     assert name == by_search(fitted)
     assert fitted.clusters.tolist() == codes.tolist()
     assert fitted.cluster_names == tuple(texts.tolist())
