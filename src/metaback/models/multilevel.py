@@ -210,8 +210,9 @@ def _holds(codes: Places, random: RandomDesign, V: BlockMatrix) -> bool:
 def loose_ends(fitted: FittedMultilevel) -> tuple[Loose, ...]:
     """Return the coefficients at other values of variances that the data do not tell, where the likelihood is as high.
 
-    Each such variance is held at half its value, and well above it, and everything else is estimated anew; what the
-    coefficients do then shows which of them rest on a number that nobody knows.
+    Each such variance is held at half its value, and well above it, first with all other components as they are, and
+    where the likelihood falls then, with everything else estimated anew; what the coefficients do shows which of them
+    rest on a number that nobody knows.
     """
     fit, terms = fitted.fit, fitted.random.terms
     out: list[Loose] = []
@@ -226,10 +227,25 @@ def loose_ends(fitted: FittedMultilevel) -> tuple[Loose, ...]:
                 held = list(part.term.fixed or (None,) * kinds_of(part))
                 held[j] = value
                 term = replace(part.term, fixed=tuple(held))
-                others = [*engine_terms(terms[:i]), term, *engine_terms(terms[i + 1 :])]
-                again = fit_mixed(fitted.y, fitted.design.X, fitted.V, others, fitted.spec.method)
-                if Status(int(again.status)).ok and abs(float(again.loglik - fit.loglik)) < FLAT:
-                    out.append(Loose(component_name(part, kind, inner_of(part, levels)), again.beta, again.cov))
+                others = (*engine_terms(terms[:i]), term, *engine_terms(terms[i + 1 :]))
+                for asked in (_all_held(fitted, place, value), others):
+                    again = fit_mixed(fitted.y, fitted.design.X, fitted.V, asked, fitted.spec.method)
+                    if Status(int(again.status)).ok and abs(float(again.loglik - fit.loglik)) < FLAT:
+                        out.append(Loose(component_name(part, kind, inner_of(part, levels)), again.beta, again.cov))
+                        break
+    return tuple(out)
+
+
+def _all_held(fitted: FittedMultilevel, place: int, value: float) -> tuple[Term, ...]:
+    """Return the random terms with one component at a value and all others at their estimates."""
+    theta = fitted.fit.theta.copy()
+    theta[place] = value
+    out: list[Term] = []
+    start = 0
+    for part in fitted.random.terms:
+        stop = start + kinds_of(part)
+        out.append(replace(part.term, fixed=tuple(theta[start:stop].tolist())))
+        start = stop
     return tuple(out)
 
 

@@ -25,7 +25,7 @@ from metaback.postestimation.scales import way_back
 from metaback.stats.blocks import BlockMatrix
 from metaback.stats.inference import quantile, two_sided_p
 from metaback.stats.measures import about
-from metaback.stats.mixed.structures import chart_of
+from metaback.stats.mixed.structures import chart_of, reach
 from metaback.stats.mixed_inference import Sampling, sampling
 from metaback.stats.regression import contrast_q, joint_p, orthonormal
 from metaback.stats.robust_tests import contrast_tests
@@ -327,6 +327,9 @@ def _why(term: RandomTerm, kind: str, inner: tuple[str, ...], *, known: bool, at
         return f"not identifiable: the data hardly show {inner[0]} and {inner[1]} in one {term.grouping.name}"
     if not known:
         return "not identifiable: the data say nothing about it alone"
+    if at_bound and kind == "range":
+        end = f"all effects of one {term.grouping.name} are alike" if value > reach(term.term)[1] else "no correlation"
+        return f"at the bound of its range ({value:.3g}): {end}"
     if at_bound:
         return f"at the bound of its range ({'0' if kind == 'variance' else f'{value:.3g}'})"
     return ""

@@ -136,7 +136,8 @@ def _degrees(fitted: FittedMultilevel, coefficients: Mapping[str, Estimate]) -> 
     none = [name for name, part in coefficients.items() if math.isnan(part.df) and name not in loose]
     if loose:
         on = " and ".join(dict.fromkeys(part.component for part in fitted.loose))
-        notes.append(f"{' and '.join(loose)} cannot be judged: it rests on {on}, which the data do not show.")
+        rests = "it rests" if len(loose) == 1 else "they rest"
+        notes.append(f"{_listed(loose)} cannot be judged: {rests} on {on}, which the data do not show.")
     few = {name: part.df for name, part in coefficients.items() if part.df < FEW_DF}
     if none and fitted.robust is None:
         notes.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ from metaback.design.random_terms import RandomTerm, is_slopes
 from metaback.errors import DataError, OptionError, Problem, suggestion
 from metaback.models.fitted import Estimate
 from metaback.models.moments import without_likelihood
-from metaback.models.multilevel import FittedMultilevel, connected, degrees, model_covariance
+from metaback.models.multilevel import FittedMultilevel, connected, model_covariance
 from metaback.postestimation.multilevel import covariance_of, linear_estimates, slices_of
 from metaback.postestimation.regression import Prediction
 from metaback.stats.blocks import BlockMatrix, Blocks, blocks_of
@@ -222,7 +223,7 @@ def level_effects(fitted: FittedMultilevel, key: str) -> LevelEffects:
     """Return the best linear unbiased predictions of the random effects of a term, with their standard errors.
 
     u = c'M^-1(y - X beta), its error variance g - c'M^-1 c + c'M^-1 X C X'M^-1 c, per block of M. For a factor, the
-    effects of the levels that occur. Source: Robinson 1991. Same as `metafor::ranef`.
+    effects of the levels that occur. Intervals: see `_term_df`. Source: Robinson 1991. Same as `metafor::ranef`.
     """
     without_likelihood(fitted.spec, "blup")
     found = {term.key: (term, part) for term, part in slices_of(fitted)}
@@ -286,10 +287,25 @@ def _at_levels(fitted: FittedMultilevel, term: RandomTerm, point: Floats, se: Fl
         shown = split[first].tolist()
     inner = tuple(_inner_label(term, place, row) for place, row in zip(shown, first.tolist(), strict=True))
     estimate, spread = point[first, column], se[first, column]
-    width = quantile(fitted.spec.level, degrees(fitted, np.eye(fitted.design.X.shape[1])[:1]))
+    width = quantile(fitted.spec.level, np.array([_term_df(fitted, term)]))
     half = np.where(np.isfinite(width), width, np.nan) * spread
     labels = tuple(str(name) for name in names[term.grouping.codes[first]].tolist())
     return LevelEffects(term.key, labels, inner, estimate, spread, estimate - half, estimate + half, fitted.spec.level)
+
+
+def _term_df(fitted: FittedMultilevel, term: RandomTerm) -> float:
+    """Return the degrees of freedom of the effects of a term: its levels less coefficients, nan below 1.
+
+    inf for z and n - p under "residual". One level that holds all rows counts by its inner levels. As the intervals
+    of `metafor::ranef` under dfs = "contain".
+    """
+    n, p = fitted.design.X.shape
+    if fitted.spec.test == "z":
+        return math.inf
+    if fitted.spec.df == "residual":
+        return float(n - p)
+    count = term.grouping.count if term.grouping.count > 1 else max(term.term.levels, 1)
+    return float(count - p) if count > p else math.nan
 
 
 def _inner_label(term: RandomTerm, place: int, row: int) -> str:

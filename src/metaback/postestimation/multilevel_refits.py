@@ -28,7 +28,7 @@ from metaback.models.multilevel_spec import MultilevelSpec
 from metaback.numbers import fixed, p_phrase
 from metaback.postestimation.multilevel import components_of, linear_estimates, row_variances, slices_of
 from metaback.stats.blocks import BlockMatrix
-from metaback.stats.mixed import fit_mixed, fit_mixed_many
+from metaback.stats.mixed import Term, fit_mixed, fit_mixed_many
 from metaback.stats.mixed.structures import chart_of
 from metaback.status import Status
 
@@ -132,9 +132,21 @@ def _tail(statistic: float, df: int) -> float:
 
 
 def _parameters(fitted: FittedMultilevel) -> int:
-    """Count coefficients and components that are estimated."""
+    """Count coefficients and components that are estimated: correlations of levels that never meet are none."""
     given = sum(value is not None for term in fitted.terms for value in term.fixed)
-    return fitted.design.X.shape[1] + fitted.fit.theta.size - given
+    return fitted.design.X.shape[1] + fitted.fit.theta.size - given - sum(map(_never_met, fitted.terms))
+
+
+def _never_met(term: Term) -> int:
+    """Count the pairs of inner levels with a free correlation that no level of the outer factor holds together."""
+    if term.structure != "UN" or term.inner is None:
+        return 0
+    seen = np.zeros((int(term.outer.max()) + 1, term.levels), dtype=bool)
+    seen[term.outer, term.inner] = True
+    a, b = np.triu_indices(term.levels, 1)
+    given = term.fixed[term.levels :] or (None,) * a.size
+    free = np.array([value is None for value in given])
+    return int((free & ~(seen[:, a] & seen[:, b]).any(axis=0)).sum())
 
 
 def _check(small: FittedMultilevel, large: FittedMultilevel) -> None:

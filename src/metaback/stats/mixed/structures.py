@@ -17,7 +17,8 @@ from metaback.registry import Registry
 from metaback.stats.mixed.records import Floats, Term
 
 Mapped = tuple[Floats, Floats, Floats]  # values (R, a), first (R, a, q) and second derivatives (R, a, q, q) in x
-FURTHEST = 1e3  # ranges beyond so many times the largest distance are one intercept; below the smallest, none
+NEAREST = 1e3  # ranges so many times smaller than the smallest distance leave no correlation
+FURTHEST = 1e10  # ranges so many times the largest distance are one intercept: nearer ones cost log-likelihood
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def chart_of(term: Term) -> Chart:
 # ---------------------------------------------------------------- charts that are linear
 
 
-def _same(x: Floats) -> Mapped:
+def unchanged(x: Floats) -> Mapped:
     """Return x itself."""
     R, q = x.shape
     return x, np.broadcast_to(np.eye(q), (R, q, q)), np.zeros((R, q, q, q))
@@ -71,7 +72,7 @@ def _same(x: Floats) -> Mapped:
 def _variances(kinds: tuple[tuple[str, tuple[int, ...]], ...], patterns: Floats) -> Chart:
     """Return the chart of plain variances, 0 included."""
     q = len(kinds)
-    return Chart(_same, _same, lambda theta: theta, np.zeros(q), np.full(q, np.inf), kinds, patterns)
+    return Chart(unchanged, unchanged, lambda theta: theta, np.zeros(q), np.full(q, np.inf), kinds, patterns)
 
 
 @structure("ID0", title="random intercept", parameters="one variance")
@@ -114,7 +115,7 @@ def compound(term: Term) -> Chart:
     if any(value is not None for value in term.fixed):
         low = -1 / (L - 1) if L > 1 else -1.0
         return Chart(
-            _compound_given, _same, lambda theta: theta, np.array([0.0, low]), np.array([np.inf, 1.0]), kinds, patterns
+            _compound_given, unchanged, lambda theta: theta, np.array([0.0, low]), np.array([np.inf, 1.0]), kinds, patterns
         )
 
     def linear(x: Floats) -> Mapped:
@@ -418,7 +419,7 @@ def by_time(term: Term) -> Chart:
 def _by_power(low: float) -> Chart:
     """Return the chart (tau2, rho)."""
     kinds = (("variance", ()), ("correlation", ()))
-    return Chart(_same, _same, lambda theta: theta, np.array([0.0, low]), np.array([np.inf, 1.0]), kinds, None)
+    return Chart(unchanged, unchanged, lambda theta: theta, np.array([0.0, low]), np.array([np.inf, 1.0]), kinds, None)
 
 
 @structure("SPEXP", title="exponential decay", parameters="one variance, range of the correlation")
@@ -464,9 +465,9 @@ def _by_range(term: Term) -> Chart:
     def search(theta: Floats) -> Floats:
         return np.array([theta[0], np.log(theta[1])])
 
-    lower = np.array([0.0, np.log(shortest / FURTHEST)])
+    lower = np.array([0.0, np.log(shortest / NEAREST)])
     upper = np.array([np.inf, np.log(longest * FURTHEST)])
-    return Chart(_same, natural, search, lower, upper, (("variance", ()), ("range", ())), None)
+    return Chart(unchanged, natural, search, lower, upper, (("variance", ()), ("range", ())), None)
 
 
 def reach(term: Term) -> tuple[float, float]:
