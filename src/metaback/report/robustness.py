@@ -17,6 +17,7 @@ from metaback.postestimation.leave_one_out import LeaveOneOut, leave_one_out
 from metaback.postestimation.number_styles import STANDARD, NumberStyle, p_cell, restyled
 from metaback.postestimation.sensitivity import SensitivityResult, planned_sensitivity
 from metaback.postestimation.standard_sensitivity import EQUAL, StandardPool, standard_sensitivity
+from metaback.postestimation.standard_working import standard_working
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.words import (
     NOT_ESTIMABLE,
@@ -36,10 +37,16 @@ from metaback.stats.tau2 import TAU2_ESTIMATORS
 
 KEYS = ("veroniki2016", "inthout2014", "viechtbauer2010b")
 DEPENDENT = (
-    "The answer comes from a working model of rows that depend on each other. The standard analyses take every row as "
-    "independent, as do planned ones that say so: what they do not know of, they do not count, and their intervals are "
-    "mostly too narrow."
+    "The answer comes from a working model of rows that depend on each other. The standard analyses change its "
+    "likelihood, its sampling covariance and its variance, and set beside it the studies taken together first and the "
+    "rows as independent. What independent rows do not know of, they do not count, and their intervals are mostly too "
+    "narrow; so it is with planned analyses that say so."
 )
+PROGRAMS = (
+    "DL with the Wald interval is what RevMan 5 and many older programs print, REML with the Wald interval the default "
+    "of metafor."
+)
+PROGRAMS_OF_LEVELS = "Three levels by REML with the Wald interval are what metafor prints for such rows."
 LEFT_OUT = (3, 1000)  # effects from which leave-one-out says more than the forest does, and to which it is made
 NAMED = 6  # studies that turn the conclusion and are told one by one
 RATIOS = frozenset({"exp", "exp_share"})
@@ -62,7 +69,7 @@ def robustness(analysis: Analysis, plan: Plan | None) -> Robustness:
     low, high = LEFT_OUT
     return Robustness(
         planned_sensitivity(analysis, plan),
-        standard_sensitivity(analysis),
+        standard_working(analysis) or standard_sensitivity(analysis),
         leave_one_out(analysis) if low <= analysis.overall.k <= high else None,
     )
 
@@ -159,8 +166,8 @@ def _mean_record(mean: Estimate | None) -> dict[str, float | None]:
 def standard_table(analysis: Analysis, found: Sequence[StandardPool], style: NumberStyle = STANDARD) -> Table:
     """Return one row per estimator of tau2, with the pooled effect under each interval rule.
 
-    The row of the main analysis is strong, none where that is a working model of dependent rows; cells whose interval
-    says something else about no effect are marked.
+    Of dependent rows: one row per model of their dependence. The row of the main analysis is strong; cells whose
+    interval says something else about no effect are marked.
     """
     rules = list(dict.fromkeys(part.ci for part in found if part.tau2_rule != EQUAL))
     names = list(dict.fromkeys(part.tau2_rule for part in found))
@@ -178,12 +185,12 @@ def standard_table(analysis: Analysis, found: Sequence[StandardPool], style: Num
         if (part := cells.get((name, rule))) is not None and part.turns
     )
     head = f"{measure_short(analysis.fitted.effects)} [{percent(analysis.overall.mean.level)} CI]"
-    independent = ", rows as independent" if analysis.dependent else ""
+    levels = analysis.dependent
+    what, first = ("models of dependent rows", "Model") if levels else ("estimators of τ²", "Estimator of τ²")
     return Table(
-        caption=f"The pool under other estimators of τ² and other interval rules{independent}: "
-        "a standard set, not chosen by the plan"
+        caption=f"The pool under other {what} and other interval rules: a standard set, not chosen by the plan"
         f"{'; marked where the interval says something else about no effect' if marked else ''}.",
-        head=("Estimator of τ²", "τ²", "I²", *(f"{head}, {mean_words(rule).short}" for rule in rules)),
+        head=(first, "τ²", "I²", *(f"{head}, {mean_words(rule).short}" for rule in rules)),
         rows=tuple(rows),
         numeric=(False, *(True,) * (2 + len(rules))),
         strong=tuple(i for i, name in enumerate(names) if any(p.main for p in found if p.tau2_rule == name)),
@@ -220,19 +227,14 @@ def standard_text(analysis: Analysis, found: Robustness, style: NumberStyle = ST
     if not has_null(analysis.fitted.effects.measure):
         says = ""
     elif len(turning) == len(pools):
-        why = ", so that it hangs on the dependence of rows" if analysis.dependent else ""
-        says = f"; the conclusion about no effect turns in all of them{why}"
+        says = "; the conclusion about no effect turns in all of them"
     elif turning:
         names = "; ".join(map(_short, turning[:NAMED]))
         more = f"; and {len(turning) - NAMED} more" if len(turning) > NAMED else ""
         says = f"; the conclusion about no effect turns in {len(turning)} of them ({names}{more})"
     else:
         says = "; the conclusion about no effect is the same in all of them"
-    programs = (
-        "DL with the Wald interval is what RevMan 5 and many older programs print, REML with the Wald interval the "
-        "default of metafor."
-    )
-    return f"{spread}{says}. {programs}"
+    return f"{spread}{says}. {PROGRAMS_OF_LEVELS if analysis.dependent else PROGRAMS}"
 
 
 def _short(part: StandardPool) -> str:
