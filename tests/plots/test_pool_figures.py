@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 import metaback as mb
 from metaback.errors import EstimationError, OptionError
+from metaback.plots.forest_data import forest_data
 from metaback.plots.gosh import draw_gosh, draw_gosh_figure
 from metaback.plots.gosh_data import FEW, gosh_data
 from metaback.plots.influence import draw_influence, draw_influence_figure
@@ -21,9 +22,10 @@ from metaback.plots.profile import draw_profile, draw_profile_figure
 from metaback.plots.profile_data import profile_data
 from metaback.plots.save import figure_bytes, svg_text
 from metaback.plots.subset_forest import draw_cumulative, draw_leave_one_out
-from metaback.plots.subset_forest_data import cumulative_forest_data, leave_one_out_forest_data
+from metaback.plots.subset_forest_data import cumulative_forest_data, in_layout, leave_one_out_forest_data
 from metaback.postestimation.crossings import crossings
 from metaback.postestimation.curves import profile
+from metaback.postestimation.number_styles import NUMBER_STYLES, p_cell
 
 LIKE_METAFOR = 1e-6  # relative: metafor 3.8-1 printed 12 digits; it iterated to 1e-14, limits to 1e-13
 ROOT = 1e-9  # relative: two ways to the root of one curve, each flat to the last digits
@@ -340,3 +342,28 @@ def test_every_panel_of_the_influence_of_200_studies_bears_a_number() -> None:
     figure = draw_influence(influence_data(drawn(200).analysis))
     for ax in figure.axes:
         assert [label.get_text() for label in ax.get_xticklabels() if label.get_text()]
+
+
+@pytest.mark.parametrize("key", ["jama", "lancet"])
+def test_p_values_of_forests_of_pools_follow_the_journal(key: str) -> None:
+    """The column of P values is written as the journal writes them, head and places; tests without them have none."""
+    frame = pd.DataFrame({"study": list("abcd"), "yi": [0.3, 0.61, 0.29, 0.2], "vi": 0.02})
+    res = mb.pool(frame)
+    found = res.leave_one_out()
+    data = in_layout(leave_one_out_forest_data(res.analysis, found), key)
+    style = NUMBER_STYLES[key]
+    place = [column.head for column in data.columns].index(style.p_letter)
+    studies = [row.cells[place] for row in data.rows if row.kind == "study"]
+    assert studies == [p_cell(float(p), style) for p in found.pools.p_value]
+    assert [row.cells[place] for row in data.rows if row.kind == "total"] == [p_cell(res.estimate.p_value, style)]
+
+
+def test_subgroups_of_numbers_have_their_unit() -> None:
+    """A level that is a number is told with the unit that its column is named by, or with the column."""
+    frame = pd.DataFrame({"study": list("abcdef"), "yi": [0.3, 0.6, 0.2, 0.1, 0.4, 0.5], "vi": 0.02})
+    for column, heads in (("weeks", ["6 weeks", "12 weeks"]), ("dose", ["Dose 6", "Dose 12"])):
+        res = mb.pool(frame.assign(**{column: [6, 6, 6, 12, 12, 12]}), by=column)
+        data = forest_data(res.analysis)
+        assert [row.label for row in data.rows if row.kind == "header"] == heads
+        assert heads[1].lower() in data.alt.lower()
+        assert f"    {heads[0].lower()}" in str(res).lower()

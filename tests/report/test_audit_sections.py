@@ -48,6 +48,16 @@ def test_each_finding_is_a_block_of_its_own(said: dict[str, str]) -> None:
     assert audit_keys(found.audit)
 
 
+def test_what_to_do_is_said_once_for_findings_that_ask_for_the_same() -> None:
+    """Of three rows with an SD of 0 the first says what to do, and for how many it holds; the others do not."""
+    rows = [(f"Study {i}", 20 + i, 30.0 + i * i, 10.0 + i, 21 + i, 35.5 + i, 11.1 + i) for i in range(6)]
+    table = pd.DataFrame(rows, columns=["study", "n_1", "mean_1", "sd_1", "n_2", "mean_2", "sd_2"])
+    table.loc[[0, 2, 4], "sd_1"] = 0.0
+    cases = [block for block in audit_blocks(mb.check(table).audit) if isinstance(block, Case)]
+    heads = [[label for label, _ in case.facts] for case in cases if case.name.startswith("sd-zero")]
+    assert heads == [["What to do (here and in 2 findings of this kind below)"], [], []]
+
+
 def test_texts_of_the_table_and_of_decisions_stay_text() -> None:
     """Names, reasons and persons leave no element in the page or in the card."""
     found = checked(action="accept")

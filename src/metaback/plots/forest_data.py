@@ -37,6 +37,7 @@ from metaback.postestimation.words import (
     counts,
     effect_digits,
     estimate_cell,
+    level_words,
     measure_short,
     percent,
     sentence_case,
@@ -316,7 +317,7 @@ def _body(analysis: Analysis, table: _Table) -> list[ForestRow]:
     for level in levels:
         members = [row for row in table.order if effects.by[row] == level]
         rows += [ForestRow("blank", "")] if rows else []
-        rows.append(ForestRow("header", sentence_case(numbers.humanise(level)) or "No subgroup given"))
+        rows.append(ForestRow("header", sentence_case(level_words(groups.name, level)) or "No subgroup given"))
         rows += _study_rows(table, members, 1)
         if level in pools and len(levels) > 1:
             rows += _subtotal_rows(analysis, table, members, pools[level])

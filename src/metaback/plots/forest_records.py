@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,7 +41,8 @@ class ForestRow:
     weight is the percentage that the square's AREA shows; level 1 rows are indented under a subgroup header.
     judgements: risk of bias by domain, in the order of `ForestData.rob.domains`.
     study: the study that an effect stands under, "" for one that has a row to itself. A row of kind "study_mean" is the
-    head of such a study: the mean of its effects, and the sum of their weights.
+    head of such a study: the mean of its effects, and the sum of their weights. p: the P value that stands among the
+    cells, for layouts that write it in another way; nan for none.
     """
 
     kind: RowKind
@@ -53,6 +55,7 @@ class ForestRow:
     level: int = 0
     judgements: tuple[Judgement | None, ...] = ()
     study: str = ""
+    p: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

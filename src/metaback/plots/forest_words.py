@@ -24,6 +24,7 @@ from metaback.postestimation.words import (
     from_raw_numbers,
     i2_shown,
     i2_source,
+    level_words,
     limits_cell,
     mean_test,
     measure_name,
@@ -265,7 +266,9 @@ def alt_text(analysis: Analysis, digits: int, model: str) -> str:
         sentences.append(f"Values below {numbers.fixed(null_value(mean.scale), 0)} favour {names.sides[0]}")
     if analysis.subgroups is not None:
         named = zip(analysis.subgroups.levels, analysis.subgroups.pools, strict=True)
-        sentences += [f"{numbers.humanise(level)}: {_spoken(pool.mean, digits)}" for level, pool in named]
+        sentences += [
+            f"{level_words(analysis.subgroups.name, level)}: {_spoken(pool.mean, digits)}" for level, pool in named
+        ]
     if overall.heterogeneity.q_df >= 1 or untested(overall.heterogeneity):
         sentences.append(heterogeneity_text(overall.heterogeneity, spec))
     out = int((~effects.estimable).sum())

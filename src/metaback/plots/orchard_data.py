@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metaback import numbers
 from metaback.effects.effect_sizes import NOT_STATED, EffectSizes
 from metaback.models.fitted import Estimate
 from metaback.plots import forest_words as words
@@ -19,6 +18,7 @@ from metaback.postestimation.words import (
     counts,
     effect_digits,
     estimate_cell,
+    level_words,
     limits_cell,
     measure_name,
     percent,
@@ -107,7 +107,7 @@ def _subgroups(analysis: Analysis, cells: list[str], digits: int) -> list[Orchar
         rows = effects.estimable & np.array([label == level for label in effects.by])
         if not rows.any():
             continue
-        name = "No subgroup given" if level == NOT_STATED else sentence_case(numbers.humanise(level))
+        name = "No subgroup given" if level == NOT_STATED else sentence_case(level_words(groups.name, level))
         made.append(_group(name, pools.get(level), effects, rows, cells, digits))
     return made
 

@@ -17,7 +17,7 @@ from metaback.plots.forest_models import model_words
 from metaback.postestimation.cumulative import Cumulative
 from metaback.postestimation.flips import one_line
 from metaback.postestimation.leave_one_out import LeaveOneOut
-from metaback.postestimation.number_styles import restyled
+from metaback.postestimation.number_styles import STANDARD, p_cell, restyled
 from metaback.postestimation.subsets import Subsets
 from metaback.postestimation.summary import Analysis, Heterogeneity
 from metaback.postestimation.words import (
@@ -81,16 +81,22 @@ def cumulative_forest_data(analysis: Analysis, found: Cumulative, *, title: str 
 
 
 def in_layout(data: ForestData, layout: str) -> ForestData:
-    """Return the forest in the colours and with the way of writing numbers of a layout; its columns stay.
-
-    P values keep their places: a column has room for those of the house only.
-    """
+    """Return the forest in the colours and with the way of writing numbers of a layout; its columns stay."""
     chosen = forest_layout(layout)
     style, ratio = chosen.numbers, data.way in ("exp", "exp_share")
-    rows = tuple(
-        replace(row, cells=tuple(restyled(cell, style, ratio=ratio) for cell in row.cells)) for row in data.rows
+    of_p = next((i for i, column in enumerate(data.columns) if column.head == STANDARD.p_letter), -1)
+
+    def cells(row: ForestRow) -> tuple[str, ...]:
+        told = [restyled(cell, style, ratio=ratio) for cell in row.cells]
+        if of_p >= 0 and math.isfinite(row.p):
+            told[of_p] = p_cell(row.p, style)
+        return tuple(told)
+
+    columns = tuple(
+        replace(column, head=style.p_letter) if i == of_p else column for i, column in enumerate(data.columns)
     )
-    return replace(data, rows=rows, layout=chosen)
+    rows = tuple(replace(row, cells=cells(row)) for row in data.rows)
+    return replace(data, columns=columns, rows=rows, layout=chosen)
 
 
 def _step(found: Cumulative, i: int) -> str:
@@ -168,7 +174,8 @@ def _row(analysis: Analysis, pools: Subsets, i: int, label: str, shown: _Shown) 
     )
     found = _numbers(float(pools.p_value[i]), float(pools.tau2[i]), float(pools.i2[i]), shown)
     cells = (str(int(pools.k[i])), estimate_cell(estimate, shown.effect), *(found if tested else found[1:]))
-    return ForestRow("study", label, cells, *_drawn(estimate, mean.size), 1.0)
+    p = float(pools.p_value[i]) if tested else math.nan
+    return ForestRow("study", label, cells, *_drawn(estimate, mean.size), 1.0, p=p)
 
 
 def _numbers(p: float, tau2: float, i2: float, shown: _Shown) -> tuple[str, str, str]:
@@ -187,7 +194,8 @@ def _all(analysis: Analysis, shown: _Shown) -> ForestRow:
         *(texts if has_null(analysis.fitted.effects.measure) else texts[1:]),
     )
     label = model_words(analysis).total.replace("Total (", "All (")
-    return ForestRow("total", label, cells, *_drawn(mean, mean.size), 100.0)
+    p = mean.p_value if has_null(analysis.fitted.effects.measure) else math.nan
+    return ForestRow("total", label, cells, *_drawn(mean, mean.size), 100.0, p=p)
 
 
 def _or_nan(value: float | None) -> float:

@@ -10,7 +10,7 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.routes import ROUTES
 from metaback.models.fitted import Estimate, to_natural
 from metaback.models.specs import PoolSpec, estimates_tau2
-from metaback.numbers import ABSENT, as_given, df_text, estimate_text, fixed, humanise, limit, p_phrase
+from metaback.numbers import ABSENT, as_given, df_text, estimate_text, fixed, humanise, limit, p_phrase, parse_number
 from metaback.postestimation.scales import natural_way, row_sizes, way_back
 from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary, SubgroupTest
 from metaback.stats.inference import PREDICTION_RULES, whole_prediction
@@ -24,6 +24,7 @@ MODELS = {
     "IVhet": "inverse variance heterogeneity",
 }
 NOT_ESTIMABLE = "not estimable"
+UNITS = frozenset({"minutes", "hours", "days", "weeks", "months", "years", "sessions"})  # that names of columns end in
 SCALE_NAMES = {
     "exp": "log scale",
     "exp_share": "log scale",
@@ -137,6 +138,24 @@ def difference_statistic(test: SubgroupTest) -> tuple[str, str, tuple[str, ...]]
     if test.f is None:
         return "Q", fixed(test.q), (df_text(test.df),)
     return "F", fixed(test.f), (df_text(test.df), df_text(test.df2))
+
+
+def level_words(column: str | None, level: str) -> str:
+    """Return a level of subgroups in words; a number with the unit or the name of its column, "" where blank.
+
+    >>> level_words("weeks", "12.0"), level_words("follow_up_months", "1"), level_words("dose", "3")
+    ('12 weeks', '1 month', 'dose 3')
+    >>> level_words("stratum", "12_weeks"), level_words(None, "2")
+    ('12 weeks', '2')
+    """
+    number = parse_number(level)
+    if number is None or not column:
+        return humanise(level)
+    name, value = humanise(column), as_given(number)
+    unit = name.split()[-1].casefold() if name else ""
+    if unit in UNITS:
+        return f"{value} {unit.removesuffix('s') if value == '1' else unit}"
+    return f"{name} {value}"
 
 
 def rho_text(rho: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from metaback.checks.rules import RULES
@@ -107,15 +108,27 @@ def _cases(audit: Audit, findings: Sequence[Reviewed], title: str, fragment: str
         return []
     total = len(findings)
     rest = [Paragraph(f"The first {SHOWN} of {total:,} stand here.", "small")] if total > SHOWN else []
-    return [Heading(3, title, fragment), *rest, *(_case(audit, found) for found in findings[:SHOWN])]
+    shown = findings[:SHOWN]
+    fixes = [(found.finding.rule, found.finding.fix) for found in shown]
+    often, told = Counter(fixes), set[tuple[str, str]]()
+    cases: list[Case] = []
+    for found, fix in zip(shown, fixes, strict=True):
+        cases.append(_case(audit, found, 0 if fix in told else often[fix]))
+        told.add(fix)
+    return [Heading(3, title, fragment), *rest, *cases]
 
 
-def _case(audit: Audit, found: Reviewed) -> Case:
-    """Write one finding with the pools that it changes."""
+def _case(audit: Audit, found: Reviewed, alike: int) -> Case:
+    """Write one finding with the pools that it changes.
+
+    alike: findings of its rule that ask for the same, itself among them, where it is the first of them; else 0, and
+    what to do is not said again.
+    """
     finding = found.finding
     pools, rest = changed_pools(found, POOLS)
     facts = [("Decision", decision_text(found.decision))] if found.decision is not None else []
-    facts += [("What to do", f"{finding.fix.removesuffix('.')}.")] if found.open else []
+    head = "What to do" if alike < 2 else f"What to do (here and in {plural(alike - 1, 'finding')} of this kind below)"
+    facts += [(head, f"{finding.fix.removesuffix('.')}.")] if found.open and alike else []
     return Case(
         mark=sentence_case(KINDS[finding.severity][0]),
         title=where(audit.trials, finding.rows),

@@ -304,10 +304,10 @@ def _small_print(analysis: Analysis, mid: float | None, unit: ReferenceSD | None
     notes = dict.fromkeys(note for found in settings_beyond(analysis, mid) for note in found.notes)
     lacking: list[str] = []
     if mid is None and measure in (*STANDARDISED, *IN_UNITS, *RISK_MEASURES):
-        lacking.append("the smallest difference that matters (`mid` of [[grade]], or of an instrument)")
+        lacking.append("the smallest difference that matters (mid, of a grade in the plan or of an instrument)")
     if unit is None and measure in STANDARDISED:
-        lacking.append("a reference SD (`sd` of an instrument that the rows name, or SDs of trials with it)")
+        lacking.append("a reference SD (sd, of an instrument that the rows name, or SDs of trials with it)")
     if measure in RISK_MEASURES and (grade is None or grade.baseline_risk is None):
-        lacking.append("the risk without the intervention (`baseline_risk` of [[grade]])")
+        lacking.append("the risk without the intervention (baseline_risk, of a grade in the plan)")
     told = f"Not stated, and so not read from the result: {'; '.join(lacking)}." if lacking else ""
     return " ".join(part for part in (*notes, told) if part)

@@ -27,6 +27,7 @@ _SIZES = (
 )
 _LETTER = 0.5  # mean width of a letter in heights of the type, on the wide side
 _PADDING = 8.0
+_PERCENT = 0.6  # letters by which a percent sign in bold is wider than one
 _WORD = 22  # letters; longer words are broken
 _LINE = 60  # letters; a cell need not be wider
 _ROOM = 0.12  # share of the width beyond the longest words that a table must have, or its cells become towers
@@ -188,11 +189,16 @@ def _tried(table: Table, size: float, room: float, whole: bool) -> _Tried:
             cells[row] = f"{MARK} {cells[row]}" if marked == column else cells[row]
         kept = column == 0 or (numeric and whole)  # the name of a row reads badly in two lines
         words = [*head.split(" "), *(cells if kept else (word for cell in cells for word in cell.split(" ")))]
-        longest = min(_WORD, max(map(len, words)))
-        widest = min(_LINE, max(len(text) for text in (head, *cells)))
+        longest = min(_WORD, max(map(_letters, words)))
+        widest = min(_LINE, max(_letters(text) for text in (head, *cells)))
         least.append(size * _LETTER * longest + _PADDING)
         lacking.append(size * _LETTER * max(0, widest - longest))
     return _Tried(size, room, tuple(least), tuple(lacking))
+
+
+def _letters(text: str) -> float:
+    """Return the length of a text in letters of usual width; a percent sign is wider than a figure."""
+    return len(text) + _PERCENT * text.count("%")
 
 
 def _natural(svg: str) -> tuple[float, float]:

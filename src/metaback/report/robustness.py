@@ -11,7 +11,7 @@ import numpy as np
 
 from metaback.models.fitted import Estimate
 from metaback.models.plans import Plan
-from metaback.numbers import ABSENT, fixed, humanise, significant, written
+from metaback.numbers import ABSENT, fixed, significant, written
 from metaback.postestimation.flips import extremes, interval_text, one_line
 from metaback.postestimation.leave_one_out import LeaveOneOut, leave_one_out
 from metaback.postestimation.number_styles import STANDARD, NumberStyle, p_cell, restyled
@@ -50,6 +50,7 @@ PROGRAMS_OF_LEVELS = "Three levels by REML with the Wald interval are what metaf
 LEFT_OUT = (3, 1000)  # effects from which leave-one-out says more than the forest does, and to which it is made
 NAMED = 6  # studies that turn the conclusion and are told one by one
 RATIOS = frozenset({"exp", "exp_share"})
+NO_I2 = 0.05  # percent that is written as 0.0%: a variance between studies that is next to none
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def _row(part: SensitivityResult, style: NumberStyle) -> tuple[str, ...]:
     mean = part.mean
     return (
         f"{part.name}{' (turns the conclusion)' if part.turns else ''}",
-        humanise(part.what),
+        _differs(part.what),
         "beforehand" if part.prespecified else "post hoc",
         str(part.k),
         _estimate(mean, style),
@@ -132,6 +133,13 @@ def _row(part: SensitivityResult, style: NumberStyle) -> tuple[str, ...]:
         restyled(significant(part.tau2), style),
         percent_cell(part.i2),
     )
+
+
+def _differs(what: str) -> str:
+    """Write what differs for a reader; a condition keeps the names of its columns as the table has them."""
+    names = {"tau2": "τ²", "ci": "interval", "pi": "prediction interval"}
+    parts = [part.partition(" ") for part in what.split("; ")]
+    return "; ".join(f"{names.get(name, name)}{gap}{said}" for name, gap, said in parts)
 
 
 def _estimate(mean: Estimate | None, style: NumberStyle) -> str:
@@ -273,10 +281,7 @@ def left_out_text(analysis: Analysis, found: LeaveOneOut, style: NumberStyle = S
     made = int(np.isfinite(found.pools.estimate).sum())
     text = f"Leaving out one {found.by} at a time ({plural(made, 'pool')}), the pooled {measure_inside(effects)} "
     text += f"lies between {low} and {high}"
-    tau2 = found.pools.tau2[np.isfinite(found.pools.tau2)]
-    if tau2.size:
-        least, most = (restyled(significant(float(value)), style) for value in (tau2.min(), tau2.max()))
-        text += f"; τ² between {least} and {most}"
+    text += _tau2_span(found, style)
     if not has_null(effects.measure):
         return f"{text}."
     if not found.sentences:
@@ -284,6 +289,19 @@ def left_out_text(analysis: Analysis, found: LeaveOneOut, style: NumberStyle = S
     more = len(found.sentences) - NAMED
     rest = f" So {'does one' if more == 1 else f'do {more:,}'} more." if more > 0 else ""
     return f"{text}. {' '.join(found.sentences[:NAMED])}{rest}"
+
+
+def _tau2_span(found: LeaveOneOut, style: NumberStyle) -> str:
+    """Say between what tau2 moves; one of which I2 would be written as 0.0% is next to 0, whatever its digits."""
+    places = np.flatnonzero(np.isfinite(found.pools.tau2))
+    if not places.size:
+        return ""
+    tau2, i2 = found.pools.tau2[places], found.pools.i2[places]
+    least, most = int(tau2.argmin()), int(tau2.argmax())
+    if i2[most] < NO_I2:
+        return f"; τ² {'0' if tau2[most] == 0 else 'next to 0'} in every one"
+    low = "next to 0" if tau2[least] > 0 and i2[least] < NO_I2 else restyled(significant(float(tau2[least])), style)
+    return f"; τ² between {low} and {restyled(significant(float(tau2[most])), style)}"
 
 
 def _left_out_record(found: LeaveOneOut) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from metaback.postestimation.words import (
     estimate_cell,
     i2_from_q,
     i2_shown,
+    level_words,
     limits_cell,
     measure_short,
     percent,
@@ -264,7 +265,7 @@ def pools(analysis: Analysis) -> list[tuple[str, PoolSummary]]:
     """Return the pool of all studies and those of the subgroups with their names."""
     rows = [("All studies", analysis.overall)]
     if analysis.subgroups is not None:
-        levels = (humanise(level) for level in analysis.subgroups.levels)
+        levels = (level_words(analysis.subgroups.name, level) for level in analysis.subgroups.levels)
         rows += zip(levels, analysis.subgroups.pools, strict=True)
     return rows
 

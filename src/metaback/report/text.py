@@ -14,6 +14,7 @@ from metaback.postestimation.words import (
     effect_digits,
     i2_shown,
     i2_source,
+    level_words,
     limits_cell,
     mean_test,
     percent,
@@ -88,11 +89,11 @@ def _subgroup_lines(analysis: Analysis) -> list[str]:
     groups = analysis.subgroups
     if groups is None:
         return []
-    width = min(24, max((len(one_line(humanise(level))) for level in groups.levels), default=0))
+    width = min(24, max((len(one_line(level_words(groups.name, level))) for level in groups.levels), default=0))
     shared = " (one τ² for all)" if groups.tau2 == "common" else ""
     lines = [f"  Subgroups by {humanise(groups.name)}{shared}:"]
     for level, pool in zip(groups.levels, groups.pools, strict=True):
-        name = textwrap.shorten(one_line(humanise(level)) or "(blank)", 24, placeholder="…")
+        name = textwrap.shorten(one_line(level_words(groups.name, level)) or "(blank)", 24, placeholder="…")
         lines.append(f"    {name:<{width}}  k = {pool.k}  {_mean_line(analysis, pool)}")
     if groups.test is not None:
         letter, value, df = difference_statistic(groups.test)
