@@ -272,3 +272,16 @@ def test_means_that_rest_on_an_unknown_variance_are_not_judged() -> None:
     se = {name: part.se for name, part in fit.coefficients.items()}
     assert np.isnan(se["outcome[c]"])
     assert np.isfinite(se["outcome[a]"])
+
+
+def test_a_new_effect_is_no_better_known_than_the_mean() -> None:
+    """Equal effects: no variance between studies, and a robust variance with fewer df than studies - 1."""
+    frame = pd.DataFrame(
+        {"study": ["A", "A", "A", "A", "B", "B", "C", "D", "D", "E"], "outcome": list("abcdabaaba"),
+         "yi": [-0.54, -0.39, -0.60, -0.45, -0.38, -0.31, -0.64, -0.05, -0.29, -0.9],
+         "vi": [0.10, 0.10, 0.10, 0.11, 0.065, 0.065, 0.043, 0.082, 0.083, 0.15]}
+    )  # fmt: skip
+    pool = mb.pool(mb.effect_sizes(frame, measure="GEN"))
+    low, high = pool.pi
+    assert pool.tau2 == pytest.approx(0, abs=1e-12)
+    assert low <= pool.ci[0] < pool.ci[1] <= high

@@ -244,14 +244,19 @@ def _estimate(found: DependentMeans, i: int, spec: PoolSpec, scale: str, *, test
 
 
 def _prediction_limits(found: DependentMeans, spec: PoolSpec) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return limits, standard error and df of a new effect of a new study; nan below three studies."""
+    """Return limits, standard error and df of a new effect of a new study; nan below three studies.
+
+    A new effect is no better known than the mean: where tau2 is near 0 and the mean has the fewer degrees of freedom,
+    the limits are those of its interval.
+    """
     nothing = np.full(found.mean.size, np.nan)
     if spec.pi == "none" or not estimates_tau2(spec):
         return nothing, nothing, nothing, nothing
     df = np.where(found.studies >= PREDICTION_FROM, PREDICTION_RULES[spec.pi].function(found.studies), np.nan)
     se = np.sqrt(found.between + found.within + found.se**2)
     half = quantile(spec.level, df) * se
-    return found.mean - half, found.mean + half, se, df
+    low, high = np.minimum(found.mean - half, found.lower), np.maximum(found.mean + half, found.upper)
+    return low, high, se, df
 
 
 def heterogeneity_of_levels(q: float, m: int, tau2: float, i2: float) -> Heterogeneity:
