@@ -118,6 +118,7 @@ class ReadColumns:
     sizes: list[tuple[str, int, float, str]] = field(default_factory=list[tuple[str, int, float, str]])
     owned: list[tuple[str, int, str, float, str]] = field(default_factory=list[tuple[str, int, str, float, str]])
     plain: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
+    cells: dict[str, pd.Series[Any]] = field(default_factory=dict[str, "pd.Series[Any]"])
 
     def beside(self, role: str) -> Floats:
         """Return the values of a role that comes out of another role's cells."""
@@ -128,16 +129,16 @@ class ReadColumns:
 
 def read_columns(frame: pd.DataFrame, known: Mapping[str, str], rows: Sequence[str], habits: Habits) -> ReadColumns:
     """Turn the columns that play a role into the values of that role."""
-    done, cells_of = ReadColumns(rows), {column: frame[column] for column in known.values()}
+    done = ReadColumns(rows, cells={column: frame[column] for column in known.values()})
     waiting: dict[str, list[object]] = {}
     seen: dict[str, Mark] = {}
     for role, column in known.items():
         if ROLES[role].kind != "number":
-            done.values[role] = _words(ROLES[role], column, cells_of[column], done)
+            done.values[role] = _words(ROLES[role], column, done.cells[column], done)
             continue
-        plain, seen[role] = _at_once(cells_of[column])
+        plain, seen[role] = _at_once(done.cells[column])
         if plain is None:
-            waiting[role] = cells_of[column].tolist()
+            waiting[role] = done.cells[column].tolist()
             seen[role] = _mark(waiting[role], habits)
         else:
             done.values[role] = plain
@@ -150,7 +151,7 @@ def read_columns(frame: pd.DataFrame, known: Mapping[str, str], rows: Sequence[s
         _take_limits(done, known, habits, whole)
     for role, column in known.items():
         if ROLES[role].kind == "number":
-            _keep_rules(ROLES[role], column, cells_of[column], done, habits)
+            _keep_rules(ROLES[role], column, done.cells[column], done, habits)
     _take_sizes(done, known)
     _check_shares(done, known)
     return done

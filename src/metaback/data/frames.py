@@ -20,6 +20,7 @@ from metaback.errors import DataError, FileError, Problem
 
 _STARTS_AS_JSON = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*[\[{\]])")
 _INDEX = re.compile(r"__index_level_\d+__")
+_TEXT = pd.Index(["text"]).dtype  # of an index that pandas makes of texts: objects, before version 3
 BATCH = 1024  # rows of Parquet that are unpacked at once
 
 
@@ -29,12 +30,19 @@ def read_frame(frame: pd.DataFrame) -> RawTable:
     if twice:
         raise DataError("the data frame", [duplicate(name) for name in twice])
     plain = frame.reset_index(drop=True)
-    plain.columns = [str(name) for name in frame.columns]
+    if not _are_texts(frame.columns):
+        plain.columns = [str(name) for name in frame.columns]
     told: Any = frame.attrs.get("notes", ())  # as `contrasts` leaves them
     notes = tuple(map(str, cast("list[Any]", told))) if type(told) in {tuple, list} else ()
     whole = isinstance(frame.index.dtype, np.dtype) and frame.index.dtype.kind in "iu"
     rows = [f"index {i}" for i in frame.index.tolist()] if whole else map(_row_name, frame.index)
     return RawTable(plain, tuple(rows), notes)
+
+
+def _are_texts(names: pd.Index[Any]) -> bool:
+    """Tell at once that names are nothing but texts; False also where that takes a look at each."""
+    plain = type(names) is pd.Index and names.name is None and isinstance(names.dtype, pd.StringDtype)
+    return plain and names.dtype == _TEXT and not names.hasnans
 
 
 def _row_name(label: object) -> str:

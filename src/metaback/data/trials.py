@@ -107,6 +107,10 @@ class Trials:
         """Tell the rows that name one of some measures, in whatever letters; "" is that of rows that name none."""
         return _once(self, _names, *measures)
 
+    def columns(self) -> Mapping[str, pd.Series[Any]]:
+        """Return every column by its name."""
+        return _once(self, _columns)
+
     def flags(self, role: str) -> tuple[bool | None, ...]:
         """Return a yes-or-no role, None where blank or where the table does not have it."""
         if role not in self.roles:
@@ -182,12 +186,23 @@ def _once(trials: Trials, read: Callable[..., Found], *words: str) -> Found:
 
 def _numbers(trials: Trials, role: str) -> Floats:
     """Read a column of numbers; "" is one that the table does not have."""
-    return trials.frame[trials.roles[role]].to_numpy(dtype=float) if role else np.full(len(trials), np.nan)
+    return _cells(trials, role).to_numpy(dtype=float) if role else np.full(len(trials), np.nan)
 
 
 def _texts(trials: Trials, role: str) -> tuple[str, ...]:
     """Read a column of texts; "" is one that the table does not have."""
-    return tuple(map(str, trials.frame[trials.roles[role]].tolist())) if role else ("",) * len(trials)
+    return tuple(map(str, _cells(trials, role).tolist())) if role else ("",) * len(trials)
+
+
+def _cells(trials: Trials, role: str) -> pd.Series[Any]:
+    """Return the column of a role."""
+    column = trials.roles[role]
+    return trials.frame[column] if trials.kept is None else trials.columns()[column]
+
+
+def _columns(trials: Trials) -> dict[str, pd.Series[Any]]:
+    """Read all columns."""
+    return {str(name): cells for name, cells in trials.frame.items()}
 
 
 def _names(trials: Trials, *measures: str) -> Bools:
@@ -259,15 +274,15 @@ def _with_values(frame: pd.DataFrame, known: Mapping[str, str], done: ReadColumn
     """Return a copy of a table with the values of its roles in place of their cells, where these were others."""
     last = {column: role for role, column in known.items()}
     values = {column: done.values[role] for column, role in last.items()}
-    new = {column: found for column, found in values.items() if not _stands(frame, column, found, done, last[column])}
+    new = {column: found for column, found in values.items() if not _stands(column, found, done, last[column])}
     return frame.assign(**new) if new else frame.copy()
 
 
-def _stands(frame: pd.DataFrame, column: str, values: Any, done: ReadColumns, role: str) -> bool:
+def _stands(column: str, values: Any, done: ReadColumns, role: str) -> bool:
     """Tell whether a column holds the values of a role already, in the type that a table would give them."""
-    if column not in frame.columns or not len(frame):
+    cells = done.cells.get(column)
+    if cells is None or not len(cells):
         return False
-    cells = frame[column]
     if ROLES[role].kind == "number":
         return cells.dtype == np.float64 and np.array_equal(cells.to_numpy(), values, equal_nan=True)
     return values is done.plain.get(role) and cells.dtype == _text_type()

@@ -377,7 +377,7 @@ def _finish(trials: Trials, ask: _Ask, rows: _Rows, by: str | None) -> EffectSiz
     estimable = ~draft.open()
     told = account(trials, rows.known, draft, rows.computed, ask.key, derivation(ask.choices.options))
     studies = {label: i for i, label in enumerate(dict.fromkeys(labels))}
-    columns = {str(column): values.to_numpy() for column, values in trials.frame.items()}
+    columns = {column: cells.to_numpy() for column, cells in trials.columns().items()}
     return EffectSizes(
         yi=draft.yi,
         vi=draft.vi,
@@ -423,7 +423,9 @@ def _reasons(draft: Draft, estimable: Bools) -> tuple[str, ...]:
 
 def _categories(trials: Trials) -> dict[str, tuple[Any, ...]]:
     """Return the values of every pandas category in their order, by the names of moderators."""
-    kinds = dict(zip(map(str, trials.frame.columns), trials.frame.dtypes.tolist(), strict=True))
+    kinds = {column: cells.dtype for column, cells in trials.columns().items()}
+    if not any(isinstance(kind, pd.CategoricalDtype) for kind in kinds.values()):
+        return {}
     kinds = {role: kinds[column] for role, column in trials.roles.items()} | kinds
     return {name: tuple(kind.categories) for name, kind in kinds.items() if isinstance(kind, pd.CategoricalDtype)}
 

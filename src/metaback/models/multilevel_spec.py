@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -146,7 +147,13 @@ def working_of(spec: MultilevelSpec) -> WorkingModel | None:
 
 def words_of_random(spec: MultilevelSpec) -> tuple[RandomWords, ...]:
     """Return the random formulas of a request as they are read."""
-    return read_random(spec.random, spec.struct or None)
+    return _read(tuple(spec.random), tuple(spec.struct or ()))
+
+
+@lru_cache(maxsize=256)  # every part of a fit asks for the words of its request
+def _read(random: tuple[str, ...], struct: tuple[str | None, ...]) -> tuple[RandomWords, ...]:
+    """Read formulas once."""
+    return read_random(random, struct or None)
 
 
 def said_in(spec: MultilevelSpec) -> dict[str, Any]:
