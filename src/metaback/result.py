@@ -348,9 +348,10 @@ class Result:
 
         exclude: "each study", "outliers", a query of rows to leave out, ...; choices: preset, model, tau2, ci, pi (one
         word or several), mcid, limit and progress, all as in `metaback.multiverse`. This result is the main
-        specification. Where it was pooled with an `r_grid`, the assumed correlation varies too.
+        specification. Where it was pooled with an `r_grid`, the assumed correlation varies too. Where rows of a study
+        are modelled as dependent, so do specifications by REML or ML with ci="CR2"; the others take rows as
+        independent.
         """
-        needs_independent(self.analysis, "multiverse()")
         return multiverse_of(self.effects, self.spec, exclude, **choices)
 
     def __repr__(self) -> str:

@@ -36,6 +36,7 @@ from metaback.postestimation.specifications import (
     explore,
     specifications_frame,
 )
+from metaback.postestimation.working import by_working_model
 from metaback.progress import Progress, teller
 from metaback.stats.measures import MEASURES
 
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 TAU2 = ("REML", "PM", "DL")  # what is varied where nothing is said: the usual estimators and interval rules
 CI = ("HKSJ-wider", "HKSJ", "Wald")
+TAU2_OF_LEVELS = ("REML", "ML", "DL")  # the same around a pool of dependent rows: the first two have a working model
+CI_OF_LEVELS = ("CR2", "HKSJ", "Wald")
 SHOWN = 15  # lines of text
 NAMED = ("measure", "preset", "model", "tau2", "ci", "pi", "exclude", "r", "level", "main", "mcid", "limit")
 Words = str | Iterable[str] | None
@@ -211,7 +214,9 @@ def multiverse(
 def multiverse_of(effects: EffectSizes, spec: PoolSpec, exclude: Exclude, **choices: Unpack[AroundWords]) -> Multiverse:
     """Make the multiverse around one pool: effects that are computed already, and those under other correlations.
 
-    spec: the request of the pool, which is the main specification; what is not varied stays as `spec` has it.
+    spec: the request of the pool, which is the main specification; what is not varied stays as `spec` has it. Where the
+    working model of dependent rows answers it, so it does all specifications that it can; the others, and `notes`
+    says which, take rows as independent.
     """
     if unknown := [name for name in choices if name not in AroundWords.__annotations__]:
         if of_effects := [name for name in unknown if name in (*NAMED, *MultiverseWords.__annotations__)]:
@@ -219,12 +224,14 @@ def multiverse_of(effects: EffectSizes, spec: PoolSpec, exclude: Exclude, **choi
             raise OptionError(f"a result's multiverse takes its effects as they are: {words}")
         raise OptionError.unknown("option", unknown[0], ("exclude", *AroundWords.__annotations__))
     own: dict[str, Any] = {name: getattr(spec, name) for name in OF_REQUEST}
+    modelled = by_working_model(spec, effects)
     if spec.model in WITHOUT_TAU2:
         own |= {"tau2": None, "pi": None}
     asked: dict[str, Any] = {name: choices.get(name) for name in OF_REQUEST}
     if asked["preset"] is None and asked["tau2"] is None and asked["ci"] is None:
-        asked |= {"tau2": TAU2, "ci": CI}
+        asked |= {"tau2": TAU2, "ci": CI} if not modelled else {"tau2": TAU2_OF_LEVELS, "ci": CI_OF_LEVELS}
     fixed = {name: value for name, value in chosen(spec).items() if name not in OF_REQUEST}
+    fixed |= {"independent": False} if modelled else {}
     varied = {name: _first_own(own[name], _several(asked[name])) for name in OF_REQUEST}
     menu = Menu(**varied, fixed=fixed, exclude=exclude)
     sets: dict[float | None, EffectSizes] = {None: effects}

@@ -205,7 +205,7 @@ def test_subgroups_within_studies() -> None:
     assert 0 < groups.test.p_value < 1
 
 
-@pytest.mark.parametrize("question", ["blup", "gosh", "multiverse"])
+@pytest.mark.parametrize("question", ["blup", "gosh"])
 def test_questions_that_take_rows_as_independent_are_refused(question: str) -> None:
     """With the way to ask them."""
     res = mb.pool(table())
@@ -245,6 +245,30 @@ def test_limits_of_components_are_in_the_report_and_need_a_working_model(tmp_pat
         mb.pool(table(), independent=True).components_ci()
     with pytest.raises(OptionError, match="one study"):
         mb.pool(table().iloc[:2]).components_ci()
+
+
+def test_a_multiverse_has_the_working_model_where_it_answers() -> None:
+    """Specifications by REML or ML with CR2 are those of the default pool; the others say that rows are independent."""
+    frame = table(seed=5)
+    frame.loc[frame["study"] == "Study 2", "yi"] += 3
+    res = mb.pool(frame)
+    found = res.multiverse(exclude=["each study", "outliers", {"no scale 1": "instrument == 'scale 1'"}])
+    shown = found.to_frame()
+    main = shown[shown["main"]].iloc[0]
+    assert (main["ci"], main["exclude"]) == ("CR2", "nothing")
+    assert main["estimate"] == pytest.approx(res.estimate.point, rel=CLIMBED)
+    keep = {
+        "nothing": np.ones(len(frame), dtype=bool),
+        "Study 4": (frame["study"] != "Study 4").to_numpy(),
+        "outliers": (frame["study"] != "Study 2").to_numpy(),
+        "no scale 1": (frame["instrument"] != "scale 1").to_numpy(),
+    }
+    for tau2, ci, independent in (("REML", "CR2", False), ("ML", "CR2", False), ("REML", "HKSJ", True)):
+        for name, rows in keep.items():
+            one = shown[(shown["tau2_estimator"] == tau2) & (shown["ci"] == ci) & (shown["exclude"] == name)].iloc[0]
+            alone = mb.pool(frame[pd.Series(rows)], tau2=tau2, ci=ci, independent=independent)
+            assert [one["estimate"], one["ci_low"]] == pytest.approx([alone.estimate.point, alone.ci[0]], rel=CLIMBED)
+    assert found.notes[0].startswith("2 combinations (before exclusions) with ci='CR2' by REML or ML model")
 
 
 def test_two_rows_of_one_study_alone() -> None:

@@ -14,8 +14,11 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import EstimationError, MetabackError, OptionError, suggestion
 from metaback.models.pool import fit_pool
 from metaback.models.specs import PoolSpec
+from metaback.postestimation.analysis import analyse
 from metaback.postestimation.audit import audit_fit
 from metaback.postestimation.influence import influence
+from metaback.postestimation.study_influence import StudyInfluence, influence_of
+from metaback.postestimation.working import by_working_model
 from metaback.stats.wls import Bools
 
 NOTHING = "nothing"  # the name of leaving out no row
@@ -39,9 +42,10 @@ def exclusions(effects: EffectSizes, exclude: Exclude, spec: PoolSpec) -> tuple[
     """Return what can be left out, nothing first.
 
     exclude: "each study"; "each finding" (the rows of each error and warning of the check of the table); "outliers"
-    (the rows whose studentised deleted residual under `spec` is beyond 1.96); another text is a pandas query over the
-    columns of the table that names the rows to leave OUT, e.g. `"rob == 'high'"`; a mapping from names to such texts,
-    to one True or False per row, or to labels of studies; or a list of all these. None leaves out nothing.
+    (the rows, or studies where `spec` models their rows together, whose studentised deleted residual is beyond 1.96);
+    another text is a pandas query over the columns of the table that names the rows to leave OUT, e.g.
+    `"rob == 'high'"`; a mapping from names to such texts, to one True or False per row, or to labels of studies; or a
+    list of all these. None leaves out nothing.
 
     Raises `OptionError` with everything that is wrong at once.
 
@@ -122,9 +126,20 @@ def _findings(effects: EffectSizes, spec: PoolSpec) -> list[Exclusion]:
 def _outliers(effects: EffectSizes, spec: PoolSpec) -> Bools:
     """Return the rows that are outlying under a request; none where it cannot be made of these effects."""
     try:
+        if by_working_model(spec, effects):
+            return _outlying_studies(effects, spec)
         return influence(fit_pool(effects, spec)).outlying
     except MetabackError:
         return np.zeros(len(effects.labels), dtype=bool)
+
+
+def _outlying_studies(effects: EffectSizes, spec: PoolSpec) -> Bools:
+    """Return the rows of the studies that are outlying under a working model of dependent rows."""
+    found = influence_of(analyse(effects, spec))
+    if len(found.outlying) == effects.yi.size and not isinstance(found, StudyInfluence):
+        return found.outlying
+    firsts = np.sort(np.unique(effects.clusters, return_index=True)[1])
+    return np.isin(effects.clusters, effects.clusters[firsts][found.outlying])
 
 
 def _queried(effects: EffectSizes, query: str) -> Bools:

@@ -14,9 +14,11 @@ from metaback.models.fitted import Fit
 from metaback.models.pool import own_weights
 from metaback.models.specs import PoolSpec, estimates_tau2
 from metaback.models.univariate import fit_univariate
+from metaback.postestimation.dependent_sets import joint_of
 from metaback.postestimation.means import mean_limits
 from metaback.postestimation.pools import prediction_limits_of
 from metaback.postestimation.subsets import sizes_of
+from metaback.postestimation.working import working_subsets
 from metaback.progress import Progress, silent, within
 from metaback.stats.heterogeneity import cochran_q, i2_from_q, i2_from_tau2, typical_variance
 from metaback.stats.inference import MEAN_RULES
@@ -76,6 +78,24 @@ def specification_numbers(
     ends = [(cut, within(tell, cut.start * len(specs), min(cut.stop * len(specs), n), n)) for cut in cuts]
     parts = [_chunk(effects, masks[cut] & effects.estimable, specs, told) for cut, told in ends]
     return tuple(together([part[i] for part in parts]) for i in range(len(specs)))
+
+
+def working_numbers(
+    effects: EffectSizes, masks: Bools, specs: Sequence[PoolSpec], tell: Progress = silent
+) -> tuple[SpecificationNumbers, ...]:
+    """Pool every set of rows under every request by the working model of dependent rows, a batch for each request.
+
+    masks: (sets, rows); of a study of which only a part is in a set, that part with its covariance. specs: requests
+    that the model answers. tell: hears of pools done.
+    """
+    V = joint_of(effects, specs[0]).V
+    out: list[SpecificationNumbers] = []
+    for i, spec in enumerate(specs):
+        found = working_subsets(effects, spec, masks, V)
+        names = [part.name for part in fields(SpecificationNumbers)]
+        out.append(SpecificationNumbers(**{name: getattr(found, name) for name in names}))
+        tell((i + 1) * len(masks), len(specs) * len(masks))
+    return tuple(out)
 
 
 def together(parts: Sequence[SpecificationNumbers]) -> SpecificationNumbers:

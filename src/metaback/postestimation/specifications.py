@@ -19,9 +19,14 @@ from metaback.models.specs import PoolSpec, estimates_tau2, resolve_spec, tau2_l
 from metaback.numbers import as_given
 from metaback.postestimation.exclusions import NOTHING, Exclude, Exclusion, exclusions
 from metaback.postestimation.scales import natural_way, way_back
-from metaback.postestimation.specification_fits import SpecificationNumbers, specification_numbers, together
+from metaback.postestimation.specification_fits import (
+    SpecificationNumbers,
+    specification_numbers,
+    together,
+    working_numbers,
+)
 from metaback.postestimation.subsets import natural_columns
-from metaback.postestimation.working import repeats
+from metaback.postestimation.working import by_working_model, in_its_words, repeats
 from metaback.progress import Progress, silent, within
 from metaback.stats.inference import is_seeded
 from metaback.stats.measures import about
@@ -47,7 +52,7 @@ CONCLUSIONS: Mapping[int, str] = {
     NO_NULL: "no value of no effect",
 }
 Codes = NDArray[np.int64]
-ALONE = {"independent": True}  # every specification takes each row for a study of its own
+ALONE = {"independent": True}  # every specification takes each row for a study of its own, unless the menu says not
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,8 @@ class Source:
 class Menu:
     """What is varied in the request; the first of each stands for the main specification, None is as the preset has it.
 
-    fixed: choices that are the same in all, e.g. level. exclude: see `exclusions`.
+    fixed: choices that are the same in all, e.g. level; independent=False lets specifications that a working model can
+    answer be its own. exclude: see `exclusions`.
     """
 
     preset: tuple[str, ...] = ("cochrane",)
@@ -176,15 +182,23 @@ def explore(
         sources=ways.sources,
         at=made.at,
         mcid=_mcid(ways.sources, mcid),
-        notes=(*_rows_alone(ways.sources), *ways.notes(), *_silent(parts, left_out), *_slow(ways)),
+        notes=(*_rows_alone(ways), *ways.notes(), *_silent(parts, left_out), *_slow(ways)),
     )
     return replace(found, main=_main(found, main or {}, ways))
 
 
-def _rows_alone(sources: tuple[EffectSizes, ...]) -> tuple[str, ...]:
+def _rows_alone(ways: _Ways) -> tuple[str, ...]:
     """Say first that rows of one study are taken as independent, where a study has several."""
-    if not any(repeats(effects) for effects in sources):
+    if not any(repeats(effects) for effects in ways.sources):
         return ()
+    modelled = sum(by_working_model(way.spec, ways.sources[way.source]) for way in ways.ways)
+    if modelled:
+        others = len(ways.ways) - modelled
+        told = (
+            f"{_times(modelled)} (before exclusions) with ci='CR2' by REML or ML model that rows of a study depend on "
+            f"each other; {_times(others)} with other choices take them as independent."
+        )
+        return (told,)
     return ("Every specification takes rows of one study as independent: intervals can be too narrow. See pool().",)
 
 
@@ -237,7 +251,7 @@ class _Requests:
         for _, found in self.of(menu.preset[0]):
             if isinstance(found, PoolSpec):
                 return found
-        return resolve_spec(menu.preset[0], **{**menu.fixed, **ALONE})
+        return resolve_spec(menu.preset[0], **{**ALONE, **menu.fixed})
 
     def of(self, preset: str) -> Iterator[tuple[tuple[int, ...], PoolSpec | str]]:
         """Yield the codes of model, tau2, ci and pi with their request, or why there is none."""
@@ -259,7 +273,7 @@ class _Requests:
         if key not in self._known:
             try:
                 self._known[key] = resolve_spec(
-                    preset, model=model, tau2=tau2, ci=ci, pi=pi, **{**self.menu.fixed, **ALONE}
+                    preset, model=model, tau2=tau2, ci=ci, pi=pi, **{**ALONE, **self.menu.fixed}
                 )
             except OptionError as error:
                 self._known[key] = str(error)
@@ -320,8 +334,9 @@ def _ways(sources: tuple[Source, ...], requests: _Requests) -> _Ways:
                 refused[spec] += 1
                 continue
             whole = (*here, requests.menu.preset.index(source.preset), *codes)
-            way = _Way(whole, place, spec, source.r)
-            first = kept.setdefault((place, spec.model_copy(update={"preset": "cochrane"})), way)
+            made = in_its_words(spec) if by_working_model(spec, source.effects) else spec
+            way = _Way(whole, place, made, source.r)
+            first = kept.setdefault((place, made.model_copy(update={"preset": "cochrane"})), way)
             if first is not way and first.codes != whole:
                 repeated[whole] = first.codes
     if not kept:
@@ -373,15 +388,18 @@ def _made(
     codes = [np.array([names.index(part.name) for part in mine], dtype=np.int64) for mine in own]
     batches: dict[tuple[Any, ...], list[int]] = {}
     for i, way in enumerate(ways.ways):
-        batches.setdefault((way.source, way.spec.model, str(way.spec.tau2)), []).append(i)
+        modelled = by_working_model(way.spec, ways.sources[way.source])
+        batches.setdefault((way.source, way.spec.model, str(way.spec.tau2), modelled), []).append(i)
     found: dict[int, SpecificationNumbers] = {}
     counts = [codes[way.source].size for way in ways.ways]
     done = 0
-    for members in batches.values():
+    for (*_, modelled), members in batches.items():
         source, specs = ways.ways[members[0]].source, [ways.ways[i].spec for i in members]
         stop = done + len(members) * codes[source].size
         told = within(tell, done, stop, sum(counts))
-        numbers = specification_numbers(ways.sources[source], masks[source], specs, told)
+        numbers = (working_numbers if modelled else specification_numbers)(
+            ways.sources[source], masks[source], specs, told
+        )
         found |= dict(zip(members, numbers, strict=True))
         done = stop
     whole = np.repeat(np.array([way.codes for way in ways.ways], dtype=np.int64), counts, axis=0)
