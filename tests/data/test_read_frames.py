@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from metaback.data.read import read_trials
+from metaback.data.trials import held
 from metaback.errors import DataError
 
 INTS = pd.array([1, None], dtype="Int64")
@@ -142,3 +143,59 @@ def test_columns_that_are_numbers_can_be_given_roles() -> None:
 def test_the_source_of_a_frame_has_no_file() -> None:
     source = read_trials(frame()).source
     assert (source.name, source.sha256, source.rows, source.columns) == ("the data frame", "", 2, 3)
+
+
+def test_what_was_read_does_not_change_with_the_frame() -> None:
+    """Columns of plain numbers and texts are kept as they stand, but as a copy."""
+    effects = np.array([0.1, 0.2])
+    table = pd.DataFrame({"study": ["A", "B"], "yi": effects, "sei": [0.3, 0.4]}, copy=False)
+    trials = read_trials(table)
+    effects[0] = 9.0
+    table.loc[1, "sei"] = 9.0
+    table["study"] = "C"
+    assert trials.numbers("yi").tolist() == [0.1, 0.2]
+    assert trials.numbers("sei").tolist() == [0.3, 0.4]
+    assert trials.texts("study") == ("A", "B")
+
+
+@pytest.mark.parametrize("kind", ["str", "object", "string", "category"])
+def test_labels_have_one_type_whatever_they_came_in(kind: str) -> None:
+    """A column that stands already and one that was read anew are of the same type."""
+    plain = read_trials(frame(study=pd.Series(["A", "B"], dtype=kind))).frame["study"]
+    read = read_trials(frame(study=pd.Series([" A", "B "], dtype=kind))).frame["study"]
+    assert plain.dtype == read.dtype == pd.Series(["A", "B"]).dtype
+    assert plain.tolist() == read.tolist() == ["A", "B"]
+
+
+@pytest.mark.parametrize("names", [["study", "yi", 3], pd.Index(["study", "yi", "3"], name="of columns")])
+def test_names_of_columns_are_texts(names: Any) -> None:
+    columns = read_trials(pd.DataFrame([["A", 0.5, 0.1]], columns=names), roles={"sei": "3"}).frame.columns
+    assert columns.tolist() == ["study", "yi", "3"]
+    assert columns.equals(pd.Index(["study", "yi", "3"]))
+    assert columns.name is None
+
+
+def test_a_held_table_gives_what_the_table_gives() -> None:
+    """It reads each column once, its arrays cannot be changed, and a part of it remembers nothing of the whole."""
+    trials = read_trials(frame(measure=["OR", "md"], outcome=["pain", ""]))
+    table = held(trials)
+    for _ in range(2):
+        assert table.numbers("yi").tolist() == trials.numbers("yi").tolist() == [0.1, 0.2]
+        assert np.isnan(table.numbers("effect")).all()
+        assert table.texts("outcome") == trials.texts("outcome") == ("pain", "")
+        assert table.texts("instrument") == ("", "")
+        assert table.names("OR").tolist() == trials.names("OR").tolist() == [True, False]
+        assert table.names("", "MD").tolist() == [False, True]
+    with pytest.raises(ValueError, match="read-only"):
+        table.numbers("effect")[0] = 1.0
+    assert table.take([False, True]).numbers("yi").tolist() == [0.2]
+    assert table.take([False, True]).kept is None
+    assert trials.kept is None
+
+
+def test_labels_that_look_like_sums_or_dates_are_told_in_every_row() -> None:
+    table = frame().iloc[[0, 0, 0, 0]].assign(study=["Total", "Jan-05", "A", "Total"])
+    sums = "the label 'Total' reads like a sum of other rows; take the row out if it is one"
+    date = "the label 'Jan-05' looks like a date that a spreadsheet made of another label"
+    found = read_trials(table.reset_index(drop=True)).notes
+    assert found == (f"index 0: {sums}", f"index 1: {date}", f"index 3: {sums}")
