@@ -12,7 +12,19 @@ from scipy import sparse
 
 from metaback.stats.blocks import BlockMatrix, Blocks, blocks_of, linked, on_diagonal, regrouped
 from metaback.stats.mixed.blockwise import Curve, Group, group_of, sums_of
-from metaback.stats.mixed.crossed import Crossing, Local, crossed_sums, loading, spread_out, taken_out
+from metaback.stats.mixed.crossed import (
+    Crossing,
+    Local,
+    crossed_sums,
+    loading,
+    operations,
+    ordered,
+    shared_terms,
+    spread_out,
+    taken_out,
+    too_quick,
+    width_of,
+)
 from metaback.stats.mixed.likelihood import Slope, Sums, slope
 from metaback.stats.mixed.nested import nest_of, nested_sums
 from metaback.stats.mixed.records import Bools, Floats, Places, Term
@@ -223,9 +235,9 @@ def problem_of(y: Floats, X: Floats, V: BlockMatrix, terms: Sequence[Term], *, w
     if nest is not None:
         nest = replace(nest, v=nest.v / frame.unit**2)
         return Problem(frame, parts, partial(nested_sums, nest), labels, np.bincount(labels), tuple(terms))
-    out = () if weighted else taken_out(terms, parts.charts, partial(clusters_of, V))
-    if out:
-        kernel: Kernel = partial(crossed_sums, _crossing(frame, V, terms, parts, out))
+    crossing = None if weighted else _taken_out(frame, V, terms, parts)
+    if crossing is not None:
+        kernel: Kernel = partial(crossed_sums, crossing)
         return Problem(frame, parts, kernel, labels, np.bincount(labels), tuple(terms), heavy=True)
     blocks = blocks_of(labels)
     kernel = blockwise_kernel(groups_of(frame, [V], terms, parts, blocks), blocks)
@@ -249,6 +261,23 @@ def problem_of_many(y: Floats, X: Floats, Vs: Sequence[BlockMatrix], terms: Sequ
     choose = partial(blockwise_kernel, groups_of(frame, Vs, terms, parts, blocks), blocks)
     first = choose(np.zeros(1, dtype=np.intp))
     return Problem(frame, parts, first, labels, sizes, tuple(terms), choose=choose)
+
+
+def _taken_out(frame: Frame, V: BlockMatrix, terms: Sequence[Term], parts: Parts) -> Crossing | None:
+    """Return the model with terms taken out of the blocks in the cheapest way, None where whole blocks are cheapest."""
+    out = taken_out(terms, parts.charts, partial(clusters_of, V))
+    labels = clusters_of(V, [term for t, term in enumerate(terms) if t not in out])
+    cost = operations(terms, parts.charts, out, labels, parts.J)
+    shared = shared_terms(terms, parts.charts)
+    if not too_quick(cost) and len(shared) > 1:
+        crossing = _crossing(frame, V, terms, parts, shared)
+        loads = [loading(terms[t], parts.charts[t]) for t in shared]
+        wide = [width_of(parts.charts[t]) for t in shared]
+        widths = np.concatenate([np.full(Z.shape[1] // w, w) for (Z, _), w in zip(loads, wide, strict=True)])
+        found = ordered(crossing, widths, cost)
+        if found is not None:
+            return found
+    return _crossing(frame, V, terms, parts, out) if out else None
 
 
 def _crossing(frame: Frame, V: BlockMatrix, terms: Sequence[Term], parts: Parts, out: tuple[int, ...]) -> Crossing:
