@@ -19,6 +19,7 @@ from metaback.plots.report_figures import LeftOut, ReportFigure, report_figures
 from metaback.plots.save import XML_DECLARATION, figure_bytes, svg_text
 from metaback.postestimation.audit import Audit
 from metaback.postestimation.clinical import reference_sd, settings_beyond
+from metaback.postestimation.further_subgroups import FurtherSubgroups, further_subgroups
 from metaback.postestimation.planned import Planned
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.table import Request, TableAnalysis
@@ -36,7 +37,7 @@ from metaback.report.grade import certainty_blocks, certainty_keys, certainty_wo
 from metaback.report.html import render_html
 from metaback.report.kept import Made, kept_files
 from metaback.report.listing import listing_blocks
-from metaback.report.plan_sections import plan_blocks, subgroup_blocks
+from metaback.report.plan_sections import further_blocks, further_record, plan_blocks, subgroup_blocks
 from metaback.report.plan_toml import resolved_toml
 from metaback.report.prisma_map import prisma_blocks, prisma_keys, report_parts
 from metaback.report.provenance import (
@@ -161,12 +162,16 @@ def report_files(
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What was made of one comparison: its forest plot, further figures with those left out, sensitivity analyses."""
+    """What was made of one comparison.
+
+    Its forest plot, further figures with those left out, sensitivity analyses, and subgroups by further columns.
+    """
 
     forest: Figure
     further: tuple[tuple[ReportFigure, Figure], ...]
     left_out: tuple[LeftOut, ...]
     robust: Robustness
+    groups: tuple[FurtherSubgroups, ...]
 
     @property
     def cites(self) -> tuple[str, ...]:
@@ -222,7 +227,7 @@ def _part(analysis: Analysis, number: int, origin: Origin, studio: _Studio) -> _
         made = studio.picture(found.drawing, name, "", found.alt, title=title, painted=False)
         further.append((found, made))
     forest = _forest(analysis, slug, origin.layout, studio)
-    return _Part(forest, tuple(further), tuple(left_out), robustness(analysis, plan))
+    return _Part(forest, tuple(further), tuple(left_out), robustness(analysis, plan), further_subgroups(analysis, plan))
 
 
 def _flow_keys(origin: Origin) -> tuple[str, ...]:
@@ -266,6 +271,7 @@ def _beside(analysis: Analysis, origin: Origin, part: _Part, keys: Sequence[str]
     captioned = [(drawn.title, replace(made, caption=_caption(drawn, keys))) for drawn, made in part.further]
     blocks = (
         *subgroup_blocks(analysis, origin.planned),
+        *further_blocks(analysis, part.groups, anchor=name, style=style),
         *clinical_blocks(analysis, grade=grade, instruments=facts, anchor=name),
         *robustness_blocks(analysis, part.robust, anchor=name, style=style),
         *figure_blocks(captioned, [found.why for found in part.left_out], anchor=name),
@@ -327,6 +333,7 @@ def _records(
     results["standard_sensitivity"] = [standard_record(analysis, part.robust) for analysis, part in made]
     results["figures"] = [_figures_of(analysis, part) for analysis, part in made]
     if planned is not None and planned.plan is not None:
+        results["further_subgroups"] = [further_record(analysis, part.groups) for analysis, part in made if part.groups]
         results["sensitivity"] = [sensitivity_record(analysis, part.robust.planned) for analysis, part in made]
         results["flow"] = None if planned.plan.prisma is None else planned.plan.prisma.counts
         files["plan.resolved.toml"] = resolved_toml(planned.plan, origin.spec)

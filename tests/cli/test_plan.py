@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import metaback as mb
 from metaback.cli import main
 from metaback.models.plans import Plan, make_plan
 from metaback.postestimation.planned import planned_requests
@@ -18,6 +19,7 @@ from metaback.postestimation.sensitivity import SensitivityResult, planned_sensi
 from metaback.postestimation.summary import Analysis
 
 ROOT = Path(__file__).parents[2]
+SAME = 1e-11  # records have 12 significant digits
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -185,10 +187,44 @@ def test_a_report_computes_sensitivity_analyses_once_per_comparison(
     assert "Sensitivity analyses" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
 
 
-def test_a_second_column_of_subgroups_is_told() -> None:
-    """A run has one column of subgroups; the others of the plan stand among the deviations, with the way to them."""
-    plan = make_plan({"subgroup": [{"column": "instrument"}, {"column": "year"}]})
-    found = planned_requests(plan, {})
-    assert found.request.by == "instrument"
-    assert found.overridden == ("subgroups by year are not made here; a run has one column of subgroups: --by year",)
-    assert planned_requests(plan, {"by": "year"}).overridden[-1].startswith("subgroups by instrument are not made")
+def test_every_column_of_subgroups_of_a_plan_is_made(run: Run, tmp_path: Path) -> None:
+    """The first is that of the run; each further one is an analysis of its own, with its test, and marked as planned.
+
+    Its numbers are those of a pool by that column; no deviation is left to tell, and the report can be made again.
+    """
+    table = "study,site,year,yi,vi\n" + "".join(
+        f"S{i},{'ab'[i % 2]},{2000 + i // 3},{0.1 * i * (-1) ** i},0.02\n" for i in range(6)
+    )
+    (tmp_path / "t.csv").write_text(table)
+    (tmp_path / "p.toml").write_text(
+        '[[subgroup]]\ncolumn = "site"\n[[subgroup]]\ncolumn = "year"\nprespecified = false\nwhy = "new dose"\n'
+    )
+    plan = make_plan({"subgroup": [{"column": "site"}, {"column": "year"}]})
+    assert (planned_requests(plan, {}).request.by, planned_requests(plan, {}).overridden) == ("site", ())
+    code, _, err = run("pool", "t.csv", "--plan", "p.toml", "--out", "out")
+    assert code == 0, err
+    record = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    (found,) = record["further_subgroups"]
+    (year,) = found["analyses"]
+    assert (year["by"], year["prespecified"], year["why"]) == ("year", False, "new dose")
+    groups = mb.pool(tmp_path / "t.csv", by="year").subgroups
+    assert groups is not None
+    assert groups.test is not None
+    assert year["test"]["q"] == pytest.approx(groups.test.q, rel=SAME)
+    assert [pool["subgroup"] for pool in year["pools"]] == list(groups.levels) == ["2000", "2001"]
+    means = [pool["mean"]["estimate"] for pool in year["pools"]]
+    assert means == pytest.approx([pool.mean.point for pool in groups.pools], rel=SAME)
+    page = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "### Subgroups by year" in page
+    assert "Post hoc; why: new dose." in page
+    assert "Year 2000" in page or "year 2000" in page
+    assert run("verify", "out")[0] == 0
+
+
+def test_a_further_column_of_subgroups_that_is_not_there_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("study,site,yi,vi\nA,a,0.1,0.02\nB,b,0.3,0.02\nC,a,0.2,0.02\n")
+    (tmp_path / "p.toml").write_text('[[subgroup]]\ncolumn = "site"\n[[subgroup]]\ncolumn = "yeer"\n')
+    code, _, err = run("pool", "t.csv", "--plan", "p.toml", "--out", "out")
+    assert code == 2
+    assert "'yeer'" in err
+    assert not (tmp_path / "out").exists()

@@ -55,7 +55,6 @@ def planned_requests(plan: Plan | None, said: Mapping[str, Any]) -> Planned:
     resolved = {name: getattr(_spec(of_plan), name) for name in OF_MODEL} if fixed else {}
     known = {**of_plan, **resolved}
     overridden = [_differs(name, value, known.get(name)) for name, value in told.items() if fixed]
-    overridden += _undone(written, choices["by"])
     effects = effect_choices(**{name: choices[name] for name in OF_EFFECT})
     measure = choices["measure"]
     request = Request(
@@ -63,16 +62,6 @@ def planned_requests(plan: Plan | None, said: Mapping[str, Any]) -> Planned:
     )
     decisions = read_decisions([part.model_dump() for part in written.checks.decision])
     return Planned(_spec(choices), request, decisions, plan, tuple(words for words in overridden if words))
-
-
-def _undone(plan: Plan, by: str | None) -> list[str]:
-    """Name the subgroups of a plan that this run does not make: a run has one column of them."""
-    done = by or (plan.subgroup[0].column if plan.subgroup else "")
-    return [
-        f"subgroups by {part.column} are not made here; a run has one column of subgroups: --by {part.column}"
-        for part in plan.subgroup
-        if part.column != done
-    ]
 
 
 def _spec(choices: Mapping[str, Any]) -> PoolSpec:

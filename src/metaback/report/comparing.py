@@ -33,6 +33,7 @@ IDENTITY: Mapping[str, tuple[str, ...]] = {
     "coverage": ("rule",),
     "grid": ("r",),
     "listed": ("comparison", "study"),
+    "further_subgroups": ("comparison",),
 }
 _LABELS = {
     "pools": "subgroup",

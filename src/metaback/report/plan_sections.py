@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from metaback.models.plans import Plan
 from metaback.numbers import humanise
+from metaback.postestimation.further_subgroups import FurtherSubgroups
+from metaback.postestimation.number_styles import STANDARD, NumberStyle
 from metaback.postestimation.planned import Planned
 from metaback.postestimation.summary import Analysis
 from metaback.postestimation.words import plural
 from metaback.report.document import Block, Heading, Notes, Paragraph, Table
+from metaback.report.records import subgroups_record
+from metaback.report.sections import subgroup_sentence
+from metaback.report.tables import pooled_table, pools
+from metaback.report.words import comparison
 
 PARTS = (
     ("population", "Population"),
@@ -59,6 +67,38 @@ def subgroup_blocks(analysis: Analysis, planned: Planned | None) -> tuple[Block,
     groups = analysis.subgroups
     tag = subgroup_tag(None if planned is None else planned.plan, None if groups is None else groups.name)
     return (Paragraph(f"Subgroups by {humanise(groups.name)}: {tag}."),) if tag and groups is not None else ()
+
+
+def further_blocks(
+    analysis: Analysis, found: Sequence[FurtherSubgroups], *, anchor: str, style: NumberStyle = STANDARD
+) -> tuple[Block, ...]:
+    """Return a section for each further column of subgroups: its pools, its test, whether and why it was planned.
+
+    style: how numbers are written.
+    """
+    blocks: list[Block] = []
+    for place, part in enumerate(found, 1):
+        name, own = humanise(part.found.name), replace(analysis, subgroups=part.found)
+        caption = f"Pooled results by {name}."
+        tag = "Prespecified" if part.planned.prespecified else "Post hoc"
+        why = f"; why: {part.planned.why.removesuffix('.')}" if part.planned.why else ""
+        points = [f"{label}: {note}" for label, pool in pools(own)[1:] for note in pool.notes]
+        blocks += [
+            Heading(3, f"Subgroups by {name}", f"{anchor}-subgroups-{place}"),
+            replace(pooled_table(own, style), caption=caption, file=""),
+            Paragraph(f"{subgroup_sentence(own, style)} {tag}{why}."),
+            *([Notes("Read this with these subgroups", tuple(dict.fromkeys(points)))] if points else []),
+        ]
+    return tuple(blocks)
+
+
+def further_record(analysis: Analysis, found: Sequence[FurtherSubgroups]) -> dict[str, Any]:
+    """Return the further subgroups of one comparison as plain JSON values."""
+    made = [
+        {"prespecified": part.planned.prespecified, "why": part.planned.why} | (subgroups_record(part.found) or {})
+        for part in found
+    ]
+    return {"comparison": comparison(analysis).title, "analyses": made}
 
 
 def subgroup_tag(plan: Plan | None, column: str | None) -> str:

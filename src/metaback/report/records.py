@@ -124,7 +124,7 @@ def analysis_record(analysis: Analysis) -> dict[str, Any]:
         "model": analysis.spec.model_dump(mode="json"),
         "overall": _pool_record(analysis.overall),
         "fit_statistics": fit_record(pool_statistics(analysis)),
-        "subgroups": _subgroups_record(analysis.subgroups),
+        "subgroups": subgroups_record(analysis.subgroups),
         **_assumed_record(analysis.assumed),
         **_working_record(analysis.working),
         "studies": _studies_record(analysis),
@@ -335,7 +335,8 @@ def _pool_record(pool: PoolSummary) -> dict[str, Any]:
     }
 
 
-def _subgroups_record(groups: Subgroups | None) -> dict[str, Any] | None:
+def subgroups_record(groups: Subgroups | None) -> dict[str, Any] | None:
+    """Return the pools of subgroups and the test between them as plain JSON values, on the analysis scale."""
     if groups is None:
         return None
     test = groups.test

@@ -181,7 +181,7 @@ def heterogeneity_text(analysis: Analysis, style: NumberStyle = STANDARD) -> str
         sentences.append(f"I² from Q was {percent_cell(found.i2_q)}")
     text = f"{'; '.join(sentences)}."
     parts = [restyled(part, style) for part in (text, _prediction_sentence(analysis), _fit_sentence(analysis))]
-    return " ".join(part for part in (*parts[:2], _subgroup_sentence(analysis, style), parts[2]) if part)
+    return " ".join(part for part in (*parts[:2], subgroup_sentence(analysis, style), parts[2]) if part)
 
 
 def _fit_sentence(analysis: Analysis) -> str:
@@ -278,7 +278,8 @@ def _prediction_sentence(analysis: Analysis) -> str:
     )
 
 
-def _subgroup_sentence(analysis: Analysis, style: NumberStyle) -> str:
+def subgroup_sentence(analysis: Analysis, style: NumberStyle) -> str:
+    """Tell the test of differences between subgroups in one sentence, "" where there are none."""
     groups = analysis.subgroups
     if groups is None:
         return ""
