@@ -14,6 +14,7 @@ from metaback.plots.forest import draw_forest, draw_forest_pages
 from metaback.plots.forest_data import ForestChoices
 from metaback.plots.multilevel_forest_data import multilevel_forest_data
 from metaback.plots.prisma import draw_prisma, prisma_data
+from metaback.plots.registry import FIGURES as KNOWN
 from metaback.plots.report_figures import LeftOut, report_figures
 from metaback.plots.save import XML_DECLARATION, figure_bytes, svg_text
 from metaback.postestimation.audit import Audit
@@ -196,7 +197,7 @@ def _further(
     """Draw the figures beside the forest plot; return them, why others are missing, their keys, and what they cite."""
     asked = None if origin.written is None else origin.written.report.figures
     flow: tuple[str, ...] = FLOW_KEYS if origin.written is not None and origin.written.prisma is not None else ()
-    missing = [OF_POOLS.format(key) for key in asked or () if key not in (*FIGURES, "forest")]
+    missing = [OF_POOLS.format(KNOWN[key].title) for key in asked or () if key not in (*FIGURES, "forest")]
     if not has_one_mean(analysis):
         return [], missing, set(), flow
     wanted = None if asked is None else tuple(key for key in asked if key in FIGURES)

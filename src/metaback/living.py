@@ -13,6 +13,7 @@ from metaback.errors import FileError
 from metaback.numbers import as_given, estimate_text, fixed, interval, p_phrase, significant
 from metaback.report.bundle_io import read_manifest
 from metaback.report.comparing import Change, changes, part_of, parts_of, read_record, same_number
+from metaback.report.multilevel_compared import COMPONENT, SCHEMA, as_pools
 from metaback.stats.measures.family import has_null
 
 RECORD = "results.json"
@@ -154,6 +155,8 @@ def _record(folder: Path) -> dict[str, Any]:
         found = read_record((folder / RECORD).read_bytes())
     except OSError as error:
         raise FileError(f"cannot read '{folder / RECORD}': {error.strerror or error}") from error
+    if found is not None and found.get("schema") == SCHEMA:
+        found = as_pools(found)
     if found is None or not isinstance(found.get("comparisons"), list):
         raise FileError(f"'{folder / RECORD}' is no record of results")
     return found
@@ -272,7 +275,7 @@ def _natural(pool: Mapping[str, Any] | None) -> Numbers | None:
 
 def _says(pool: Mapping[str, Any] | None, measure: str) -> str:
     """Say on which side of no effect the interval of a pool lies, nothing where there is no such thing."""
-    if pool is None or not has_null(measure):
+    if pool is None or measure == COMPONENT or not has_null(measure):
         return ""
     low, high = pool["mean"].get("ci_low"), pool["mean"].get("ci_high")
     if low is None or high is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from metaback.errors import OptionError, suggestion
@@ -71,7 +71,7 @@ Count = Annotated[int, PlainValidator(_count), WithJsonSchema(_COUNT)]
 Parts = Annotated[int | dict[str, int], PlainValidator(_parts), WithJsonSchema(_PARTS)]
 Formulas = Annotated[
     tuple[str, ...],
-    PlainValidator(_formulas),
+    BeforeValidator(_formulas),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
 Drawn = Literal[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from metaback.design.formula import INTERCEPT
-from metaback.numbers import fixed, significant, written
+from metaback.numbers import fixed, humanise, significant, written
 from metaback.postestimation.multilevel import MultilevelAnalysis
 from metaback.postestimation.multilevel_pool import as_pool
-from metaback.postestimation.words import effect_digits, estimate_cell, limits_cell, percent, plural
+from metaback.postestimation.words import effect_digits, estimate_cell, limits_cell, percent, plural, sentence_case
 from metaback.report.bibliography import reference_list, selected_bibtex
 from metaback.report.document import Block, Document, Figure, Heading, Listing, Notes, Paragraph, Table
 from metaback.report.formats import document_files
@@ -24,9 +25,12 @@ from metaback.report.multilevel_text import model_line, multilevel_table, rows_t
 from metaback.report.provenance import provenance_blocks, reading_blocks
 from metaback.report.records import csv_text, json_text
 from metaback.report.regression_text import joint_text
+from metaback.stats.measures.family import has_null
 
 SCHEMA = "metaback/multilevel"
 SCHEMA_VERSION = 1
+_SWEEP = re.compile(r"; \.sweep\([^)]*\) shows others")
+_CALL = re.compile(r"; see \.\w+\([^)]*\)")
 
 
 def has_one_mean(analysis: MultilevelAnalysis) -> bool:
@@ -79,7 +83,7 @@ def multilevel_document(
         *reading_blocks(record),
         Heading(2, title(analysis), "model"),
         Paragraph(_answer(analysis), "answer"),
-        *([Notes("Read this with the result", analysis.notes)] if analysis.notes else []),
+        *([Notes("Read this with the result", for_readers(analysis.notes))] if analysis.notes else []),
         Paragraph(f"{model_line(analysis)}. {tests}."),
         *([forest] if forest is not None else []),
         Heading(3, "Coefficients", "coefficients"),
@@ -100,6 +104,16 @@ def multilevel_document(
         *provenance_blocks(record),
     ]
     return Document(heading, tuple(blocks))
+
+
+def for_readers(notes: Sequence[str]) -> tuple[str, ...]:
+    """Return notes without what they tell a user of Python to call next.
+
+    >>> for_readers(["Errors are assumed to correlate by 0.50; .sweep(rho=[...]) shows others."])
+    ('Errors are assumed to correlate by 0.50; others stand under the sensitivity analyses.',)
+    """
+    swept = (_SWEEP.sub("; others stand under the sensitivity analyses", note) for note in notes)
+    return tuple(_CALL.sub("", note) for note in swept)
 
 
 def multilevel_files(
@@ -167,11 +181,11 @@ def _rounded(value: Any) -> float | None:
 def _shares(analysis: MultilevelAnalysis) -> tuple[Block, ...]:
     """Say what share of the variance each level has, nothing where that is not known."""
     found = analysis.heterogeneity
-    told = [f"{fixed(part.i2, 1)}% {part.term}" for part in found.levels if math.isfinite(part.i2)]
+    told = [f"{fixed(part.i2, 1)}% to {part.term}" for part in found.levels if math.isfinite(part.i2)]
     if found.total is None or not math.isfinite(found.total) or len(told) < 2:
         return ()
     sampling = fixed(100 - found.total, 1)
-    return (Paragraph(f"Of the variance of an effect, {', '.join(told)} and {sampling}% is sampling error."),)
+    return (Paragraph(f"The variance of an effect is due {', '.join(told)} and {sampling}% to sampling error."),)
 
 
 def _answer(analysis: MultilevelAnalysis) -> str:
@@ -187,10 +201,23 @@ def _answer(analysis: MultilevelAnalysis) -> str:
     overall = as_pool(analysis).analysis.overall
     digits = effect_digits(overall.mean)
     level = percent(analysis.fitted.spec.level)
-    answer = f"The mean effect of {count} is {estimate_cell(overall.mean, digits)} ({level} CI)"
-    if overall.prediction is None:
-        return f"{answer}."
-    return f"{answer}; {level} prediction interval of a new effect {limits_cell(overall.prediction, digits)}."
+    outcome = analysis.fitted.effects.context.outcome
+    about = f"{sentence_case(humanise(outcome))}: the" if outcome else "The"
+    answer = f"{about} mean effect of {count} is {estimate_cell(overall.mean, digits)} ({level} CI)"
+    if overall.prediction is not None:
+        answer += f"; {level} prediction interval of a new effect {limits_cell(overall.prediction, digits)}"
+    return f"{answer}.{_favours(analysis)}"
+
+
+def _favours(analysis: MultilevelAnalysis) -> str:
+    """Say which side of no effect favours whom, nothing where the table does not tell."""
+    effects = analysis.fitted.effects
+    better = effects.context.higher_is_better
+    if better is None or not has_null(effects.measure):
+        return ""
+    none = "1" if next(iter(analysis.coefficients.values())).scale == "log" else "0"
+    first = humanise(effects.context.treatment_1) if effects.context.treatment_1 else "the first arm"
+    return f" Values {'above' if better else 'below'} {none} favour {first}."
 
 
 def _components(analysis: MultilevelAnalysis, frame: pd.DataFrame) -> Table:

@@ -103,7 +103,7 @@ def _left_out_text(analysis: MultilevelAnalysis, found: ClusterLeaveOneOut | Non
             continue
         low, high = float(np.nanmin(points)), float(np.nanmax(points))
         most = found.clusters[int(np.nanargmax(np.abs(points - found.whole[j].point)))]
-        name = "The mean effect" if len(found.terms) == 1 else f"The coefficient of {term}"
+        name = "the mean effect" if len(found.terms) == 1 else f"the coefficient of {term}"
         said.append(f"{name} lies from {fixed(low, 3)} to {fixed(high, 3)}, farthest without {most}")
     lost = int((~np.isfinite(found.estimate).all(axis=1)).sum())
     more = f" Without {plural(lost, 'of them', 'of them')} the model cannot be estimated." if lost else ""
