@@ -328,3 +328,28 @@ def test_order_and_scale_do_not_matter(seed: int, rho: float) -> None:
     bigger = matrix(frame.assign(yi=frame.yi * 10, vi=frame.vi * 100))
     np.testing.assert_allclose(bigger, 100 * V, rtol=1e-6, atol=1e-5)
     assert np.linalg.eigvalsh(V)[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("years", "said"),
+    [
+        (
+            [1990, 1990, 1995],
+            "2 pairs of rows of A are of different people, by their years, with only their study in common.",
+        ),
+        (
+            [1990, 1991, 1995],
+            "3 pairs of rows of A are of different people, by their years, with only their study in common.",
+        ),
+        ([1990, 1990, 1990], None),
+    ],
+)
+def test_rows_of_other_years_are_told_to_be_of_other_people(years: list[int], said: str | None) -> None:
+    """They keep only their study in common, also in the notes of a pool; rows of one year are taken for the same."""
+    frame = pd.DataFrame({"study": ["A"] * 3 + ["B"], "year": [*years, 1990], "yi": [0.1, 0.2, 0.4, 0.3], "vi": 0.04})
+    es = mb.effect_sizes(frame)
+    found = mb.dependent(es)
+    assert found.apart == (() if said is None else (said,))
+    assert (found.notes[-1] == said) == (said is not None)
+    cov = mb.sampling_covariance(es).to_frame()
+    assert int(np.sum(cov["covariance"].to_numpy() == 0)) == (0 if said is None else int(said[0]))

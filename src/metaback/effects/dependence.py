@@ -115,6 +115,11 @@ class Dependence:
         """Tell whether any two effects share people."""
         return bool((self.kinds != NONE).any())
 
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """Return what the notes say of rows of one study that are of different people."""
+        return self.notes[-1:] if (self.kinds == NONE).any() else ()
+
     def to_frame(self) -> pd.DataFrame:
         """Return one row per pair of rows of a study: places of both rows, and how they depend."""
         kinds = np.array(KINDS, dtype=object)[self.kinds]
@@ -122,7 +127,7 @@ class Dependence:
 
     def __repr__(self) -> str:
         """Tell it in sentences."""
-        return "\n".join(self.notes)
+        return "\n".join(self.notes) or "No study has several effects: nothing depends on anything."
 
 
 def sampling_covariance(
@@ -253,7 +258,7 @@ def _values(rho: Any, grid: Iterable[float]) -> tuple[list[float], Rho]:
         swept = [float(rho), *swept]
     if isinstance(rho, pd.DataFrame):
         rho = _pairs_of_frame(rho)
-    if not isinstance(rho, (int, float, Mapping)):
+    if isinstance(rho, bool) or not isinstance(rho, (int, float, Mapping)):
         raise OptionError(f"rho={rho!r} is no correlation; give a number, pairs of outcomes, or a list of numbers")
     known = cast("float | Mapping[Any, float]", rho)
     numbers = [*(map(float, known.values()) if isinstance(known, Mapping) else [known]), *swept]

@@ -26,7 +26,7 @@ from metaback.effects.covariances import (
     Rho,
 )
 from metaback.effects.effect_sizes import EffectSizes
-from metaback.effects.same_people import Bools, Codes
+from metaback.effects.same_people import Bools, Codes, years_of
 from metaback.errors import Problem
 from metaback.numbers import as_given, significant
 from metaback.stats.working_covariance import Unsound
@@ -40,7 +40,8 @@ FOUND: Mapping[int, str] = {
     ENDPOINTS: "are several outcomes of the same people; exact covariance of standardised differences, {rho}",
     RHO: "are several outcomes of the same people; {rho}",
     TIMES: "are several times of the same people; {phi}",
-    UNCLEAR: "differ in nothing that the table tells, and are taken for the same people; {rho}",
+    UNCLEAR: "differ in nothing that the table tells from another of their study, and are taken for the same people; "
+    "{rho}",
     OVERLAP: "are of groups with people in common; {overlap}",
     NOT_ASKED: "share an arm, which is left out of account as asked",
 }
@@ -51,7 +52,7 @@ WHY: Mapping[int, str] = {
     ARM_RHO: "share an arm at other outcomes or times",
     RHO: "are other outcomes of the same people",
     TIMES: "are other times of the same people",
-    UNCLEAR: "differ in nothing that the table tells, so that they may be the same people",
+    UNCLEAR: "differ in nothing that the table tells from another of their study, so that they may be the same people",
 }
 
 
@@ -100,7 +101,11 @@ def _apart(es: EffectSizes, i: Codes, j: Codes, at: Bools) -> list[str]:
         return []
     studies = _where(es, i, j, at).partition(" rows of ")[2]
     verb, have = ("pair", "is") if count == 1 else ("pairs", "are")
-    return [f"{count:,} {verb} of rows of {studies} {have} of different people, with only their study in common."]
+    one, two = years_of(es, i[at]), years_of(es, j[at])
+    years = int(((one != two) & np.isfinite(one + two)).sum())
+    which = "" if not years else ", by their years" if years == count else f", {years:,} of them by their years"
+    people = f"{have} of different people{which}, with only their study in common"
+    return [f"{count:,} {verb} of rows of {studies} {people}."]
 
 
 def unsound_problems(es: EffectSizes, bad: Sequence[Unsound], rho: Any) -> list[Problem]:

@@ -72,7 +72,7 @@ def described(es: EffectSizes, places: Codes, columns: Mapping[str, str] | None 
         setting=_combined(*(coded[role][0] for role in ("outcome", "instrument", "time"))),
         stratum=coded["stratum"][0],
         time=_numbers(found["time"], k, named.get("time")),
-        year=_numbers(_cells(es, "year", places), k),
+        year=years_of(es, places),
         labels=labels,
         stems=stems,
         numbers=np.array([np.column_stack([_arm(es, stem, side, places) for stem in stems]) for side in "12"]),
@@ -80,6 +80,11 @@ def described(es: EffectSizes, places: Codes, columns: Mapping[str, str] | None 
         outcomes=coded["outcome"][1],
         strata=coded["stratum"][1],
     )
+
+
+def years_of(es: EffectSizes, places: Codes) -> Floats:
+    """Return the year of some rows, nan where the table has none: rows of other years are of other people."""
+    return _numbers(_cells(es, "year", places), places.size)
 
 
 def _cells(es: EffectSizes, column: str, places: Codes) -> NDArray[Any] | None:

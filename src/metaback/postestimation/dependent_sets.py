@@ -67,7 +67,7 @@ def _swept(made: SamplingCovariance) -> tuple[tuple[float, BlockMatrix], ...]:
 
 def _sentences(made: SamplingCovariance) -> tuple[str, ...]:
     """Say what depends on what, and what was assumed."""
-    return tuple(dict.fromkeys((*made.notes, *(note for note in made.dependence().notes if "other people" in note))))
+    return tuple(dict.fromkeys((*made.notes, *made.dependence().apart)))
 
 
 def rows_of(effects: EffectSizes, V: BlockMatrix, used: Bools | None = None) -> Rows:
