@@ -285,3 +285,34 @@ def test_a_new_effect_is_no_better_known_than_the_mean() -> None:
     low, high = pool.pi
     assert pool.tau2 == pytest.approx(0, abs=1e-12)
     assert low <= pool.ci[0] < pool.ci[1] <= high
+
+
+def counts() -> mb.EffectSizes:
+    """Return odds ratios of two treatments against one control, at two times that no role of the table knows."""
+    frame = pd.DataFrame(
+        {"study": ["A", "A", "A", "B", "C"], "treatment_1": ["x", "y", "x", "x", "x"], "treatment_2": "placebo",
+         "ai": [12, 9, 15, 22, 8], "n1i": [50, 48, 50, 110, 41], "ci": [20, 20, 24, 35, 11],
+         "n2i": [52, 52, 52, 108, 40], "visit_months": [6, 6, 12, 6, 6]}
+    )  # fmt: skip
+    return mb.effect_sizes(frame, measure="OR")
+
+
+def test_the_forest_plot_counts_nobody_twice_and_names_rows_by_no_count() -> None:
+    from metaback.plots.multilevel_forest_data import multilevel_forest_data
+
+    es = counts()
+    fit = mb.multilevel(es, V=mb.sampling_covariance(es, rho=0.5))
+    data = multilevel_forest_data(fit.analysis)
+    total = next(row for row in data.rows if row.kind == "total")
+    labels = [row.label for row in data.rows]
+    assert not any("Ai" in label for label in labels)
+    assert any(label.endswith("index 2") for label in labels)
+    assert not any(cell.strip() in {"66", "251"} for cell in total.cells)  # events and people of arm 1, added up
+    assert "sampling covariance from the table, ρ = 0.5 where it does not tell" in str(data)
+
+
+def test_no_dependence_is_said_and_true_is_no_correlation() -> None:
+    es = mb.effect_sizes(table().iloc[::3], measure="GEN")
+    assert repr(mb.dependent(es)) == "No study has several effects: nothing depends on anything."
+    with pytest.raises(mb.OptionError, match="rho=True is no correlation"):
+        mb.sampling_covariance(es, rho=True)

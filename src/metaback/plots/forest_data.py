@@ -367,9 +367,13 @@ def _study_row(table: _Table, row: int, level: int) -> ForestRow:
 
 
 def _total(analysis: Analysis, column: TableColumn, rows: Sequence[int]) -> str:
-    """Return the sum of a column, "" where rows of a study may be the same people: a sum would count them again."""
+    """Return the sum of a column, "" where rows of a study may be the same people: a sum would count them again.
+
+    A model with levels comes without a number of people, as a pool of dependent rows does.
+    """
     studies = {int(analysis.fitted.effects.clusters[row]) for row in rows}
-    return "" if analysis.dependent and len(studies) < len(rows) else column.total(rows)
+    modelled = analysis.dependent or analysis.overall.n is None
+    return "" if modelled and len(studies) < len(rows) else column.total(rows)
 
 
 def _subtotal_rows(analysis: Analysis, table: _Table, rows: Sequence[int], pool: PoolSummary) -> list[ForestRow]:

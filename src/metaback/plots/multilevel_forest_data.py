@@ -50,7 +50,7 @@ def _words(analysis: MultilevelAnalysis) -> ModelWords:
     told = all(part.identifiable for part in analysis.components)
     levels = analysis.heterogeneity.levels if told else ()
     parts = [f"{level.term}\u00a0{words.tau2_text(level.variance)}" for level in levels]
-    first = f"Random effects {', '.join(spec.random)}; {_sampling(fitted)}; variances by {spec.method}"
+    first = f"Random effects {', '.join(spec.random)}; {_sampling(analysis)}; variances by {spec.method}"
     rule = f"cluster-robust variance ({spec.robust}), " if spec.robust != "none" else ""
     words_of_df = (
         "clusters − p degrees of freedom" if spec.robust != "none" and spec.df == "residual" else DF_WORDS[spec.df]
@@ -76,12 +76,16 @@ def _widest(fitted: FittedMultilevel) -> str:
     return humanise(terms[0].grouping.columns[0]) if terms else "study"
 
 
-def _sampling(fitted: FittedMultilevel) -> str:
+def _sampling(analysis: MultilevelAnalysis) -> str:
     """Say what was assumed of the sampling errors."""
+    fitted, made = analysis.fitted, analysis.sampling
     spec, model = fitted.spec, working_of(fitted.spec)
     if spec.rho is not None:
         where = "the subgroups of a study" if model is not None and model.within else "a study"
         return f"sampling errors within {where} correlated by ρ = {spec.rho:g}"
     if any(rows.shape[1] > 1 for rows in fitted.V.blocks.rows):
-        return "sampling covariance as given"
+        if made is None or not made.from_table:
+            return "sampling covariance as given"
+        assumed = "" if made.rho is None else f", ρ = {made.rho:g} where it does not tell"
+        return f"sampling covariance from the table{assumed}"
     return "independent sampling errors"

@@ -100,7 +100,12 @@ def _text(value: Any) -> str:
 
 
 def _identity(effects: EffectSizes, alike: Sequence[Sequence[int]]) -> str | None:
-    """Return the first column of the table that names every row of some groups, by texts or whole numbers."""
+    """Return the first column of the table that names every row of some groups, by texts or whole numbers.
+
+    Columns of numbers that the table was read by (events, people, means) name no row, whatever they are called.
+    """
+    numbered = [name for name in effects.moderators if name in ROLES and ROLES[name].kind not in IDENTITY]
+    read_as = [[_cells(effects, name, rows) for rows in alike] for name in numbered if name not in TELLING]
     for column in effects.moderators:
         role = ROLES.get(column)
         if column.lower().startswith("rob_") or column in TELLING or (role and role.kind not in IDENTITY):
@@ -108,7 +113,7 @@ def _identity(effects: EffectSizes, alike: Sequence[Sequence[int]]) -> str | Non
         cells = [_cells(effects, column, rows) for rows in alike]
         read = [numbers.parse_number(cell) for part in cells for cell in part]
         whole = all(value is None or value.is_integer() for value in read)
-        if whole and all(all(part) and len(set(part)) == len(part) for part in cells):
+        if whole and cells not in read_as and all(all(part) and len(set(part)) == len(part) for part in cells):
             return column
     return None
 
