@@ -12,14 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metaback.stats.blocks import BlockMatrix, blocks_of, diagonal, gathered, whole
-from metaback.stats.mixed import Term, clusters_of, crossed_order, fit_mixed
+from metaback.stats.mixed import (
+    Term,
+    clusters_of,
+    crossed_order,
+    crossed_predicted,
+    fit_mixed,
+    leverages,
+    random_effects,
+)
 from metaback.stats.mixed.crossed import Crossing, crossed_sums, ordered
 from metaback.stats.mixed.crossed_order import order_of, rounds_of
 from metaback.stats.mixed.likelihood import Sums, slope
 from metaback.stats.mixed.problem import (
     Problem,
-    _crossing,
     blockwise_kernel,
+    crossing_of,
     frame_of,
     groups_of,
     parts_of,
@@ -77,7 +85,7 @@ def _table(n: int = 90, studies: int = 30, labs: int = 20, seed: int = 2) -> Tab
 
 
 def _taken(table: Table, terms: list[Term], out: tuple[int, ...]) -> Crossing:
-    return _crossing(frame_of(table.y, table.X, table.V), table.V, terms, parts_of(terms), out)
+    return crossing_of(frame_of(table.y, table.X, table.V), table.V, terms, parts_of(terms), out)
 
 
 def _in_order(table: Table, terms: list[Term], out: tuple[int, ...]) -> Crossing:
@@ -240,7 +248,7 @@ def test_what_meets_few_others_is_eliminated_and_stands_at_the_peak_of_whole_blo
     at = slope_at(problem, search_of(problem, fit.theta[None]), None, reml=True)
     steps = np.abs(np.linalg.solve(-at.hessian[0], at.gradient[0]))
     assert (steps < 1e-8 * fit.theta / problem.frame.unit**2).all()
-    dense = _crossing(problem.frame, V, terms, problem.parts, (1,))
+    dense = crossing_of(problem.frame, V, terms, problem.parts, (1,))
     theirs = slope(crossed_sums(dense, fit.theta[None] / problem.frame.unit**2, None, 2), reml=True)
     np.testing.assert_allclose(at.value, theirs.value, rtol=1e-12)
     np.testing.assert_allclose(at.hessian, theirs.hessian, rtol=1e-10)
@@ -275,3 +283,30 @@ def test_every_effect_is_eliminated_once() -> None:
     assert order.core[-2:].tolist() == [400, 401]
     for front in order.fronts:  # what one round eliminates does not meet
         assert not np.isin(front.meets[:, :-2], front.pivots).any()
+
+
+@pytest.mark.parametrize("model", [*MODELS, "known"])
+def test_predicted_effects_and_leverages_are_those_of_whole_blocks(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = _table()
+    terms = table.terms(model)
+    V, y, X = table.V, table.y, table.X
+    fit = fit_mixed(y, X, V, terms)
+    monkeypatch.setattr(crossed_predicted, "taken_out", lambda *_: ())
+    theirs, pull = random_effects(fit, y, X, V, terms), leverages(fit, X, V, terms)
+    for out in ((0, 1), (1,)):
+        monkeypatch.setattr(crossed_predicted, "taken_out", lambda *_, out=out: out)
+        mine = random_effects(fit, y, X, V, terms)
+        np.testing.assert_allclose(leverages(fit, X, V, terms), pull, rtol=1e-9)
+        for one, two in zip(mine, theirs, strict=True):
+            for name in ("row", "outer", "inner"):
+                np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+            np.testing.assert_allclose(one.estimate, two.estimate, rtol=0, atol=1e-11)
+            np.testing.assert_allclose(one.se**2, two.se**2, rtol=0, atol=1e-12)
+
+
+def test_too_many_levels_for_standard_errors_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    y, X, V, terms = _sparse_table(800)
+    fit = fit_mixed(y, X, V, terms)
+    monkeypatch.setattr(crossed_predicted, "MOST", 50)
+    with pytest.raises(MemoryError, match="101 by 101 levels; it is made for at most 50"):
+        random_effects(fit, y, X, V, terms)

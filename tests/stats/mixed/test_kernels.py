@@ -13,7 +13,7 @@ from metaback.stats.mixed.crossed import crossed_sums, taken_out
 from metaback.stats.mixed.likelihood import Sums
 from metaback.stats.mixed.nested import nest_of, nested_sums
 from metaback.stats.mixed.problem import (
-    _crossing,
+    crossing_of,
     blockwise_kernel,
     frame_of,
     groups_of,
@@ -74,7 +74,7 @@ def test_terms_taken_out_give_the_sums_of_whole_blocks(model: str) -> None:
         "CS and slopes": ([Term("CS", a, level, 2), Term("GEN", b, Z=X)], (1,)),
     }[model]
     parts = parts_of(terms)
-    crossing = _crossing(frame_of(y, X, V), V, terms, parts, out)
+    crossing = crossing_of(frame_of(y, X, V), V, terms, parts, out)
     u = to_blocks(parts, rng.uniform(0.5, 1, (2, parts.q)))[0]
     _assert_same(crossed_sums(crossing, u, None, 2), _blockwise(y, X, V, terms)(u, None, 2))
 

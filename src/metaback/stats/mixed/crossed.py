@@ -346,6 +346,16 @@ def _whole(crossing: Crossing, u: Floats, order: int) -> Sums:
     return _slopes(crossing, solved, a, out)
 
 
+def inverse_of(crossing: Crossing, u: Floats) -> tuple[Sparse, Sparse, Floats]:
+    """Return A, AZ and the symmetric T of M^-1 = A - AZ T (AZ)' at u (J,), where M is positive definite."""
+    at = inside(crossing, u, crossing.Z)
+    inverse = None if at is None else _inverse(at)[1]
+    if at is None or inverse is None:
+        raise ValueError("the matrix is not positive definite")
+    T = np.asarray((at.gamma.T @ inverse.T).T, dtype=float)
+    return at.A, at.AZ, 0.5 * (T + T.T)
+
+
 def _symmetric(at: Inside, roots: Floats) -> Floats:
     """Return 1 + s W s with s the roots of Gamma."""
     scale: Sparse = sparse.diags_array(roots)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metaback.stats.blocks import BlockMatrix
+from metaback.stats.mixed.crossed_predicted import crossed_effects, crossed_inverse
 from metaback.stats.mixed.fit import marginal
 from metaback.stats.mixed.problem import distances_of, parts_of, patterns_of, shared
 from metaback.stats.mixed.records import Floats, MixedFit, Places, Term
@@ -45,6 +46,11 @@ def random_effects(
     >>> random_effects(fit_mixed(y, X, V, terms), y, X, V, terms)[0].estimate.round(4).tolist()
     [-0.6747, 0.1893, -0.4418, 0.9272]
     """
+    crossed = crossed_inverse(fit, y, X, V, terms)
+    if crossed is not None:
+        found = crossed_effects(crossed, fit, y.size, terms)
+        pairs = zip(terms, found, strict=True)
+        return tuple(_one_per_level(term, value, np.sqrt(np.maximum(spread, 0.0))) for term, (value, spread) in pairs)
     M = marginal(fit.theta, V, terms)
     rest = y - X @ fit.beta
     parts = parts_of(terms)
@@ -77,6 +83,9 @@ def leverages(fit: MixedFit, X: Floats, V: BlockMatrix, terms: Sequence[Term]) -
     >>> leverages(fit_mixed(y, X, V, terms), X, V, terms).round(4).tolist()
     [0.2659, 0.2659, 0.2341, 0.2341]
     """
+    crossed = crossed_inverse(fit, np.asarray(np.zeros(X.shape[0]), dtype=float), X, V, terms)
+    if crossed is not None:
+        return np.einsum("np,pq,nq->n", X, fit.cov, crossed.X)
     M = marginal(fit.theta, V, terms)
     out = np.zeros(X.shape[0])
     for rows, part in zip(M.blocks.rows, M.parts, strict=True):

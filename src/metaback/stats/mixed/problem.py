@@ -270,17 +270,17 @@ def _taken_out(frame: Frame, V: BlockMatrix, terms: Sequence[Term], parts: Parts
     cost = operations(terms, parts.charts, out, labels, parts.J)
     shared = shared_terms(terms, parts.charts)
     if not too_quick(cost) and len(shared) > 1:
-        crossing = _crossing(frame, V, terms, parts, shared)
+        crossing = crossing_of(frame, V, terms, parts, shared)
         loads = [loading(terms[t], parts.charts[t]) for t in shared]
         wide = [width_of(parts.charts[t]) for t in shared]
         widths = np.concatenate([np.full(Z.shape[1] // w, w) for (Z, _), w in zip(loads, wide, strict=True)])
         found = ordered(crossing, widths, cost)
         if found is not None:
             return found
-    return _crossing(frame, V, terms, parts, out) if out else None
+    return crossing_of(frame, V, terms, parts, out) if out else None
 
 
-def _crossing(frame: Frame, V: BlockMatrix, terms: Sequence[Term], parts: Parts, out: tuple[int, ...]) -> Crossing:
+def crossing_of(frame: Frame, V: BlockMatrix, terms: Sequence[Term], parts: Parts, out: tuple[int, ...]) -> Crossing:
     """Return the model with some of its terms taken out of the blocks."""
     rest = [term for t, term in enumerate(terms) if t not in out]
     blocks = blocks_of(clusters_of(V, rest))
