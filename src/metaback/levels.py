@@ -366,9 +366,7 @@ class Multilevel:
         plain = made is not None and len(made.calls) == 1 and not made.inputs
         call = dict(made.calls[0][1]) if made is not None and whole and plain else None
         layout = look.get("layout", "standard")
-        origin = LevelOrigin(
-            self.source, self.checks.audit, covariance=covariance, call=call, layout=layout, made=made
-        )
+        origin = LevelOrigin(self.source, self.checks.audit, covariance=covariance, call=call, layout=layout, made=made)
         write_level_report(folder, self.analysis, origin, force=force, formats=tuple(look.get("formats", ())))
         return Path(folder)
 
