@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from metaback.models.specs import PoolSpec, resolve_spec
 from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary, Subgroups, SubgroupTest
 from metaback.report.document import Block, Case, Code, Figure, Fold, Heading, Listing, Notes, Paragraph, Table
 
+VOID = frozenset({"meta", "br", "hr", "img", "link", "base", "input", "embed", "source"})
 HOSTILE = (
     "<script>alert(1)</script>",
     "</script><script>alert(1)</script>",
@@ -315,3 +317,64 @@ def build_ratio() -> Analysis:
 def ratio() -> Analysis:
     """Give an analysis of ratios."""
     return build_ratio()
+
+
+class Page(HTMLParser):
+    """The elements of a page with their attributes, its texts, and what is neither."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.data: list[str] = []
+        self.odd: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.data.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        self.odd.append(data)
+
+    def handle_pi(self, data: str) -> None:
+        self.odd.append(data)
+
+    def unknown_decl(self, data: str) -> None:
+        self.odd.append(data)
+
+    def kinds(self) -> set[tuple[str, str]]:
+        """Give each pair of element and attribute, and each element alone."""
+        return {(tag, name) for tag, attrs in self.elements for name in ("", *attrs)}
+
+    def count(self, tag: str) -> int:
+        """Count an element."""
+        return sum(name == tag for name, _ in self.elements)
+
+    def values(self, *names: str) -> set[str | None]:
+        """Give the values of some attributes."""
+        return {attrs[name] for _, attrs in self.elements for name in names if name in attrs}
+
+    def shape(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Give elements and attribute names; classes of cells depend on the length of their text."""
+        return [(tag, tuple(n for n in attrs if n != "class")) for tag, attrs in self.elements]
+
+    def all(self, *tags: str) -> list[dict[str, str | None]]:
+        return [attrs for tag, attrs in self.elements if tag in tags]
+
+
+@pytest.fixture(scope="session")
+def page_of() -> type[Page]:
+    """Return what reads a page for a test."""
+    return Page

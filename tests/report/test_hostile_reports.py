@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import chdir
 from dataclasses import dataclass
 from functools import cached_property
-from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 from zipfile import ZipFile
 
@@ -35,7 +35,6 @@ PLAIN = tuple(f"Author {chr(97 + i) * 12} and the other investigators {2001 + i}
 LEADING = re.compile(r"^[=+\-@\t\r]")  # what a spreadsheet takes for a formula
 NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$", re.IGNORECASE)
 HEAD = ("outcome", "treatment_1", "treatment_2", "stratum", "note", "n_1", "mean_1", "sd_1", "n_2", "mean_2", "sd_2")
-VOID = frozenset({"meta", "br", "hr", "img", "link", "base", "input", "embed", "source"})
 RUNS_OR_LOADS = frozenset({"script", "iframe", "object", "embed", "base", "form", "input", "link", "foreignobject"})
 ONCE = ("html", "head", "body", "style", "h1", "main")
 
@@ -90,64 +89,17 @@ def plan_text(texts: Sequence[str], table: Path, column: str) -> str:
     )
 
 
-class Page(HTMLParser):
-    """The elements of a page with their attributes, its texts, and what is neither."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.data: list[str] = []
-        self.odd: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.data.append(data)
-
-    def handle_comment(self, data: str) -> None:
-        self.odd.append(data)
-
-    def handle_pi(self, data: str) -> None:
-        self.odd.append(data)
-
-    def unknown_decl(self, data: str) -> None:
-        self.odd.append(data)
-
-    def kinds(self) -> set[tuple[str, str]]:
-        """Give each pair of element and attribute, and each element alone."""
-        return {(tag, name) for tag, attrs in self.elements for name in ("", *attrs)}
-
-    def count(self, tag: str) -> int:
-        """Count an element."""
-        return sum(name == tag for name, _ in self.elements)
-
-    def values(self, *names: str) -> set[str | None]:
-        """Give the values of some attributes."""
-        return {attrs[name] for _, attrs in self.elements for name in names if name in attrs}
-
-
 @dataclass(frozen=True)
 class Report:
     """The files of a report, by name, and the studies that went in."""
 
     files: dict[str, bytes]
     studies: tuple[str, ...]
+    page_of: Any
 
     @cached_property
-    def page(self) -> Page:
-        return Page(self.text("report.html"))
+    def page(self) -> Any:
+        return self.page_of(self.text("report.html"))
 
     def text(self, name: str) -> str:
         return self.files[name].decode("utf-8")
@@ -156,7 +108,7 @@ class Report:
         return [name for name in self.files if name.endswith(end)]
 
 
-def made(folder: Path, texts: Sequence[str]) -> Report:
+def made(folder: Path, texts: Sequence[str], page_of: Any) -> Report:
     """Make a report by the command line, in a folder of its own."""
     texts = tuple((*texts, *PLAIN)[:STUDIES])
     column, name = f"who {one_word(texts[8])}", one_word(texts[9])
@@ -169,22 +121,24 @@ def made(folder: Path, texts: Sequence[str]) -> Report:
     assert {path.name for path in folder.iterdir()} == {table.name, plan.name, "report"}
     root = folder / "report"
     files = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-    return Report(files, texts)
+    return Report(files, texts, page_of)
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> Report:
+def calm(page_of: Any, tmp_path_factory: pytest.TempPathFactory) -> Report:
     """Make the report of plain words."""
-    return made(tmp_path_factory.mktemp("calm"), PLAIN)
+    return made(tmp_path_factory.mktemp("calm"), PLAIN, page_of)
 
 
 @pytest.fixture(scope="module", params=range(RUNS))
 def report(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, attacks: tuple[str, ...]
+    page_of: Any, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, attacks: tuple[str, ...]
 ) -> Report:
     """Make a report of the next hostile texts."""
     first = request.param * STUDIES
-    return made(tmp_path_factory.mktemp("hostile"), [usable(text) for text in attacks[first : first + STUDIES]])
+    return made(
+        tmp_path_factory.mktemp("hostile"), [usable(text) for text in attacks[first : first + STUDIES]], page_of
+    )
 
 
 def shown(text: str) -> str:
