@@ -474,19 +474,32 @@ def robust_variance(fitted: FittedMultilevel, kind: str, clusters: Places, name:
     cluster.
     """
     residuals = fitted.y - fitted.design.X @ fitted.fit.beta
+    if fitted.moments is None and not _within(connected(fitted), clusters):  # seen before M is made, which may be large
+        raise _correlated(fitted, name)
     try:
         found = cluster_robust(fitted.design.X, residuals, weights_of(fitted), clusters, kind=kind)
     except ValueError:
-        groups = ", ".join(dict.fromkeys(term.grouping.columns[0] for term in fitted.random.terms))
-        raise OptionError(
-            f"cluster={name!r}: in the model, rows of different clusters are correlated (random effects of {groups}, "
-            "or V); robust variance needs clusters that hold all rows that are correlated: name a coarser column, or "
-            "robust='none'"
-        ) from None
+        raise _correlated(fitted, name) from None
     if not found.status.ok:
         cure = " Say robust='none'." if found.status is Status.TOO_FEW_CLUSTERS else ""
         raise EstimationError(f"{fitted.effects.source}: robust={kind!r} by {name}: {found.status.sentence}{cure}")
     return found
+
+
+def _correlated(fitted: FittedMultilevel, name: str) -> OptionError:
+    """Return the error of clusters that do not hold all rows that are correlated."""
+    groups = ", ".join(dict.fromkeys(term.grouping.columns[0] for term in fitted.random.terms))
+    return OptionError(
+        f"cluster={name!r}: in the model, rows of different clusters are correlated (random effects of {groups}, "
+        "or V); robust variance needs clusters that hold all rows that are correlated: name a coarser column, or "
+        "robust='none'"
+    )
+
+
+def _within(parts: Places, clusters: Places) -> bool:
+    """Tell whether each part lies within one cluster."""
+    first = np.unique(parts, return_index=True)[1]
+    return bool(np.array_equal(clusters, clusters[first][parts]))
 
 
 def model_covariance(fitted: FittedMultilevel) -> BlockMatrix:

@@ -22,6 +22,7 @@ from metaback.postestimation.regression import Prediction
 from metaback.stats.blocks import BlockMatrix, Blocks, blocks_of
 from metaback.stats.inference import quantile
 from metaback.stats.mixed import marginal
+from metaback.stats.mixed.crossed_predicted import crossed_effects, crossed_inverse
 from metaback.stats.mixed_inference import solved
 
 Floats = NDArray[np.float64]
@@ -230,6 +231,11 @@ def level_effects(fitted: FittedMultilevel, key: str) -> LevelEffects:
     if key not in found:
         raise OptionError.unknown("term", key, found)
     term, part = found[key]
+    crossed = crossed_inverse(fitted.fit, fitted.y, fitted.design.X, fitted.V, fitted.terms)
+    if crossed is not None:  # M would be a matrix of all rows by all rows
+        place = [other.key for other, _ in slices_of(fitted)].index(key)
+        value, variance = crossed_effects(crossed, fitted.fit, fitted.y.size, fitted.terms)[place]
+        return _at_levels(fitted, term, value, np.sqrt(np.maximum(variance, 0)))
     G = covariance_of(term, fitted.fit.theta[part])
     blocks = blocks_of(connected(fitted))
     M = model_covariance(fitted)
