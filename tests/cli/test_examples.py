@@ -81,7 +81,7 @@ def test_an_example_does_what_it_says(
     monkeypatch.chdir(reports)
     words, _, _ = line.partition(" > ")
     parts = shlex.split(words)[1:]
-    if parts[0] in {"init", "pool"} and "--help" not in parts and "--format" not in parts:
+    if parts[0] in {"init", "multilevel", "pool"} and "--help" not in parts and "--format" not in parts:
         parts = _elsewhere(parts, tmp_path)
     with pytest.raises(SystemExit) as left:
         main(parts)
