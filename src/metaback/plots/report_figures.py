@@ -72,7 +72,8 @@ def report_figures(
 
     asked: keys of `FIGURES` that a plan names, all tried, and said where they cannot be drawn; None for the usual ones
     where they can be read: funnel from 10 studies, leave-one-out from 3 effects, plot of Baujat and influence from 4,
-    cumulative where the table has years, risk of bias where it has judgements; those with a row per effect up to 100.
+    cumulative where the table has years, risk of bias where it has judgements; those with a row per effect up to 100;
+    influence not of dependent rows.
     layout: of the forests among them. usual: what is tried unasked.
 
     >>> import metaback as mb
@@ -120,6 +121,8 @@ def _unreadable(analysis: Analysis, key: str) -> str:
         alone = "each row would be a single study" if rows > 1 else "nothing would be left"
         few = alone if key == "leave-one-out" else "there is too little to compare"
         return f"No figure “{name}”: with {of} {few}."
+    if key == "influence" and analysis.dependent:  # its eight panels take as long as the rest of such a comparison
+        return f"No figure “{name}” unless a plan names it: the plot of Baujat shows which studies move the pool."
     if key in PER_ROW and rows > MOST:
         return f"No figure “{name}”: {rows:,} rows would not be read; the functions of the package give its numbers."
     return ""
