@@ -40,10 +40,12 @@ def test_the_folder_is_whole_and_the_same_on_every_run(tmp_path: Path) -> None:
     assert names == sorted(
         [
             "manifest.json",
+            "recipe.json",
             "references.bib",
             "report.html",
             "results.json",
             str(Path("tables/coefficients.csv")),
+            str(Path("tables/input.csv")),
             str(Path("tables/rows.csv")),
             str(Path("tables/terms.csv")),
         ]
