@@ -85,10 +85,13 @@ def linked(n: int, groupings: Sequence[NDArray[np.integer]]) -> Places:
     >>> linked(4, [np.array([0, 0, 1, 2]), np.array([5, 6, 6, 7])]).tolist()
     [0, 0, 0, 1]
     """
+    joining = [labels for labels in groupings if not _alone(labels)]
+    if len(joining) <= 1 and all((labels >= 0).all() for labels in joining):
+        return _in_order(joining[0]) if joining else np.arange(n)
     ends: list[Places] = []
     offset = n
     starts: list[Places] = []
-    for labels in groupings:
+    for labels in joining:
         here = np.flatnonzero(labels >= 0)
         values, inverse = np.unique(labels[here], return_inverse=True)
         starts.append(here)
@@ -100,6 +103,22 @@ def linked(n: int, groupings: Sequence[NDArray[np.integer]]) -> Places:
     return components(graph, n)
 
 
+def _alone(labels: NDArray[np.integer]) -> bool:
+    """Tell whether no two rows share a label; a negative one is none."""
+    there = labels[labels >= 0]
+    if there.size and int(there.max()) < 10 * labels.size:
+        return bool(np.bincount(there).max() <= 1)
+    return np.unique(there).size == there.size
+
+
+def _in_order(labels: NDArray[np.integer]) -> Places:
+    """Return labels (n,) numbered in the order of their first rows."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(first.size, dtype=np.intp)
+    rank[np.argsort(first)] = np.arange(first.size)
+    return rank[inverse]
+
+
 def components(graph: coo_array, n: int | None = None) -> Places:
     """Return the connected part of each of the first n nodes of a graph, numbered in the order of their first nodes.
 
@@ -107,10 +126,7 @@ def components(graph: coo_array, n: int | None = None) -> Places:
     [0, 1, 0]
     """
     found: Places = cast("Any", csgraph).connected_components(graph, directed=False)[1][:n].astype(np.intp)
-    first = np.unique(found, return_index=True)[1]
-    rank = np.empty(first.size, dtype=np.intp)
-    rank[np.argsort(first)] = np.arange(first.size)
-    return rank[found]
+    return _in_order(found)
 
 
 def diagonal(blocks: Blocks, values: Floats) -> BlockMatrix:

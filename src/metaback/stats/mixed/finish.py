@@ -13,6 +13,7 @@ from metaback.stats.mixed.climb import Peak, scale_of
 from metaback.stats.mixed.likelihood import LOG_2PI, level
 from metaback.stats.mixed.problem import Problem, parts_of, sums_at
 from metaback.stats.mixed.records import Bools, Floats, MixedFit, Term
+from metaback.stats.mixed.structures import Chart
 from metaback.status import Status
 
 UNTOLD = 1e-9  # information, relative to the scale of its parameters, that counts as none
@@ -25,8 +26,13 @@ def names_of(terms: Sequence[Term]) -> tuple[str, ...]:
     >>> names_of([Term("ID0", np.arange(2)), Term("UN", np.arange(2), np.arange(2), 2)])
     ('sigma2[0]', 'tau2[1][0]', 'tau2[1][1]', 'rho[1][0,1]')
     """
+    return _named(terms, parts_of(terms).charts)
+
+
+def _named(terms: Sequence[Term], charts: Sequence[Chart]) -> tuple[str, ...]:
+    """Return the names of the natural parameters of terms whose charts are known."""
     names: list[str] = []
-    for number, (term, chart) in enumerate(zip(terms, parts_of(terms).charts, strict=True)):
+    for number, (term, chart) in enumerate(zip(terms, charts, strict=True)):
         for kind, levels in chart.kinds:
             letter = "sigma2" if term.structure == "ID0" else "tau2" if kind == "variance" else "rho"
             inner = f"[{','.join(map(str, levels))}]" if levels else ""
@@ -61,7 +67,7 @@ def finished(problem: Problem, peak: Peak, counts: Floats | None, *, reml: bool)
     ends = at_ends(problem, theta)
     told, cov = _known(problem, peak, slopes, theta)
     told |= ends & _unbounded(problem) & ~_idle(problem, theta)  # the derivatives of a root vanish there
-    away = ends | ~told | given(problem.terms)
+    away = ends | ~told | given(problem)
     cov = np.where(away[:, :, None] | away[:, None, :], np.nan, cov)
     constant = 0.5 * LOG_2PI + math.log(problem.frame.unit)
     ml = at.ml - rows * constant
@@ -80,7 +86,7 @@ def finished(problem: Problem, peak: Peak, counts: Floats | None, *, reml: bool)
     return MixedFit(
         **kept,
         **flags,
-        names=names_of(problem.terms),
+        names=_named(problem.terms, problem.parts.charts),
         at_bound=ends & good[:, None],
         identifiable=told & good[:, None],
         rivals=np.zeros((0, x.shape[1])),
@@ -119,11 +125,11 @@ def blank(p: int, names: tuple[str, ...], status: Status, replicates: int | None
     return fit if replicates is not None else single(fit, fit.rivals, fit.gaps)
 
 
-def given(terms: Sequence[Term]) -> Bools:
+def given(problem: Problem) -> Bools:
     """Tell which natural parameters the user gave, (q,)."""
     out = [
         value is not None
-        for term, chart in zip(terms, parts_of(terms).charts, strict=True)
+        for term, chart in zip(problem.terms, problem.parts.charts, strict=True)
         for value in (term.fixed or (None,) * len(chart.kinds))
     ]
     return np.array(out, dtype=bool)
@@ -148,7 +154,7 @@ def at_ends(problem: Problem, theta: Floats) -> Bools:
             else:
                 x = np.log(theta[:, i])
                 out[:, i] = (x <= chart.lower[1] + END) | (x >= chart.upper[1] - END)
-    return out & ~given(problem.terms)
+    return out & ~given(problem)
 
 
 def _known(problem: Problem, peak: Peak, slopes: Floats, theta: Floats) -> tuple[Bools, Floats]:
@@ -159,7 +165,7 @@ def _known(problem: Problem, peak: Peak, slopes: Floats, theta: Floats) -> tuple
     """
     q = theta.shape[1]
     free = ~peak.resting
-    fixed = given(problem.terms)
+    fixed = given(problem)
     scale = scale_of(peak.at)
     scale = np.where(scale > 0, scale, 1.0)
     both = scale[:, :, None] * scale[:, None, :]

@@ -81,10 +81,15 @@ class Slope:
         """Return some of the replicates."""
         return Slope(self.value[which], self.gradient[which], self.hessian[which], self.fisher[which], self.size[which])
 
-    def put(self, which: Places, other: Slope, kept: Bools) -> None:
-        """Write the replicates that `kept` marks among those of another into the places `which`."""
+    def put(self, which: Places, other: Slope) -> None:
+        """Write another into the places `which`."""
         for mine, new in zip(self.arrays, other.arrays, strict=True):
-            mine[which] = new[kept]
+            mine[which] = new
+
+    def either(self, other: Slope, chosen: Bools) -> Slope:
+        """Return another where chosen (R,) says so, and this one elsewhere."""
+        both = zip(self.arrays, other.arrays, strict=True)
+        return Slope(*(np.where(chosen.reshape(-1, *[1] * (mine.ndim - 1)), new, mine) for mine, new in both))
 
     @property
     def arrays(self) -> tuple[Floats, ...]:
@@ -111,9 +116,11 @@ def level(sums: Sums) -> Level:
     (-1.25, 0.5)
     """
     p = sums.K.shape[-1] - 1
+    good = ~sums.bad & np.isfinite(sums.K).all(axis=(1, 2)) & np.isfinite(sums.log_det)
+    if p == 1:
+        return _one_column(sums, good)
     x = sums.K[:, :p, :p]
     eye = np.eye(p)
-    good = ~sums.bad & np.isfinite(sums.K).all(axis=(1, 2)) & np.isfinite(sums.log_det)
     x = np.where(good[:, None, None], x, eye)
     scale = 1 / np.sqrt(np.maximum(np.diagonal(x, axis1=1, axis2=2), np.finfo(float).tiny))
     if p:
@@ -127,6 +134,15 @@ def level(sums: Sums) -> Level:
     return Level(np.where(good, ml - 0.5 * log_x, -np.inf), np.where(good, ml, -np.inf), beta, cov, good)
 
 
+def _one_column(sums: Sums, good: Bools) -> Level:
+    """Return the log-likelihoods where there is one coefficient, which needs no linear algebra."""
+    good &= sums.K[:, 0, 0] > 0
+    x, xy = np.where(good, sums.K[:, 0, 0], 1.0), np.where(good, sums.K[:, 0, 1], 0.0)
+    beta = xy / x
+    ml = np.where(good, -0.5 * (sums.log_det + sums.K[:, 1, 1] - xy * beta), -np.inf)
+    return Level(ml - 0.5 * np.log(x), ml, beta[:, None], (1 / x)[:, None, None], good)
+
+
 def slope(sums: Sums, *, reml: bool) -> Slope:
     """Return value, gradient, Hessian and expected information of the criterion in the parameters of the sums.
 
@@ -137,29 +153,33 @@ def slope(sums: Sums, *, reml: bool) -> Slope:
     if sums.trace is None or sums.first is None or sums.cross is None or sums.second is None:
         raise ValueError("sums of order 2 are needed")
     at = level(sums)
-    p = at.beta.shape[1]
-    z = np.concatenate([-at.beta, np.ones((at.beta.shape[0], 1))], axis=1)
-    first_z = np.einsum("rjab,rb->rja", sums.first, z)
-    quad = np.einsum("rja,ra->rj", first_z, z)
-    inner = np.einsum("rja,rab,rkb->rjk", first_z[..., :p], at.cov, first_z[..., :p])
-    second = np.einsum("ra,rjkab,rb->rjk", z, sums.second, z)
-    second = 0.5 * (second + second.swapaxes(1, 2))
-    gradient = -0.5 * (sums.trace - quad)
+    R, J, p = *sums.trace.shape, at.beta.shape[1]
+    z = np.concatenate([-at.beta, np.ones((R, 1))], axis=1)
+    zz = z[:, :, None] * z[:, None]
+    first_z = (sums.first[..., :p, :] @ z[:, None, :, None])[..., 0]
+    gradient = -0.5 * (sums.trace - _traces(zz, sums.first))
+    second = _traces(zz, sums.second)
+    rest = first_z @ at.cov @ first_z.swapaxes(1, 2) - 0.5 * (second + second.swapaxes(1, 2))
     trace2 = sums.cross
-    hessian = 0.5 * trace2 - second + inner
     if reml:
         cx = at.cov[:, None] @ sums.first[..., :p, :p]
-        lost = np.einsum("rjab,rkba->rjk", cx, cx)
-        outer = np.einsum("rab,rjkba->rjk", at.cov, sums.second[..., :p, :p])
-        gradient = gradient + 0.5 * np.trace(cx, axis1=2, axis2=3)
-        trace2 = trace2 - outer - outer.swapaxes(1, 2) + lost
-        hessian = 0.5 * trace2 - second + inner
+        flat, turned = cx.reshape(R, J, p * p), cx.swapaxes(2, 3).reshape(R, J, p * p)
+        outer = _traces(at.cov, sums.second[..., :p, :p])
+        gradient += 0.5 * np.trace(cx, axis1=2, axis2=3)
+        trace2 = trace2 - outer - outer.swapaxes(1, 2) + flat @ turned.swapaxes(1, 2)
+    hessian = 0.5 * trace2 + rest
     if sums.bend is not None and sums.bend_trace is not None:
-        hessian = hessian - 0.5 * (sums.bend_trace - np.einsum("ra,rjkab,rb->rjk", z, sums.bend, z))
+        hessian = hessian - 0.5 * (sums.bend_trace - _traces(zz, sums.bend))
         if reml:
-            hessian = hessian + 0.5 * np.einsum("rab,rjkba->rjk", at.cov, sums.bend[..., :p, :p])
+            hessian = hessian + 0.5 * _traces(at.cov, sums.bend[..., :p, :p])
     size = 0.5 * np.diagonal(sums.cross, axis1=1, axis2=2)
     return Slope(at.reml if reml else at.ml, gradient, hessian, 0.5 * trace2, size)
+
+
+def _traces(A: Floats, forms: Floats) -> Floats:
+    """Return tr(A F) (R, ...) of symmetric A (R, a, a) and forms F (R, ..., a, a)."""
+    R, size = A.shape[0], A.shape[1] ** 2
+    return (forms.reshape(R, -1, size) @ A.reshape(R, size, 1)).reshape(forms.shape[:-2])
 
 
 def _add(a: Floats | None, b: Floats | None) -> Floats | None:

@@ -1,8 +1,9 @@
 """Sums for effects within clusters without any matrix: M = D + s 11' in each cluster, D diagonal.
 
 This is the three-level model, and the model with effects of clusters alone: sampling errors are independent, every
-term is an intercept, and at most one of them is shared by rows. With w = 1 / D, a = sum w and g = s / (1 + s a),
-M^-1 = diag(w) - g ww' and log|M| = sum log D + log(1 + s a) (Sherman & Morrison 1950): a few sums over rows.
+term is an intercept, and at most one of them is shared by rows. With w = 1 / D, a = sum w, t = sum w Y in each cluster,
+h = 1 / (1 + s a) and m = s h t, M^-1 Y = w (Y - m) and log|M| = sum log D + log(1 + s a) (Sherman & Morrison 1950): a
+few sums over rows, then over clusters.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ CHUNK = 2_000_000  # numbers of the largest array of a step
 class Nest:
     """Rows in the order of their clusters.
 
-    v: (n,); Y: (Q, n); pairs: (Q Q, n) products of the rows of Y; starts: (B,) first row of each cluster; cluster: (n,)
-    own: (d, n) which rows have an effect of their own by each of d terms; shared: whether clusters have one; places:
-    where own effects, then that of clusters, stand among the parameters.
+    v: (n,); Y: (1 + Q, n) ones, columns and effects; pairs: (Q Q, n) products of columns and effects; starts: (B,)
+    first row of each cluster; cluster: (n,); own: (d, n) which rows have an effect of their own by each of d
+    terms; shared: whether clusters have one; places: where own effects, then that of clusters, stand among the
+    parameters.
     """
 
     v: Floats
@@ -64,8 +66,8 @@ def nest_of(Y: Floats, V: BlockMatrix, terms: Sequence[Term], labels: Places) ->
     order = np.argsort(labels, kind="stable")
     cluster = labels[order]
     starts = np.flatnonzero(np.diff(cluster, prepend=-1))
-    flat = np.ascontiguousarray(Y[order].T)
-    pairs = (flat[:, None] * flat[None]).reshape(-1, flat.shape[1])
+    flat = np.concatenate([np.ones((1, labels.size)), Y[order].T])
+    pairs = (flat[1:, None] * flat[None, 1:]).reshape(-1, labels.size)
     mine = np.array(own)[:, order] if own else np.zeros((0, labels.size))
     return Nest(
         on_diagonal(V)[order], flat, pairs, starts, cluster, mine, bool(shared), np.array(places, dtype=np.intp)
@@ -80,112 +82,133 @@ def _filled(part: Floats) -> bool:
 
 def nested_sums(nest: Nest, u: Floats, counts: Floats | None, order: int) -> Sums:
     """Return the sums at u (R, J), clusters weighted by counts (R, B)."""
-    step = max(1, CHUNK // (nest.Y.size + 1))
+    d = nest.own.shape[0]
+    step = max(1, CHUNK // (nest.Y.size * (2 + d + d * d if order else 2)))
+    if u.shape[0] <= step:
+        return _sums(nest, u, counts, order)
     parts = [
         _sums(nest, u[i : i + step], None if counts is None else counts[i : i + step], order)
         for i in range(0, u.shape[0], step)
     ]
-    if len(parts) == 1:
-        return parts[0]
     keys = ("log_det", "K", "bad", "trace", "first", "cross", "second")[: None if order else 3]
     return Sums(**{key: np.concatenate([getattr(part, key) for part in parts]) for key in keys})
 
 
 @dataclass(frozen=True, slots=True)
 class _At:
-    """What all sums at one u share: weights of rows and clusters, the weights w, and sums over clusters.
+    """What all sums at one u share.
 
-    c: (R, n) and cb: (R, B) counts, or 1. s: (R, 1). a, g: (R, B). t: (R, Q, B).
+    F: (R, f, n) weights of rows w, w^2 p_j and w^3 p_j p_k, p_j the rows that have own effect j; forms: (R, f, Q, Q)
+    their sums of Y Y'; a, t: (R, f, B) and (R, f, Q, B) their sums, and those of Y, over clusters. h, g = s h: (R, B);
+    m: (R, Q, B). c: (R, n) and cb: (R, B) counts, None for 1.
     """
 
-    nest: Nest
-    c: Floats | float
-    cb: Floats | float
-    w: Floats
-    s: Floats
+    F: Floats
+    forms: Floats
     a: Floats
-    g: Floats
     t: Floats
+    h: Floats
+    g: Floats
+    m: Floats
+    c: Floats | None
+    cb: Floats | None
 
-    def over(self, values: Floats) -> tuple[Floats, Floats]:
-        """Return sums over the rows of clusters of values (R, n) and of values times Y."""
-        starts = self.nest.starts
-        if starts.size == values.shape[1]:
-            return values, values[:, None] * self.nest.Y
-        sums = np.add.reduceat(values, starts, axis=1)
-        return sums, np.add.reduceat(values[:, None] * self.nest.Y, starts, axis=2)
 
-    def rows(self, values: Floats) -> Floats:
-        """Return sum_i values_i y_i y_i' over all rows, (R, Q, Q)."""
-        Q = self.nest.Y.shape[0]
-        return inner((values * self.c)[None], self.nest.pairs[None]).reshape(-1, Q, Q)
+def _counted(values: Floats, counts: Floats | None) -> Floats:
+    """Return values (R, P, N) times counts (R, N)."""
+    return values if counts is None else values * counts[:, None]
 
-    def outer(self, weight: Floats, one: Floats, two: Floats) -> Floats:
-        """Return sum_b weight_b one_b two_b' over clusters, (R, Q, Q)."""
-        return inner((weight * self.cb)[:, None] * one, two)
 
-    def clusters(self, values: Floats) -> Floats:
-        """Return the sum over clusters (R,)."""
-        return (values * self.cb).sum(axis=1)
+def _weights(nest: Nest, w: Floats, order: int) -> Floats:
+    """Return the weights F of rows, only the first of them for order 0."""
+    if not order or not nest.own.size:
+        return w[:, None]
+    wp = w[:, None] * nest.own
+    w2 = wp * w[:, None]
+    w3 = (w2[:, :, None] * wp[:, None]).reshape(w.shape[0], -1, w.shape[1])
+    return np.concatenate([w[:, None], w2, w3], axis=1)
 
 
 def _sums(nest: Nest, u: Floats, counts: Floats | None, order: int) -> Sums:
     """Return the sums of one chunk of replicates."""
     d = nest.own.shape[0]
+    c = None if counts is None else counts[:, nest.cluster]
     D = nest.v + u[:, nest.places[:d]] @ nest.own
-    bad = (D <= 0) if counts is None else (D <= 0) & (counts[:, nest.cluster] > 0)
-    D = np.where(bad, 1.0, D)
-    c: Floats | float = 1.0 if counts is None else counts[:, nest.cluster]
-    cb: Floats | float = 1.0 if counts is None else counts
-    w = 1 / D
+    bad = np.zeros(u.shape[0], dtype=bool)
+    if not D.min(initial=1.0) > 0:
+        below = ~(D > 0)
+        bad = np.asarray((below if c is None else below & (c > 0)).any(axis=1))
+        D = np.where(below, 1.0, D)
+    F = _weights(nest, 1 / D, order)
+    R, f, n = F.shape
+    Q = nest.Y.shape[0] - 1
+    forms = inner(_counted(F, c).reshape(1, R * f, n), nest.pairs[None]).reshape(R, f, Q, Q)
+    summed = F[:, :, None] * nest.Y
+    if nest.starts.size < n:
+        summed = np.add.reduceat(summed, nest.starts, axis=3)
+    a, t = summed[:, :, 0], summed[:, :, 1:]
     s = u[:, nest.places[d:]].sum(axis=1, keepdims=True)
-    one = _At(nest, c, cb, w, s, s, s, D)
-    a, t = one.over(w)
-    g = s / (1 + s * a)
-    at = _At(nest, c, cb, w, s, a, g, t)
-    log_det = (np.log(D) * c).sum(axis=1) + at.clusters(np.log1p(s * a))
-    K = at.rows(w) - at.outer(g, t, t)
-    found = np.asarray(bad.any(axis=1) | ((1 + s * a) <= 0).any(axis=1))
-    return _slopes(at, Sums(log_det, K, found), u.shape[1]) if order else Sums(log_det, K, found)
+    sa = s * a[:, 0]
+    bad |= ~(sa > -1).all(axis=1)
+    h = 1 / (1 + sa)
+    m = (s * h)[:, None] * t[:, 0]
+    logs, more = np.log(D), np.log1p(sa)
+    log_det = logs.sum(axis=1) + more.sum(axis=1) if c is None else (logs * c).sum(axis=1) + (more * counts).sum(axis=1)
+    K = forms[:, 0] - inner(_counted(t[:, 0], counts), m) if nest.shared else forms[:, 0]
+    sums = Sums(log_det, K, bad)
+    return _slopes(nest, _At(F, forms, a, t, h, s * h, m, c, counts), sums, u.shape[1]) if order else sums
 
 
-def _slopes(at: _At, sums: Sums, J: int) -> Sums:
+def _slopes(nest: Nest, at: _At, sums: Sums, J: int) -> Sums:
     """Add the first derivatives of log|M| and K, and what the second ones are made of."""
-    R, Q = sums.K.shape[:2]
-    own, places = at.nest.own, at.nest.places
-    d = own.shape[0]
+    (R, Q, _), d = at.m.shape, nest.own.shape[0]
     trace, first = np.zeros((R, J)), np.zeros((R, J, Q, Q))
     cross, second = np.zeros((R, J, J)), np.zeros((R, J, J, Q, Q))
-    w2 = at.w * at.w
-    a2, t2 = zip(*(at.over(w2 * p) for p in own), strict=True) if d else ((), ())
-    g, t, shrink = at.g, at.t, 1 / (1 + at.s * at.a)
-    for j in range(d):
-        one = places[j]
-        trace[:, one] = (at.w * own[j] * at.c).sum(axis=1) - at.clusters(g * a2[j])
-        first[:, one] = at.rows(w2 * own[j]) + at.outer(g * g * a2[j], t, t) - _both(at.outer(g, t2[j], t))
-        for k in range(j + 1):
-            two, p = places[k], own[j] * own[k]
-            a3, t3 = at.over(w2 * at.w * p)
-            cross[:, one, two] = (w2 * p * at.c).sum(axis=1) - at.clusters(2 * g * a3 - g * g * a2[j] * a2[k])
-            bent = at.outer(g**3 * a2[j] * a2[k] - g * g * a3, t, t) + _both(at.outer(g, t3, t))
-            bent += 0.5 * _both(at.outer(g, t2[j], t2[k]))
-            bent -= 0.5 * _both(at.outer(g * g * a2[j], t2[k], t) + at.outer(g * g * a2[k], t2[j], t))
-            second[:, one, two] = at.rows(w2 * at.w * p) - bent
-            cross[:, two, one], second[:, two, one] = cross[:, one, two], second[:, one, two]
-    if at.nest.shared:
-        one, h = places[d], shrink * shrink
-        trace[:, one] = at.clusters(at.a * shrink)
-        first[:, one] = at.outer(h, t, t)
-        cross[:, one, one] = at.clusters(at.a * at.a * h)
-        second[:, one, one] = at.outer(at.a * h * shrink, t, t)
-        for j in range(d):
-            two = places[j]
-            cross[:, one, two] = cross[:, two, one] = at.clusters(a2[j] * h)
-            mixed = 0.5 * _both(at.outer(h, t2[j], t)) - at.outer(at.s * a2[j] * h * shrink, t, t)
-            second[:, one, two] = second[:, two, one] = mixed
-    return Sums(sums.log_det, sums.K, sums.bad, trace, first, cross, second)
+    own = nest.places[:d]
+    if d:
+        rows = _counted(at.F[:, : 1 + d], at.c) @ nest.own.T
+        trace[:, own], cross[:, own[:, None], own] = rows[:, 0], rows[:, 1:]
+        first[:, own], second[:, own[:, None], own] = (
+            at.forms[:, 1 : 1 + d],
+            at.forms[:, 1 + d :].reshape(R, d, d, Q, Q),
+        )
+    out = Sums(sums.log_det, sums.K, sums.bad, trace, first, cross, second)
+    if nest.shared:
+        _share(nest, at, out)
+    return out
 
 
-def _both(form: Floats) -> Floats:
-    """Return a form and its transpose, added."""
-    return form + form.swapaxes(1, 2)
+def _share(nest: Nest, at: _At, sums: Sums) -> None:
+    """Write into the sums what effects of clusters change.
+
+    With E = M^-1 Y = w (Y - m), r_j = sum w p_j E and tau = sum E in each cluster: Y'A P_j A Y = sum p_j E E',
+    Y'A P_j A P_k A Y = sum w p_j p_k E E' - g r_j r_k', Y'A P_j A 11'A Y = h r_j tau', and a sum of f E E' / w^2 is
+    that of f Y Y' less (t - a m / 2) m' and its transpose.
+    """
+    trace, first, cross, second = sums.trace, sums.first, sums.cross, sums.second
+    if trace is None or first is None or cross is None or second is None:
+        raise ValueError("sums of order 2 are needed")
+    (R, Q, B), d = at.m.shape, nest.own.shape[0]
+    own, one = nest.places[:d], int(nest.places[d])
+    pairs = own[:, None], own
+    cb: Floats = np.ones((1, B)) if at.cb is None else at.cb
+    h, g, ah = at.h, at.g, at.a[:, 0] * at.h
+    a2, a3, m = at.a[:, 1 : 1 + d], at.a[:, 1 + d :], at.m[:, None]
+    tau = at.t[:, 0] * h[:, None]
+    half = (at.t[:, 1:] - (0.5 * at.a[:, 1:])[:, :, None] * m).reshape(R, -1, B)
+    r = (at.t[:, 1 : 1 + d] - a2[:, :, None] * m).reshape(R, d * Q, B)
+    left = np.concatenate([half, r * g[:, None], r * h[:, None], tau, tau * ah[:, None]], axis=1)
+    right = np.concatenate([at.m, r, tau], axis=1)
+    forms = inner(left if at.cb is None else left * cb[:, None], right).reshape(R, -1, Q, d + 2, Q).swapaxes(2, 3)
+    f, last = d + d * d, d + 1
+    gone = forms[:, :f, 0] + forms[:, :f, 0].swapaxes(2, 3)
+    first[:, own] -= gone[:, :d]
+    second[:, *pairs] -= gone[:, d:].reshape(R, d, d, Q, Q) + forms[:, f : f + d, 1 : 1 + d]
+    second[:, own, one] = second[:, one, own] = forms[:, f + d : f + 2 * d, last]
+    first[:, one], second[:, one, one] = forms[:, -2, last], forms[:, -1, last]
+    ga = g[:, None] * a2
+    trace[:, own] -= (ga * cb[:, None]).sum(axis=2)
+    product = (ga[:, :, None] * ga[:, None]).reshape(R, d * d, B) - 2 * g[:, None] * a3
+    cross[:, *pairs] += (product * cb[:, None]).sum(axis=2).reshape(R, d, d)
+    cross[:, own, one] = cross[:, one, own] = (a2 * (h * h * cb)[:, None]).sum(axis=2)
+    trace[:, one], cross[:, one, one] = (ah * cb).sum(axis=1), (ah * ah * cb).sum(axis=1)

@@ -28,7 +28,7 @@ from metaback.stats.mixed.crossed import (
 from metaback.stats.mixed.likelihood import Slope, Sums, slope
 from metaback.stats.mixed.nested import nest_of, nested_sums
 from metaback.stats.mixed.records import Bools, Floats, Places, Term
-from metaback.stats.mixed.structures import CURVES, Chart, chart_of
+from metaback.stats.mixed.structures import CURVES, Chart, chart_of, unchanged
 
 LARGE = 40  # rows of a block beyond which its algebra is the cost of a likelihood
 HEAVY = 2e6  # sum of the cubes of the sizes of large blocks from which a likelihood takes long
@@ -52,7 +52,8 @@ class Frame:
 class Parts:
     """The parameters of all terms: their charts, where each begins, and its places among those of blocks.
 
-    Linear parameters of blocks come first, then a pair (variance, range) for every curve.
+    Linear parameters of blocks come first, then a pair (variance, range) for every curve. plain: whether they are what
+    is searched, in its order.
     """
 
     charts: tuple[Chart, ...]
@@ -60,6 +61,7 @@ class Parts:
     places: tuple[Places, ...]
     q: int
     J: int
+    plain: bool
 
 
 Kernel = Callable[[Floats, Floats | None, int], Sums]
@@ -150,7 +152,10 @@ def parts_of(terms: Sequence[Term]) -> Parts:
     for count in linear:
         places.append(np.arange(at, at + count) if count else np.arange(bent, bent + 2))
         at, bent = (at + count, bent) if count else (at, bent + 2)
-    return Parts(charts, starts[:-1], tuple(places), starts[-1], bent)
+    plain = all(chart.u is unchanged for chart in charts) and np.concatenate([np.arange(0), *places]).tolist() == list(
+        range(bent)
+    )
+    return Parts(charts, starts[:-1], tuple(places), starts[-1], bent, plain)
 
 
 def patterns_of(term: Term, chart: Chart, rows: Places) -> Floats:
@@ -321,6 +326,8 @@ def to_blocks(parts: Parts, x: Floats) -> tuple[Floats, Floats, Floats]:
 def allowed(parts: Parts, x: Floats) -> Bools:
     """Tell for which x (R, q) all correlations can be those of a matrix."""
     good: Bools = np.asarray(np.isfinite(x).all(axis=1))
+    if parts.plain:
+        return good
     for chart, start in zip(parts.charts, parts.starts, strict=True):
         if chart.allowed is not None:
             good &= chart.allowed(x[:, start : start + len(chart.kinds)])
@@ -329,11 +336,15 @@ def allowed(parts: Parts, x: Floats) -> Bools:
 
 def sums_at(problem: Problem, x: Floats, counts: Floats | None, order: int) -> Sums:
     """Return the sums at x (R, q)."""
+    if problem.parts.plain:
+        return problem.kernel(x, counts, order)
     return problem.kernel(to_blocks(problem.parts, x)[0], counts, order)
 
 
 def slope_at(problem: Problem, x: Floats, counts: Floats | None, *, reml: bool) -> Slope:
     """Return the criterion at x (R, q) with its derivatives in x."""
+    if problem.parts.plain:
+        return slope(problem.kernel(x, counts, 2), reml=reml)
     u, first, second = to_blocks(problem.parts, x)
     at = slope(problem.kernel(u, counts, 2), reml=reml)
     value = np.where(allowed(problem.parts, x), at.value, -np.inf)

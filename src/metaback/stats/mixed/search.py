@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metaback.stats.mixed.climb import Peak, climb
+from metaback.stats.mixed.climb import Peak, climb, scale_of
 from metaback.stats.mixed.likelihood import Slope, level
 from metaback.stats.mixed.problem import Problem, allowed, slope_at, sums_at
 from metaback.stats.mixed.records import Floats, Places
@@ -14,6 +14,7 @@ from metaback.stats.mixed.starts import grid_of, tops
 
 FEW = 300  # rows up to which more starts are climbed
 SAME = 1e-6  # log-likelihoods closer than this are one peak
+LEVEL = 1e-10  # log-likelihoods that only rounding tells apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,19 @@ def search_of(problem: Problem, theta: Floats) -> Floats:
     return x
 
 
-def climb_from(problem: Problem, x: Floats, counts: Floats | None, *, reml: bool, which: Places | None = None) -> Peak:
-    """Climb from x (R, q), all replicates together; counts (R, B) weight their clusters, which (R,) names their V."""
+def climb_from(
+    problem: Problem,
+    x: Floats,
+    counts: Floats | None,
+    *,
+    reml: bool,
+    which: Places | None = None,
+    fits: Places | None = None,
+) -> Peak:
+    """Climb from x (R, q), all replicates together.
+
+    counts (R, B) weight their clusters, which (R,) names their V; fits (R,) tells which climbs are of one fit.
+    """
     lower, upper = _bounds(problem, x)
 
     def objective(at: Floats, places: Places) -> Slope:
@@ -45,7 +57,7 @@ def climb_from(problem: Problem, x: Floats, counts: Floats | None, *, reml: bool
 
     kinked = any(term.structure == "SPLIN" for term in problem.terms)
     kinked |= any(chart.allowed is not None for chart in problem.parts.charts)  # the edge of what is allowed is one too
-    return climb(objective, x, lower, upper, float(problem.labels.size), kinked=kinked)
+    return climb(objective, x, lower, upper, float(problem.labels.size), kinked=kinked, fits=None if kinked else fits)
 
 
 def best_peaks(problem: Problem, several: int | None, *, reml: bool) -> list[Found]:
@@ -61,17 +73,25 @@ def best_peaks(problem: Problem, several: int | None, *, reml: bool) -> list[Fou
         found = tops(own, shape, wide=problem.labels.size <= FEW and not problem.heavy)
         begin.append(found if found.size else np.array([int(np.argmax(own))]))
     owner = np.repeat(np.arange(count), [len(places) for places in begin])
-    climbed = climb_from(problem, x[np.concatenate(begin)], None, reml=reml, which=None if several is None else owner)
+    climbed = climb_from(
+        problem, x[np.concatenate(begin)], None, reml=reml, which=None if several is None else owner, fits=owner
+    )
     return [_highest(climbed.take(np.flatnonzero(owner == k))) for k in range(count)]
 
 
 def _highest(peaks: Peak) -> Found:
-    """Return the highest of the climbs of one fit, and the lower peaks."""
+    """Return the highest of the climbs of one fit, and the lower peaks.
+
+    Of climbs whose heights differ by rounding alone, that with the least slope stands best on the peak.
+    """
     values = np.where(peaks.converged, peaks.at.value, -np.inf)
     order = np.argsort(-values, kind="stable")
-    fresh = np.diff(values[order], prepend=values[order[0]]) < -SAME
-    other = order[fresh & np.isfinite(values[order])]
-    return Found(peaks.take(order[:1]), peaks.x[other], values[order[0]] - values[other])
+    slopes = (np.where(peaks.resting, 0.0, peaks.at.gradient * scale_of(peaks.at)) ** 2).sum(axis=1)
+    alike = np.flatnonzero(values[order] >= values[order[0]] - LEVEL)
+    order[alike] = order[alike][np.argsort(slopes[order[alike]], kind="stable")]
+    ended = order[: max(1, int(np.isfinite(values).sum()))]
+    other = ended[1:][np.diff(values[ended]) < -SAME]
+    return Found(peaks.take(order[:1]), peaks.x[other], values.max() - values[other])
 
 
 def _bounds(problem: Problem, x: Floats) -> tuple[Floats, Floats]:

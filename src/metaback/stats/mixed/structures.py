@@ -115,7 +115,13 @@ def compound(term: Term) -> Chart:
     if any(value is not None for value in term.fixed):
         low = -1 / (L - 1) if L > 1 else -1.0
         return Chart(
-            _compound_given, unchanged, lambda theta: theta, np.array([0.0, low]), np.array([np.inf, 1.0]), kinds, patterns
+            _compound_given,
+            unchanged,
+            lambda theta: theta,
+            np.array([0.0, low]),
+            np.array([np.inf, 1.0]),
+            kinds,
+            patterns,
         )
 
     def linear(x: Floats) -> Mapped:
