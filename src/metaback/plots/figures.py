@@ -48,7 +48,8 @@ MODULES = (
     subset_forest,
 )
 
-OF_INDEPENDENT = ("gosh", "profile")  # figures of answers that take rows as independent
+# Figures of answers that take rows as independent, by what they are asked of: a pool has some of them by study.
+OF_INDEPENDENT = {"pool": ("gosh", "profile"), "regression": ("baujat", "influence")}
 
 
 @figure("forest", title="Forest plot", cite="lewis2001")
@@ -74,6 +75,6 @@ def draw_figure(
     chosen = dict(options or {})
     source = "pool" if isinstance(analysis, Analysis) else "regression"
     entry = find_figure(kind, source, chosen)
-    if kind in OF_INDEPENDENT:
+    if kind in OF_INDEPENDENT[source]:
         needs_independent(analysis, f"figure {kind!r}")
     return entry.function(analysis, ax=ax, style=style, **chosen)
