@@ -151,7 +151,7 @@ def test_residuals_are_those_of_the_influence_of_the_pool() -> None:
     y, v = rng.normal(0.3, 0.4, 9), rng.uniform(0.02, 0.2, 9)
     (found,) = leave_each([_pooled(y, v)], Plan(tau2="DL"))
     pool = mb.pool(_effects(y.tolist(), v.tolist()), tau2="DL", ci="Wald")
-    whole = mb.result.influence(pool.fitted)
+    whole = pool.influence()
     np.testing.assert_allclose(found.residual, whole.rstudent, rtol=DIGITS)
     np.testing.assert_allclose(found.cook, whole.cook, rtol=DIGITS)
     np.testing.assert_allclose(100 * found.weight, whole.weight, rtol=DIGITS)
