@@ -21,7 +21,7 @@ from metaback.stats.mixed.problem import (
     problem_of_many,
 )
 from metaback.stats.mixed.records import Floats, MixedFit, Term
-from metaback.stats.mixed.search import Found, best_peaks, climb_from, search_of
+from metaback.stats.mixed.search import Found, best_peaks, climb_from, replicate_peaks, search_of
 from metaback.stats.mixed.structures import CURVES
 from metaback.status import Status
 
@@ -71,8 +71,7 @@ def fit_mixed(
         fit = finished(problem, found.peak, None, reml=reml)
         return single(fit, natural_of(problem, found.rivals)[0], found.gaps)
     weights = np.asarray(counts, dtype=float)
-    again = climb_from(problem, np.repeat(found.peak.x, weights.shape[0], axis=0), weights, reml=reml)
-    return finished(problem, again, weights, reml=reml)
+    return finished(problem, replicate_peaks(problem, found, weights, reml=reml), weights, reml=reml)
 
 
 def fit_mixed_many(

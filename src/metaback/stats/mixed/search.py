@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metaback.stats.mixed.climb import Peak, climb, scale_of
+from metaback.stats.mixed.climb import Peak, climb, joined, scale_of
 from metaback.stats.mixed.likelihood import Slope, level
 from metaback.stats.mixed.problem import Problem, allowed, slope_at, sums_at
 from metaback.stats.mixed.records import Floats, Places
@@ -14,6 +14,7 @@ from metaback.stats.mixed.starts import grid_of, tops
 
 FEW = 300  # rows up to which more starts are climbed
 SAME = 1e-6  # log-likelihoods closer than this are one peak
+TOGETHER = 25  # replicates of few rows that climb together
 LEVEL = 1e-10  # log-likelihoods that only rounding tells apart
 
 
@@ -79,16 +80,52 @@ def best_peaks(problem: Problem, several: int | None, *, reml: bool) -> list[Fou
     return [_highest(climbed.take(np.flatnonzero(owner == k))) for k in range(count)]
 
 
-def _highest(peaks: Peak) -> Found:
-    """Return the highest of the climbs of one fit, and the lower peaks.
+def replicate_peaks(problem: Problem, found: Found, counts: Floats, *, reml: bool) -> Peak:
+    """Return the peaks of replicates whose clusters enter as often as counts (R, B) say.
 
-    Of climbs whose heights differ by rounding alone, that with the least slope stands best on the peak.
+    Each climbs from the peak of all rows. Where rows are few another peak of the replicate may be higher: it climbs
+    from the peaks that lost, and from its own tops of the coarse grid, too, as if it were alone, and the highest end
+    counts.
     """
-    values = np.where(peaks.converged, peaks.at.value, -np.inf)
+    if problem.labels.size > FEW or problem.heavy or not problem.parts.q or not len(counts):
+        return climb_from(problem, np.repeat(found.peak.x, len(counts), axis=0), counts, reml=reml)
+    grid, shape = grid_of(problem)
+    known = np.concatenate([found.peak.x, found.rivals])
+    parts: list[Peak] = []
+    for i in range(0, len(counts), TOGETHER):
+        own = counts[i : i + TOGETHER]
+        begin = _tops_of(problem, grid, shape, own, reml=reml)
+        owner = np.repeat(np.arange(len(own)), [len(known) + len(places) for places in begin])
+        x = np.concatenate([np.concatenate([known, grid[places]]) for places in begin])
+        peaks = climb_from(problem, x, own[owner], reml=reml, fits=owner)
+        parts.append(peaks.take(np.array([_by_height(peaks, np.flatnonzero(owner == r))[0] for r in range(len(own))])))
+    return joined(parts)
+
+
+def _tops_of(problem: Problem, grid: Floats, shape: tuple[int, ...], counts: Floats, *, reml: bool) -> list[Places]:
+    """Return the tops of the grid under each of several counts of clusters."""
+    R = len(counts)
+    at = level(sums_at(problem, np.tile(grid, (R, 1)), np.repeat(counts, len(grid), axis=0), 0))
+    values = (at.reml if reml else at.ml).reshape(R, -1)
+    values = np.where(allowed(problem.parts, grid), values, -np.inf)
+    return [tops(own, shape, wide=True) for own in values]
+
+
+def _by_height(peaks: Peak, which: Places) -> Places:
+    """Return some climbs, the highest first; of those that rounding alone tells apart, that with the least slope."""
+    values = np.where(peaks.converged[which], peaks.at.value[which], -np.inf)
+    at = peaks.at.take(which)
+    slopes = (np.where(peaks.resting[which], 0.0, at.gradient * scale_of(at)) ** 2).sum(axis=1)
     order = np.argsort(-values, kind="stable")
-    slopes = (np.where(peaks.resting, 0.0, peaks.at.gradient * scale_of(peaks.at)) ** 2).sum(axis=1)
     alike = np.flatnonzero(values[order] >= values[order[0]] - LEVEL)
     order[alike] = order[alike][np.argsort(slopes[order[alike]], kind="stable")]
+    return which[order]
+
+
+def _highest(peaks: Peak) -> Found:
+    """Return the highest of the climbs of one fit, and the lower peaks."""
+    values = np.where(peaks.converged, peaks.at.value, -np.inf)
+    order = _by_height(peaks, np.arange(values.size))
     ended = order[: max(1, int(np.isfinite(values).sum()))]
     other = ended[1:][np.diff(values[ended]) < -SAME]
     return Found(peaks.take(order[:1]), peaks.x[other], values.max() - values[other])
