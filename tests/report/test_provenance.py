@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import shlex
 import socket
 from pathlib import Path
 
@@ -53,6 +54,14 @@ def test_nothing_personal() -> None:
 def test_commands_are_quoted() -> None:
     assert command_line(["a", "b c", "it's", "", "x=1", "$HOME"]) == "a 'b c' 'it'\"'\"'s' '' x=1 '$HOME'"
     assert command_line(["data/trials.csv"]) == "data/trials.csv"
+
+
+@pytest.mark.parametrize("formula", ["~ 1 | district/school", "~1|a/b", "~a/b", "~ weeks"])
+@pytest.mark.parametrize("option", ["--random", "--formula", "--moderators"])
+def test_a_formula_is_not_taken_for_a_path_of_a_home_folder(option: str, formula: str) -> None:
+    assert shlex.split(command_line(["metaback", option, formula, f"{option}={formula}", "~/t.csv"])) == [
+        "metaback", option, formula, f"{option}={formula}", "t.csv",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

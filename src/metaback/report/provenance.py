@@ -16,6 +16,7 @@ from metaback.errors import OptionError
 from metaback.report.document import Block, Code, Heading, Listing, Notes, Paragraph
 
 PACKAGES = ("metaback", "numpy", "scipy", "pandas", "matplotlib")
+FORMULAS = ("--random", "--formula", "--moderators")  # options whose words begin with "~" and are no paths
 _OPTION = re.compile(r"(--?[\w-]+=)?(.*)", re.DOTALL)
 _PLAIN_WORD = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 
@@ -95,8 +96,14 @@ def source_date() -> str | None:
 
 
 def command_line(words: Sequence[str]) -> str:
-    """Write a command as it would be typed, with the folders of absolute paths left out."""
-    return " ".join(_quoted(portable(word)) for word in words)
+    """Write a command as it would be typed, with the folders of absolute paths left out; formulas stand as they are.
+
+    >>> command_line(["pool", "/home/me/t.csv", "--random", "~a/b", "--formula=~ x"])
+    "pool t.csv --random '~a/b' '--formula=~ x'"
+    """
+    after = ["", *words]
+    kept = [before in FORMULAS or word.split("=")[0] in FORMULAS for before, word in zip(after, words, strict=False)]
+    return " ".join(_quoted(word if keep else portable(word)) for word, keep in zip(words, kept, strict=True))
 
 
 def file_name(path: str) -> str:
