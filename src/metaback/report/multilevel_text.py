@@ -76,7 +76,8 @@ def multilevel_table(analysis: MultilevelAnalysis) -> Table:
     for name, part in analysis.coefficients.items():
         alone = analysis.naive[name]
         ratio = part.se / alone.se if alone.se > 0 else math.nan
-        independent = f"{fixed(alone.point)} ({_limits(alone, 2)})"
+        cells = coefficient_cells(alone)
+        independent = f"{cells[0]} ({cells[2]})"
         rows.append((name, *coefficient_cells(part), independent, fixed(ratio)))
     return Table(
         caption="Coefficients",
