@@ -112,7 +112,7 @@ def test_a_level_of_one_study_has_no_robust_variance(name: str, rho: float) -> N
     assert any("that one study alone has" in note and "Intercept" in note for note in fit.notes)
     assert fit.moderators is not None
     assert math.isnan(fit.moderators.p_value)
-    assert "P = –" in str(fit.moderators)
+    assert str(fit.moderators).startswith("no test")
     between = fit.contrast("deltype[T.general] - deltype[T.overt] = 0")
     c, V = np.array([0, 1, -1]), np.array(case["types"]["CR2"]["vcov"])
     assert between["se"].iloc[0] == pytest.approx(math.sqrt(c @ V @ c), rel=SPREAD)

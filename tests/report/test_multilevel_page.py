@@ -77,3 +77,23 @@ def test_a_mean_that_cannot_be_judged_has_a_page_all_the_same(tmp_path: Path) ->
     assert (fit.report(tmp_path / "two") / "report.md").exists()
     alone = mb.multilevel(table(studies=1), "~ 1 | study/effect", measure="GEN")
     assert (alone.report(tmp_path / "one") / "report.md").exists()
+
+
+def test_rows_name_their_cluster_and_keep_every_digit(tmp_path: Path) -> None:
+    frame = table().assign(lab=np.repeat(["east", "west", "north"], 12))
+    frame.loc[5, "yi"] = np.nan
+    fit = mb.multilevel(frame, "~ 1 | lab/study", formula="~ x", measure="GEN")
+    folder = fit.report(tmp_path / "report")
+    rows = pd.read_csv(folder / "tables" / "rows.csv")
+    assert rows["effect"].to_numpy() == pytest.approx(frame["yi"].to_numpy(), rel=1e-11, nan_ok=True)
+    used = rows["effect"].notna()
+    assert rows["se"][used].to_numpy() == pytest.approx(np.sqrt(frame["vi"][used].to_numpy()), rel=1e-11)
+    beta = fit.to_frame()["estimate"].to_numpy()
+    assert rows["expected"][used].to_numpy() == pytest.approx(
+        (beta[0] + beta[1] * frame["x"][used]).to_numpy(), rel=1e-10
+    )
+    assert rows["cluster"][used].tolist() == frame["lab"][used].tolist()
+    assert rows["cluster"].isna()[5]
+    assert "left out" in rows["remark"][5]
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    assert "| Study | Lab | Row | Effect | SE | Expected | Remark |" in text

@@ -20,7 +20,7 @@ from metaback.report.document import Block, Document, Figure, Heading, Listing, 
 from metaback.report.formats import document_files
 from metaback.report.html import render_html
 from metaback.report.multilevel_methods import multilevel_methods
-from metaback.report.multilevel_tables import i2_frame, multilevel_frame, multilevel_record
+from metaback.report.multilevel_tables import i2_frame, multilevel_frame, multilevel_record, rows_frame
 from metaback.report.multilevel_text import model_line, multilevel_table, rows_table, summary, title
 from metaback.report.provenance import provenance_blocks, reading_blocks
 from metaback.report.records import csv_text, json_text
@@ -139,7 +139,7 @@ def multilevel_files(
         "tables/coefficients.csv": _csv(multilevel_frame(analysis)),
         "tables/components.csv": _csv(components),
         "tables/i2.csv": _csv(i2_frame(analysis.heterogeneity)),
-        "tables/rows.csv": csv_text(("study", "row", "effect", "expected", "remark"), list(rows_table(analysis).rows)),
+        "tables/rows.csv": _csv(rows_frame(analysis)),
         "references.bib": selected_bibtex(tuple(dict.fromkeys(keys))),
         **around.files,
     }

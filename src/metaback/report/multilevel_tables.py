@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from metaback.errors import OptionError
@@ -34,6 +35,35 @@ def i2_frame(found: Heterogeneities) -> pd.DataFrame:
         rows.append(("total", sum(part.variance for part in found.levels), found.total))
     rows += [(name, math.nan, value) for name, value in found.inner.items()]
     return pd.DataFrame(rows, columns=["level", "variance", "i2"])
+
+
+def rows_frame(analysis: MultilevelAnalysis) -> pd.DataFrame:
+    """Return each row of the table: study, cluster, effect, standard error, fixed part, and why it is left out.
+
+    Numbers on the analysis scale; nan where a row has none. "" for the cluster of a row that is not in the model.
+    """
+    fitted = analysis.fitted
+    effects, used = fitted.effects, fitted.design.used
+    reasons = {row: why for _, row, why in analysis.left_out}
+    expected = np.full(used.size, math.nan)
+    expected[used] = fitted.design.X @ fitted.fit.beta
+    cluster = np.full(used.size, "", dtype=object)
+    cluster[used] = np.array(fitted.cluster_names, dtype=object)[fitted.clusters]
+    there = effects.estimable
+    return pd.DataFrame(
+        {
+            "study": list(effects.labels),
+            "row": list(effects.rows),
+            "cluster": cluster,
+            "effect": np.where(there, effects.yi, math.nan),
+            "se": np.sqrt(np.where(there, effects.vi, math.nan)),
+            "expected": expected,
+            "remark": [
+                "" if use else f"left out: {reasons.get(row, '')}"
+                for row, use in zip(effects.rows, used.tolist(), strict=True)
+            ],
+        }
+    )
 
 
 def multilevel_record(analysis: MultilevelAnalysis) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from metaback.postestimation.multilevel import Component, MultilevelAnalysis
 from metaback.postestimation.words import percent, plural, rho_text, sentence_case
 from metaback.report.document import Notes, Table
 from metaback.report.html import environment, style
+from metaback.report.multilevel_tables import rows_frame
 from metaback.report.regression_text import note_lines
 from metaback.report.words import clean, measure_words, one_line
 
@@ -90,22 +91,27 @@ def multilevel_table(analysis: MultilevelAnalysis) -> Table:
 
 
 def rows_table(analysis: MultilevelAnalysis, most: int | None = None) -> Table:
-    """Return the rows (`most` of them at most) with effect and fixed part, or the reason why one is left out."""
-    fitted = analysis.fitted
-    effects = fitted.effects
-    at = iter((fitted.design.X @ fitted.fit.beta).tolist())
-    reasons = {row: why for _, row, why in analysis.left_out}
+    """Return the rows (`most` of them at most) with effect and fixed part, or the reason why one is left out.
+
+    The cluster stands beside the study where it is another.
+    """
+    frame = rows_frame(analysis)
+    shown = frame if most is None else frame.head(most)
+    other = bool(((frame["cluster"] != frame["study"]) & (frame["cluster"] != "")).any())
+    own = analysis.fitted.spec.cluster != "effect" and other
+    least = float(frame["se"].min(skipna=True))
+    digits = min(max(2, 1 - math.floor(math.log10(least))), 4) if least > 0 else 2
     rows: list[tuple[str, ...]] = []
-    for i, (label, row) in enumerate(zip(effects.labels, effects.rows, strict=True)):
-        if most is not None and len(rows) == most:
-            rows.append((f"... and {len(effects.labels) - most:,} more", "", "", "", ""))
-            break
-        used = bool(fitted.design.used[i])
-        effect = fixed(float(effects.yi[i])) if effects.estimable[i] else ABSENT
-        expected = fixed(next(at)) if used else ABSENT
-        rows.append((label, row, effect, expected, "" if used else f"left out: {reasons.get(row, '')}"))
-    head = ("Study", "Row", "Effect", "Expected", "Remark")
-    return Table("Rows", head, tuple(rows), (False, False, True, True, False), file="rows.csv")
+    numbers = shown[["effect", "se", "expected"]].to_numpy(dtype=float).tolist()
+    words = shown[["study", "cluster", "row", "remark"]].to_numpy(dtype=object).tolist()
+    for values, (study, cluster, row, remark) in zip(numbers, words, strict=True):
+        cells = [fixed(value, digits) if math.isfinite(value) else ABSENT for value in values]
+        rows.append((study, *([cluster or ABSENT] if own else []), row, *cells, remark))
+    names = ("Study", sentence_case(str(analysis.fitted.spec.cluster)), "Row") if own else ("Study", "Row")
+    if len(frame) > len(shown):
+        rows.append((f"... and {len(frame) - len(shown):,} more", *[""] * (len(names) + 3)))
+    numeric = (*(False,) * len(names), True, True, True, False)
+    return Table("Rows", (*names, "Effect", "SE", "Expected", "Remark"), tuple(rows), numeric, file="rows.csv")
 
 
 def title(analysis: MultilevelAnalysis) -> str:
