@@ -55,7 +55,7 @@ def test_formulas_have_no_robust_variance_unless_asked() -> None:
         ("~ 1 | study", {"robust": "CR9"}, "robust='CR9' is not known"),
         ("~ 1 | study", {"robust": "CR2", "df": "residual"}, "leave df out"),
         ("~ 1 | study", {"test": "F"}, "test='F' is not known"),
-        ("~ 1 | study", {"rho": 1.0}, "an assumed correlation is a number between -1 and 1"),
+        ("~ 1 | study", {"rho": 1.0}, "an assumed correlation is a number above -1 and below 1"),
         ("~ 1 | study", {"level": 95}, "level=95"),
     ],
 )
