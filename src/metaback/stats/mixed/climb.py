@@ -39,6 +39,12 @@ class Peak:
         """Return some of the climbs."""
         return Peak(self.x[which], self.at.take(which), self.converged[which], self.steps[which], self.resting[which])
 
+    def put(self, which: Places, other: Peak) -> None:
+        """Write where climbs went on to; their steps are added."""
+        self.x[which], self.converged[which], self.resting[which] = other.x, other.converged, other.resting
+        self.steps[which] += other.steps
+        self.at.put(which, other.at)
+
 
 def joined(peaks: Sequence[Peak]) -> Peak:
     """Return the climbs of several records in one."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from metaback.stats.mixed.climb import Peak, scale_of
+from metaback.stats.mixed.faces import lowest
 from metaback.stats.mixed.likelihood import LOG_2PI, level
 from metaback.stats.mixed.problem import Problem, parts_of, sums_at
 from metaback.stats.mixed.records import Bools, Floats, MixedFit, Term
@@ -144,12 +145,14 @@ def at_ends(problem: Problem, theta: Floats) -> Bools:
     tiny = 1e-14 * problem.frame.unit**2
     for term, chart, start in zip(problem.terms, problem.parts.charts, problem.parts.starts, strict=True):
         L = max(term.levels, 1 if term.Z is None else term.Z.shape[1])
-        low = -1 / (L - 1) if term.structure in {"CS", "HCS"} and L > 1 else -1.0
+        low = lowest(np.full(len(theta), L)) if term.structure == "CS" else np.full(len(theta), -1.0)
+        if term.structure == "HCS":
+            low = lowest((theta[:, start : start + L] > tiny).sum(axis=1))
         for i, (kind, _) in enumerate(chart.kinds, start=start):
             if kind == "variance":
                 out[:, i] = theta[:, i] <= tiny
             elif kind == "correlation":
-                low = 1e-10 if term.structure == "CAR" else low
+                low = np.full(len(theta), 1e-10) if term.structure == "CAR" else low
                 out[:, i] = (theta[:, i] >= 1 - END) | (theta[:, i] <= low + END)
             else:
                 x = np.log(theta[:, i])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metaback.stats.mixed.climb import Peak, climb, joined, scale_of
+from metaback.stats.mixed.faces import bodies, face_grids, on_faces, onward
 from metaback.stats.mixed.likelihood import Slope, level
 from metaback.stats.mixed.problem import Problem, allowed, slope_at, sums_at
 from metaback.stats.mixed.records import Floats, Places
@@ -15,6 +16,7 @@ from metaback.stats.mixed.starts import grid_of, tops
 FEW = 300  # rows up to which more starts are climbed
 SAME = 1e-6  # log-likelihoods closer than this are one peak
 TOGETHER = 25  # replicates of few rows that climb together
+EDGES = 4  # times that a climb goes on over the edge of a face
 LEVEL = 1e-10  # log-likelihoods that only rounding tells apart
 
 
@@ -46,10 +48,27 @@ def climb_from(
     which: Places | None = None,
     fits: Places | None = None,
 ) -> Peak:
-    """Climb from x (R, q), all replicates together.
+    """Climb from x (R, q), all replicates together; those that come to the edge of a face of HCS go on over it.
 
     counts (R, B) weight their clusters, which (R,) names their V; fits (R,) tells which climbs are of one fit.
     """
+    peak, upper = _climb(problem, x, counts, reml=reml, which=which, fits=fits)
+    for _ in range(EDGES if bodies(problem) else 0):
+        begin = onward(problem, peak.x, upper)
+        go = np.flatnonzero(np.isfinite(begin).all(axis=1) & peak.converged)
+        if not go.size:
+            break
+        weights = None if counts is None else counts[go]
+        chosen, alike = (None if part is None else part[go] for part in (which, fits))
+        more, upper[go] = _climb(problem, begin[go], weights, reml=reml, which=chosen, fits=alike)
+        peak.put(go, more)
+    return peak
+
+
+def _climb(
+    problem: Problem, x: Floats, counts: Floats | None, *, reml: bool, which: Places | None, fits: Places | None
+) -> tuple[Peak, Floats]:
+    """Climb once within the bounds of the starts; return the upper ones too."""
     lower, upper = _bounds(problem, x)
 
     def objective(at: Floats, places: Places) -> Slope:
@@ -58,21 +77,23 @@ def climb_from(
 
     kinked = any(term.structure == "SPLIN" for term in problem.terms)
     kinked |= any(chart.allowed is not None for chart in problem.parts.charts)  # the edge of what is allowed is one too
-    return climb(objective, x, lower, upper, float(problem.labels.size), kinked=kinked, fits=None if kinked else fits)
+    if fits is not None and bodies(problem):  # climbs within other bounds have other peaks
+        fits = np.unique(np.column_stack([fits, upper == 0]), axis=0, return_inverse=True)[1].ravel()
+    size = float(problem.labels.size)
+    return climb(objective, x, lower, upper, size, kinked=kinked, fits=None if kinked else fits), upper
 
 
 def best_peaks(problem: Problem, several: int | None, *, reml: bool) -> list[Found]:
     """Return the highest peak above the coarse grid, for the only V of a problem or for each of several."""
     count = 1 if several is None else several
-    x, shape = grid_of(problem) if problem.parts.q else (np.zeros((1, 0)), (1,))
+    grid, shape = grid_of(problem) if problem.parts.q else (np.zeros((1, 0)), (1,))
+    x = np.concatenate([grid, *face_grids(problem, grid)])
     which = None if several is None else np.repeat(np.arange(count), len(x))
     at = level(sums_at(problem.under(which), np.tile(x, (count, 1)), None, 0))
     values = (at.reml if reml else at.ml).reshape(count, -1)
     values = np.where(allowed(problem.parts, x), values, -np.inf)
-    begin: list[Places] = []
-    for own in values:
-        found = tops(own, shape, wide=problem.labels.size <= FEW and not problem.heavy)
-        begin.append(found if found.size else np.array([int(np.argmax(own))]))
+    begin = [_tops_of_all(own, shape, wide=problem.labels.size <= FEW and not problem.heavy) for own in values]
+    begin = [places if places.size else np.array([int(np.argmax(v))]) for places, v in zip(begin, values, strict=True)]
     owner = np.repeat(np.arange(count), [len(places) for places in begin])
     climbed = climb_from(
         problem, x[np.concatenate(begin)], None, reml=reml, which=None if several is None else owner, fits=owner
@@ -90,6 +111,7 @@ def replicate_peaks(problem: Problem, found: Found, counts: Floats, *, reml: boo
     if problem.labels.size > FEW or problem.heavy or not problem.parts.q or not len(counts):
         return climb_from(problem, np.repeat(found.peak.x, len(counts), axis=0), counts, reml=reml)
     grid, shape = grid_of(problem)
+    grid = np.concatenate([grid, *face_grids(problem, grid)])
     known = np.concatenate([found.peak.x, found.rivals])
     parts: list[Peak] = []
     for i in range(0, len(counts), TOGETHER):
@@ -108,7 +130,14 @@ def _tops_of(problem: Problem, grid: Floats, shape: tuple[int, ...], counts: Flo
     at = level(sums_at(problem, np.tile(grid, (R, 1)), np.repeat(counts, len(grid), axis=0), 0))
     values = (at.reml if reml else at.ml).reshape(R, -1)
     values = np.where(allowed(problem.parts, grid), values, -np.inf)
-    return [tops(own, shape, wide=True) for own in values]
+    return [_tops_of_all(own, shape, wide=True) for own in values]
+
+
+def _tops_of_all(values: Floats, shape: tuple[int, ...], *, wide: bool) -> Places:
+    """Return the tops of the grid, and those of the same grid on every face."""
+    size = int(np.prod(shape))
+    parts = [tops(values[i : i + size], shape, wide=wide) + i for i in range(0, values.size, size)]
+    return np.concatenate(parts)
 
 
 def _by_height(peaks: Peak, which: Places) -> Places:
@@ -139,4 +168,4 @@ def _bounds(problem: Problem, x: Floats) -> tuple[Floats, Floats]:
         for i, value in enumerate(term.fixed):
             if value is not None:
                 lower[:, start + i] = upper[:, start + i] = x[:, start + i]
-    return lower, upper
+    return on_faces(problem, x, lower, upper)

@@ -310,7 +310,7 @@ def _any_matrix(term: Term, L: int) -> Chart:
 
 @structure("HCS", title="heteroscedastic compound symmetry", parameters="one variance per level, one correlation")
 def hetero_compound(term: Term) -> Chart:
-    """Return G_ab = s_a s_b rho."""
+    """Return G_ab = s_a s_b rho; rho may be below -1 / (L - 1) where a variance is 0: see `faces`."""
     L = term.levels
     return _by_spreads(L, _powers(np.ones(L * (L - 1) // 2), L), np.array([-1 / max(L - 1, 1)]), _one_rho(L), False)
 
