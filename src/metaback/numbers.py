@@ -18,7 +18,7 @@ _PASTED = str.maketrans(
         **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", None),  # spaces without width, which nobody sees
     }
 )
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _GROUPED = re.compile(
     r"[+-]?[1-9][0-9]{0,2}(?:(?P<mark>[ '\u2019.,])[0-9]{3})(?:(?P=mark)[0-9]{3})*(?:(?!(?P=mark))[.,][0-9]*)?"
 )

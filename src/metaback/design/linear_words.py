@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from metaback.errors import OptionError, suggestion
 
 Floats = NDArray[np.float64]
-_NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _DEEPEST = 50
 
 

@@ -13,8 +13,8 @@ from metaback.stats.mixed.crossed import crossed_sums, taken_out
 from metaback.stats.mixed.likelihood import Sums
 from metaback.stats.mixed.nested import nest_of, nested_sums
 from metaback.stats.mixed.problem import (
-    crossing_of,
     blockwise_kernel,
+    crossing_of,
     frame_of,
     groups_of,
     parts_of,

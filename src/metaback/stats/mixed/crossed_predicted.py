@@ -58,7 +58,9 @@ def crossed_inverse(
         u[places] = chart.u(chart.search(own)[None])[0][0]
     Y = np.concatenate([X, (y - X @ fit.beta)[:, None]], axis=1)
     p = X.shape[1]
-    crossing: Crossing = crossing_of(Frame(Y, np.eye(p), np.asarray(np.zeros(p), dtype=float), 1.0), V, terms, parts, out)
+    crossing: Crossing = crossing_of(
+        Frame(Y, np.eye(p), np.asarray(np.zeros(p), dtype=float), 1.0), V, terms, parts, out
+    )
     if crossing.q > MOST:
         raise MemoryError(
             f"standard errors of predicted effects need a matrix of {crossing.q:,} by {crossing.q:,} levels; it is "
