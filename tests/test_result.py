@@ -245,3 +245,41 @@ def test_a_query_that_is_no_question_selects_nothing_in_silence() -> None:
             trials.query(expression)
     assert len(trials.query("weeks > 8")) == int((trials.frame["weeks"] > 8).sum())
     assert len(trials.query("outcome == 'pain' and weeks in [8, 12]")) > 0
+
+
+# ---------------------------------------------------------------- words that nothing would read
+
+
+LATE = [
+    ({"measure": "OR"}, "measure='OR' is for a table; these are effects already: leave it out, or say it to effect_si"),
+    ({"study": "lab"}, "study='lab' is for a table; these are effects already: leave it out"),
+    ({"effect": "g", "se": "s"}, "effect='g' is for a table; these are effects already: leave it out; se='s'"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), LATE)
+def test_words_about_a_table_are_refused_beside_effects(words: dict[str, str], said: str) -> None:
+    """Effects of one measure were pooled under the name of another without a word."""
+    es = mb.effect_sizes(mb.load_dataset("backpain").query("outcome == 'pain'"))
+    for ask in (lambda: mb.pool(es, **words), lambda: mb.regress(es, "~ weeks", **words)):
+        with pytest.raises(mb.OptionError) as caught:
+            ask()
+        assert said in str(caught.value)
+
+
+def test_subgroups_and_numbers_that_are_zero_are_refused_beside_effects_too() -> None:
+    es = mb.effect_sizes(mb.load_dataset("backpain").query("outcome == 'pain'"))
+    with pytest.raises(mb.OptionError, match=r"by='stratum' is for a table.*say it to effect_sizes"):
+        mb.pool(es, by="stratum")
+    with pytest.raises(mb.OptionError, match=r"r=0\.0 is for a table"):
+        mb.pool(es, r=0.0)
+    assert mb.pool(es, options={}, measure=None).k == es.k
+
+
+def test_columns_cannot_be_named_for_trials_that_were_read() -> None:
+    """The effects of `yi` were pooled where another column was named."""
+    trials = mb.read_trials(pd.DataFrame({"study": ["A", "B"], "yi": [0.1, 0.2], "vi": 0.1, "g": [1.0, 2.0]}))
+    asks = (mb.pool, lambda data, **said: mb.regress(data, "~ 1", **said), mb.multilevel)
+    for ask in asks:
+        with pytest.raises(mb.OptionError, match=r"read already: .* say roles=\{'yi': 'g'\} to read_trials"):
+            ask(trials, effect="g")

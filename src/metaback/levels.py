@@ -16,7 +16,7 @@ from metaback.checks.decisions import read_decisions
 from metaback.data.trials import Source, Trials
 from metaback.design.moderators import cell_text
 from metaback.design.random_terms import KnownCorrelation
-from metaback.effects.choices import EffectWords, effect_choices
+from metaback.effects.choices import EffectWords, effect_choices, late_word
 from metaback.effects.covariances import GIVEN
 from metaback.effects.dependence import SamplingCovariance
 from metaback.effects.effect_sizes import EffectSizes
@@ -462,7 +462,7 @@ def multilevel(
         source = Source(data.source, "", len(data.labels), 0, {})
     else:
         named = (table.get("effect"), table.get("se"), table.get("study"))
-        rows = data if isinstance(data, Trials) else checked_trials(data, *named)
+        rows = checked_trials(data, *named)
         (effects, audit), source = _effects(rows, table, formula, level), rows.source
     found = fit_levels(effects, source, choices, V, R)
     words = {**choices, "V": V, "R": _named(R) or None, **_told(table)}
@@ -504,7 +504,7 @@ def _check_table(table: Mapping[str, Any], *, effects: bool) -> None:
         elif name not in TableWords.__annotations__:
             problems.append(str(OptionError.unknown("option", name, [word for word in known if word not in hidden])))
         elif effects and table[name] is not None:
-            problems.append(f"{name}={table[name]!r} is for a table; these are effects already: leave it out")
+            problems.append(late_word(name, table[name]))
     if problems:
         raise OptionError("; ".join(problems))
 

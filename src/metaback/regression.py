@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from metaback.audits import Checks
 from metaback.data.trials import Source, Trials
 from metaback.design.formula import outside
+from metaback.effects.choices import refuse_late
 from metaback.effects.compute import effect_sizes
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.models.fitted import Estimate
@@ -377,9 +378,10 @@ def regress(
         formula, preset, model=model, tau2=tau2, ci=ci, pi=pi, tau2_ci=tau2_ci, level=level, **words
     )
     if isinstance(data, EffectSizes):
+        refuse_late({"measure": measure, "effect": effect, "se": se, "study": study})
         rows, effects, source = data, data, Source(data.source, "", len(data.labels), 0, {})
     else:
-        rows = data if isinstance(data, Trials) else checked_trials(data, effect, se, study)
+        rows = checked_trials(data, effect, se, study)
         effects, source = effect_sizes(rows, measure=measure, preset=preset), rows.source
     said = {"measure": measure, "model": model, "tau2": tau2, "ci": ci, "pi": pi, "tau2_ci": tau2_ci, "level": level}
     told = {name: word for name, word in {**said, **words}.items() if word is not None}

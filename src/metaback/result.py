@@ -15,7 +15,7 @@ from metaback.checks.decisions import Decision, read_decisions
 from metaback.data.read import read_trials
 from metaback.data.roles import recognise
 from metaback.data.trials import Source, Trials, as_named
-from metaback.effects.choices import EffectChoices, EffectWords, effect_choices
+from metaback.effects.choices import EffectChoices, EffectWords, effect_choices, refuse_late
 from metaback.effects.compute import effect_sizes
 from metaback.effects.effect_sizes import EffectSizes, set_aside
 from metaback.errors import OptionError
@@ -484,9 +484,9 @@ def pool(
     spec = resolve_spec(preset, model=model, tau2=tau2, weights=weights, ci=ci, pi=pi, level=level, **words)
     said = effect_choices(**others)
     if isinstance(data, EffectSizes):
-        _refuse_late(said.words())
+        refuse_late({"measure": measure, "by": by, "effect": effect, "se": se, "study": study, **others})
         return _pooled(data, spec, decisions, tell)
-    whole = trials = data if isinstance(data, Trials) else checked_trials(data, effect, se, study)
+    whole = trials = checked_trials(data, effect, se, study)
     audit = None
     if decisions:
         audit = audit_table(trials, spec, Request(None, None, by, measure, said), decisions, split=False)
@@ -518,17 +518,20 @@ def _sorted_words(choices: PoolWords) -> tuple[SpecWords, EffectWords]:
     return cast("SpecWords", of_pool), cast("EffectWords", others)
 
 
-def _refuse_late(said: EffectWords) -> None:
-    """Refuse choices about effects that are computed already."""
-    late = [name for name, value in said.items() if value or value is False]
-    if late:
-        raise OptionError(f"the effects are computed already; say {', '.join(late)} to effect_sizes")
-
-
 def checked_trials(frame: Any, effect: str | None, se: str | None, study: str | None) -> Trials:
-    """Check a table with the columns that were named; without labels the rows of a frame are numbered."""
+    """Check a table with the columns that were named; without labels the rows of a frame are numbered.
+
+    Trials come back as they are; columns cannot be named for them any more.
+    """
     named = {"yi": effect, "sei": se, "study": study}
     roles = {role: column for role, column in named.items() if column is not None}
+    if isinstance(frame, Trials):
+        if roles:
+            raise OptionError(
+                f"effect=, se= and study= name columns of a frame or a file; these are trials that were read already: "
+                f"leave them out, or say roles={roles!r} to read_trials"
+            )
+        return frame
     if not isinstance(frame, str | Path) and not hasattr(frame, "columns"):
         raise OptionError(f"data is a {type(frame).__name__}; give effect sizes, trials, a data frame or a path")
     if isinstance(frame, pd.DataFrame) and study is None and "study" not in recognise(frame.columns, roles)[0]:

@@ -152,3 +152,10 @@ def test_a_column_that_is_not_there_is_told_with_each_name_once() -> None:
         effects().aggregate(by="studdy")
     names = str(caught.value).partition("use one of: ")[2].split(", ")
     assert len(names) == len(set(names))
+
+
+def test_an_option_that_is_not_there_is_told_with_those_that_are() -> None:
+    with pytest.raises(OptionError, match=r"option='rhoo' is not known \(did you mean 'rho'\?\); use one of: by, w"):
+        effects().aggregate(rhoo=0.3)
+    with pytest.raises(OptionError, match=r"option='foo' is not known.*; option='bar' is not known"):
+        mb.aggregate(effects(), foo=1, bar=2)

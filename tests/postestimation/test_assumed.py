@@ -211,7 +211,9 @@ def test_a_wrong_correlation_is_refused(words: dict[str, Any], said: str) -> Non
 
 
 def test_effects_that_are_computed_take_no_more_choices() -> None:
-    with pytest.raises(OptionError, match="computed already"):
+    with pytest.raises(
+        OptionError, match=r"r=0\.7 is for a table; these are effects already: .* say it to effect_sizes"
+    ):
         mb.pool(effects("SMCC", r=0.5), r=0.7)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from inspect import signature
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
@@ -24,6 +25,7 @@ WEIGHTS: Mapping[str, str] = {
     "inverse-covariance": "weighted by the inverse of their sampling covariance",
     "equal": "with equal weights",
 }
+OF_COVARIANCE = tuple(signature(sampling_covariance).parameters)[1:]  # all but the effects
 LOST = "no row of the group has an effect"
 
 
@@ -46,8 +48,8 @@ def aggregate(
     label or a number that differs among the rows of a group is blank afterwards. Rows without an effect take no part;
     a group without any stays, with the reason.
 
-    Edges: one row per study gives the same effects back. Raises `OptionError` for a column that does not exist, and
-    for choices of a covariance that the effects have already. Source: Gleser & Olkin 2009. Same as
+    Edges: one row per study gives the same effects back. Raises `OptionError` for a column and for an option that
+    do not exist, and for choices of a covariance that the effects have already. Source: Gleser & Olkin 2009. Same as
     `metafor::aggregate.escalc`.
 
     >>> from metaback.data.datasets import load_dataset
@@ -59,6 +61,9 @@ def aggregate(
     """
     if weights not in WEIGHTS:
         raise OptionError.unknown("weights", weights, WEIGHTS)
+    if unknown := [name for name in choices if name not in OF_COVARIANCE]:
+        known = ("by", "weights", *OF_COVARIANCE)
+        raise OptionError("; ".join(str(OptionError.unknown("option", name, known)) for name in unknown))
     if es.cov is not None and (choices or rho is not RHO):
         raise OptionError("the effects have a sampling covariance; leave rho= and its other choices out")
     made = None if es.cov is not None else sampling_covariance(es, rho=rho, **choices)

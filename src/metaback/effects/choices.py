@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, field, fields
 from typing import Any, TypedDict, cast
 
@@ -87,6 +87,36 @@ def effect_choices(**words: Any) -> EffectChoices:
         instruments=instruments,
         higher_is_better=better,
     )
+
+
+COMPUTING = frozenset({"measure", "by", *EffectWords.__annotations__})  # what `effect_sizes` takes
+
+
+def refuse_late(words: Mapping[str, Any]) -> None:
+    """Raise `OptionError` for words about a table where effects are given: nothing would read them.
+
+    words: name -> value; None, and what is empty, stands for what is not said.
+
+    >>> refuse_late({"measure": None, "options": {}})
+    """
+    said = {name: value for name, value in words.items() if not _unsaid(value)}
+    if said:
+        raise OptionError("; ".join(late_word(name, value) for name, value in said.items()))
+
+
+def late_word(name: str, value: Any) -> str:
+    """Say that a word is for a table, and where it belongs.
+
+    >>> late_word("study", "lab")
+    "study='lab' is for a table; these are effects already: leave it out"
+    """
+    where = ", or say it to effect_sizes" if name in COMPUTING else ""
+    return f"{name}={value!r} is for a table; these are effects already: leave it out{where}"
+
+
+def _unsaid(value: Any) -> bool:
+    """Tell whether a value says nothing; 0 and False say something."""
+    return value is None or (isinstance(value, Sized) and len(value) == 0)
 
 
 def _numbers(grid: Any) -> tuple[Any, ...]:
