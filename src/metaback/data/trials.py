@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from metaback.data.columns import Bools, Floats, Habits, ReadColumns, read_columns, text_of
+from metaback.data.queries import NO_CONDITION, rows_where
 from metaback.data.roles import ROLES, named_effect, normal_name, recognise
 from metaback.errors import DataError, OptionError, Problem, suggestion
 from metaback.stats.measures import MEASURES, raw_roles
@@ -129,12 +130,18 @@ class Trials:
     def query(self, expression: str) -> Trials:
         """Keep the rows for which a pandas query holds, e.g. `"outcome == 'pain' and year >= 2010"`.
 
-        Raises `OptionError` for an expression that is not true or false for each row.
+        Columns of digits stored as text are asked as numbers; see `rows_where`. Raises `OptionError` for an expression
+        that cannot be used, or is not true or false for each row.
         """
-        held = self.frame.eval(expression)
-        if not isinstance(held, pd.Series) or not pd.api.types.is_bool_dtype(held):
-            raise OptionError(f"the query {expression!r} is not true or false for each row; compare with something")
-        return self.take(held.fillna(False).astype(bool))
+        try:
+            return self.take(rows_where(self.columns(), len(self), expression))
+        except ValueError as error:
+            why = str(error)
+        if why == NO_CONDITION:
+            raise OptionError(f"the query {expression!r} {why}; compare with something")
+        raise OptionError(
+            f"the query {expression!r} cannot be used: {why}; columns: {', '.join(map(str, self.frame.columns))}"
+        )
 
     def check(self, **choices: Any) -> Any:
         """Check the table before it is pooled, and tell what each finding would change; see `metaback.check`."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from metaback.data.queries import NO_CONDITION, rows_where
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import EstimationError, MetabackError, OptionError, suggestion
 from metaback.models.pool import fit_pool
@@ -23,10 +23,6 @@ from metaback.stats.wls import Bools
 
 NOTHING = "nothing"  # the name of leaving out no row
 EACH_STUDY, EACH_FINDING, OUTLIERS = "each study", "each finding", "outliers"
-# What pandas raises for a query that it cannot parse or apply to the columns.
-UNUSABLE = (
-    NameError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ArithmeticError,
-)  # fmt: skip
 Exclude = str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]] | None
 
 
@@ -143,7 +139,7 @@ def _outlying_studies(effects: EffectSizes, spec: PoolSpec) -> Bools:
 
 
 def _queried(effects: EffectSizes, query: str) -> Bools:
-    """Return the rows for which a pandas query over the columns of the table holds."""
+    """Return the rows for which a pandas query over the columns of the table holds; see `rows_where`."""
     columns = {str(name): values for name, values in effects.moderators.items()}
     if "@" in query:
         raise OptionError(f"exclude={query!r}: a query names columns only, and no variable with @")
@@ -152,15 +148,13 @@ def _queried(effects: EffectSizes, query: str) -> Bools:
     hint = suggestion(query, (EACH_STUDY, EACH_FINDING, OUTLIERS))
     words = f"{hint}; use {EACH_STUDY}, {EACH_FINDING}, {OUTLIERS}, or a query over the columns: {listed}"
     try:
-        found = np.asarray(pd.DataFrame(columns, index=range(n)).eval(query))
-    except UNUSABLE as error:
-        why = "it is no query" if isinstance(error, SyntaxError) else str(error)
-        quote = "; texts stand in quotes, as in \"rob == 'high'\"" if "is not defined" in why else ""
-        raise OptionError(f"exclude={query!r} cannot be used ({why}{quote}){words}") from None
-    # A query that is no condition would be taken for labels of rows by DataFrame.query.
-    if found.shape != (n,) or not all(isinstance(value, bool) for value in found.tolist()):
-        raise OptionError(f"exclude={query!r} is not true or false for each row{words}")
-    return found.astype(bool)
+        return rows_where(columns, n, query)
+    except ValueError as error:
+        why = str(error)
+    if why == NO_CONDITION:
+        raise OptionError(f"exclude={query!r} {why}{words}")
+    quote = "; texts stand in quotes, as in \"rob == 'high'\"" if "is not defined" in why else ""
+    raise OptionError(f"exclude={query!r} cannot be used ({why}{quote}){words}")
 
 
 def _listed(effects: EffectSizes, name: str, said: Sequence[Any]) -> Bools:
