@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,13 +99,13 @@ class KnownSampling:
     from_table: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MultilevelAnalysis:
     """Everything said about one model of dependent effects; see `Regression` for what is alike.
 
     coefficients: by name; moderators: the test of all of them, None for the intercept alone; components: in the order
-    of the engine; naive: the coefficients as if rows were independent. k: rows in use; p: coefficients; left_out:
-    (study, row, reason) of the rest. sampling: where V came from, None where nothing is known of it.
+    of the engine. k: rows in use; p: coefficients; left_out: (study, row, reason) of the rest. sampling: where V came
+    from, None where nothing is known of it. naive, notes: made from these when they are first asked for.
     """
 
     fitted: FittedMultilevel
@@ -112,12 +113,21 @@ class MultilevelAnalysis:
     moderators: JointTest | None
     components: tuple[Component, ...]
     heterogeneity: Heterogeneities
-    naive: Mapping[str, Estimate]
     k: int
     p: int
     left_out: tuple[tuple[str, str, str], ...]
-    notes: tuple[str, ...]
     sampling: KnownSampling | None = None
+
+    @cached_property
+    def naive(self) -> Mapping[str, Estimate]:
+        """Return the coefficients as if rows were independent: a fit of its own, which many questions never need."""
+        return naive_estimates(self.fitted)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader must know, the most serious first."""
+        told = () if self.sampling is None else self.sampling.notes
+        return multilevel_notes(self.fitted, self.components, self.coefficients, self.naive, self.left_out, told)
 
 
 def analyse_multilevel(
@@ -140,23 +150,15 @@ def analysis_of(fitted: FittedMultilevel, sampling: KnownSampling | None = None)
     tested = [j for j, name in enumerate(names) if name != INTERCEPT or not design.intercept]
     coefficients = dict(zip(names, linear_estimates(fitted, np.eye(p), fitted.df), strict=True))
     moderators = joint_of(fitted, np.eye(p)[tested], tuple(t.name for t in design.terms)) if design.terms else None
-    components = components_of(fitted)
-    left_out = left_out_rows(fitted)
-    spread = heterogeneities(fitted)
-    naive = naive_estimates(fitted)
     return MultilevelAnalysis(
         fitted=fitted,
         coefficients=coefficients,
         moderators=moderators,
-        components=components,
-        heterogeneity=spread,
-        naive=naive,
+        components=components_of(fitted),
+        heterogeneity=heterogeneities(fitted),
         k=k,
         p=p,
-        left_out=left_out,
-        notes=multilevel_notes(
-            fitted, components, coefficients, naive, left_out, () if sampling is None else sampling.notes
-        ),
+        left_out=left_out_rows(fitted),
         sampling=sampling,
     )
 

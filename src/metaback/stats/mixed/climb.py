@@ -19,7 +19,8 @@ SHORTEST = 1e-12  # relative step at which a replicate has arrived
 FLAT = 1e-11  # curvature, relative to the scale of its parameters, that rounding cannot tell from none
 POLISH = 3  # steps that are taken whatever the likelihood says, once its change is below its rounding
 NEAR = 1e-6  # of a log-likelihood: a climb that can rise by no more stands at its peak
-BISECTIONS = 16  # of a range of e^100
+NEWTON = 30  # steps to the length of a radius at most; six are usual
+ENOUGH = 1e-13  # share of a radius by which the length of a step may miss it
 ROUNDING = 4e-15  # of a log-likelihood, relative to its size and to the number of rows
 
 Objective = Callable[[Floats, Places], Slope]
@@ -134,9 +135,10 @@ def climb(
         step = _proposed(state, size)
         leaving = step.arrived
         if near is not None and fits is not None:
-            _leave(found, state, np.zeros(state.which.size, dtype=bool))
             near[state.which] = step.sure & (step.hoped < NEAR)
-            leaving = leaving | _joining(found, state, step, near, fits)
+            if near.any():
+                _leave(found, state, np.zeros(state.which.size, dtype=bool))
+                leaving = leaving | _joining(found, state, step, near, fits)
         if leaving.any():
             _leave(found, state, step.arrived)
             state, step = state.take(np.flatnonzero(~leaving)), step.take(np.flatnonzero(~leaving))
@@ -269,19 +271,21 @@ def _along(values: Floats, along: Floats) -> Floats:
 def _within(values: Floats, along: Floats, radius: Floats) -> Floats:
     """Return along / (values + mu) with the mu at which its length is the radius.
 
-    Bisection of log mu, then Newton steps for 1 / length (Moré & Sorensen 1983), which is nearly a line in mu.
+    Newton steps for 1 / length, which is nearly a line in mu and bends downward (Moré & Sorensen 1983): from a mu that
+    is too small they never come too far. Too small is the mu of the part along the first eigenvector alone, and that of
+    a vector as long as all parts along the last one.
     """
     floor = np.maximum(-values[:, 0], 0.0)
-    low, high = np.full(radius.size, -40.0), np.full(radius.size, 60.0)
-    for _ in range(BISECTIONS):
-        middle = 0.5 * (low + high)
-        long = _length(along, values, floor + np.exp(middle))[0] > radius
-        low, high = np.where(long, middle, low), np.where(long, high, middle)
-    least, most = floor + np.exp(low), floor + np.exp(high)
-    mu = most
-    for _ in range(4):
+    first, whole = np.abs(along[:, 0]) / radius, np.sqrt((along * along).sum(axis=1)) / radius
+    least = np.maximum(np.maximum(first - values[:, 0], whole - values[:, -1]), floor * (1 + 1e-15))
+    mu = least
+    for _ in range(NEWTON):
         length, slope = _length(along, values, mu)
-        mu = np.clip(mu + length**2 / np.maximum(slope, 1e-300) * (length / radius - 1), least, most)
+        off = length / radius - 1
+        more = np.abs(off) > ENOUGH
+        if not more.any():
+            break
+        mu = np.where(more, np.maximum(mu + length**2 / np.maximum(slope, 1e-300) * off, least), mu)
     return along / np.maximum(values + mu[:, None], 1e-100)
 
 
@@ -295,6 +299,8 @@ def _length(along: Floats, values: Floats, mu: Floats) -> tuple[Floats, Floats]:
 def scale_of(at: Slope) -> Floats:
     """Return the distance (R, q) over which the likelihood changes by about 1; 0 for what changes nothing."""
     size = np.maximum(at.size, np.abs(np.diagonal(at.hessian, axis1=1, axis2=2)))
+    if size.min(initial=1.0) > 0:
+        return 1 / np.sqrt(size)
     return np.where(size > 0, 1 / np.sqrt(np.where(size > 0, size, 1.0)), 0.0)
 
 
@@ -304,8 +310,10 @@ def _resting(x: Floats, at: Slope, lower: Floats, upper: Floats) -> Bools:
     Without any slope a parameter rests only where the likelihood does not curve upward: all standard deviations 0 is
     a saddle of the model of standard deviations and correlations.
     """
-    low, high = (x <= lower) & (at.gradient <= 0), (x >= upper) & (at.gradient >= 0)
-    resting = low | high
+    low, high = x <= lower, x >= upper
+    if not (low.any() or high.any()):
+        return low
+    resting = (low & (at.gradient <= 0)) | (high & (at.gradient >= 0))
     if resting.any():
         resting &= (at.gradient != 0) | (np.diagonal(at.hessian, axis1=1, axis2=2) <= 0)
     return resting | (lower == upper)

@@ -153,6 +153,8 @@ def slope(sums: Sums, *, reml: bool) -> Slope:
     if sums.trace is None or sums.first is None or sums.cross is None or sums.second is None:
         raise ValueError("sums of order 2 are needed")
     at = level(sums)
+    if at.beta.shape[1] == 1 and sums.bend is None:
+        return _slope_of_one(sums, at, sums.trace, sums.first, sums.cross, sums.second, reml=reml)
     R, J, p = *sums.trace.shape, at.beta.shape[1]
     z = np.concatenate([-at.beta, np.ones((R, 1))], axis=1)
     zz = z[:, :, None] * z[:, None]
@@ -174,6 +176,27 @@ def slope(sums: Sums, *, reml: bool) -> Slope:
             hessian = hessian + 0.5 * _traces(at.cov, sums.bend[..., :p, :p])
     size = 0.5 * np.diagonal(sums.cross, axis1=1, axis2=2)
     return Slope(at.reml if reml else at.ml, gradient, hessian, 0.5 * trace2, size)
+
+
+def _slope_of_one(
+    sums: Sums, at: Level, trace: Floats, first: Floats, cross: Floats, second: Floats, *, reml: bool
+) -> Slope:
+    """Return the slope where there is one coefficient and M is linear: the same numbers, without linear algebra."""
+    b, c = at.beta, at.cov[:, 0]
+    left = first[..., 1] - b[:, :, None] * first[..., 0]  # by (x, y), times what is left of y
+    xz, zz = left[..., 0], left[..., 1] - b * left[..., 0]
+    xx, xx2 = first[..., 0, 0], second[..., 0, 0]
+    b2, c2 = b[:, :, None], c[:, :, None]
+    zz2 = second[..., 1, 1] - b2 * (second[..., 0, 1] + second[..., 1, 0] - b2 * xx2)
+    slopes, trace2 = zz - trace, cross
+    if reml:
+        cx = c * xx
+        slopes = slopes + cx
+        trace2 = cross - c2 * (xx2 + xx2.swapaxes(1, 2)) + cx[:, :, None] * cx[:, None]
+    half = 0.5 * trace2
+    hessian = half + (c * xz)[:, :, None] * xz[:, None] - 0.5 * (zz2 + zz2.swapaxes(1, 2))
+    size = 0.5 * np.diagonal(cross, axis1=1, axis2=2)
+    return Slope(at.reml if reml else at.ml, 0.5 * slopes, hessian, half, size)
 
 
 def _traces(A: Floats, forms: Floats) -> Floats:

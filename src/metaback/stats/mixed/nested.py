@@ -10,35 +10,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from metaback.stats.blocks import BlockMatrix, on_diagonal
 from metaback.stats.mixed.likelihood import Sums
-from metaback.stats.mixed.products import inner
-from metaback.stats.mixed.records import Floats, Places, Term
+from metaback.stats.mixed.products import inner, summed
+from metaback.stats.mixed.records import Bools, Floats, Places, Term
 
 CHUNK = 2_000_000  # numbers of the largest array of a step
+RUN = 128  # rows that are added one after the other; longer clusters are added in pieces, for the sake of rounding
 
 
 @dataclass(frozen=True, slots=True)
 class Nest:
     """Rows in the order of their clusters.
 
-    v: (n,); Y: (1 + Q, n) ones, columns and effects; pairs: (Q Q, n) products of columns and effects; starts: (B,)
-    first row of each cluster; cluster: (n,); own: (d, n) which rows have an effect of their own by each of d
-    terms; shared: whether clusters have one; places: where own effects, then that of clusters, stand among the
-    parameters.
+    v: (n,); own: (d, n) which rows have an effect of their own by each of d terms; weighed: (d + Q Q, n) the same, then
+    products of columns and effects; gather: matrices, one after the other, from rows to (1 + Q) B sums over clusters:
+    of the rows, and of them times each of Q columns and effects; none where clusters share nothing. cluster: (n,).
+    columns: Q. places: where own effects, then that of clusters, stand among the parameters; order: the way back.
     """
 
     v: Floats
-    Y: Floats
-    pairs: Floats
-    starts: Places
-    cluster: Places
     own: Floats
-    shared: bool
+    weighed: Floats
+    gather: tuple[Any, ...]
+    cluster: Places
+    columns: int
     places: Places
+    order: slice | Places
 
 
 def nest_of(Y: Floats, V: BlockMatrix, terms: Sequence[Term], labels: Places) -> Nest | None:
@@ -64,14 +67,47 @@ def nest_of(Y: Floats, V: BlockMatrix, terms: Sequence[Term], labels: Places) ->
     if len(shared) > 1 or any(_filled(part) for part in V.parts):
         return None
     order = np.argsort(labels, kind="stable")
-    cluster = labels[order]
-    starts = np.flatnonzero(np.diff(cluster, prepend=-1))
-    flat = np.concatenate([np.ones((1, labels.size)), Y[order].T])
-    pairs = (flat[1:, None] * flat[None, 1:]).reshape(-1, labels.size)
-    mine = np.array(own)[:, order] if own else np.zeros((0, labels.size))
-    return Nest(
-        on_diagonal(V)[order], flat, pairs, starts, cluster, mine, bool(shared), np.array(places, dtype=np.intp)
-    )
+    (n, Q), cluster, columns = Y.shape, labels[order], Y[order].T
+    mine = np.array(own)[:, order] if own else np.zeros((0, n))
+    weighed = np.concatenate([mine, (columns[:, None] * columns).reshape(-1, n)])
+    gather = _gathering(np.concatenate([np.ones((1, n)), columns]), np.bincount(cluster)) if shared else ()
+    where = np.array(places, dtype=np.intp)
+    return Nest(on_diagonal(V)[order], mine, weighed, gather, cluster, Q, where, _way_back(places))
+
+
+def _way_back(places: list[int]) -> slice | Places:
+    """Return the index that brings what is listed by these places into their order.
+
+    >>> _way_back([1, 0]), _way_back([0, 2, 1]).tolist()
+    (slice(None, None, -1), [0, 2, 1])
+    """
+    straight = list(range(len(places)))
+    if places in (straight, straight[::-1]):
+        return slice(None, None, 1 if places == straight else -1)
+    return np.argsort(places)
+
+
+def _gathering(columns: Floats, sizes: Places) -> tuple[Any, ...]:
+    """Return the matrices that add rows times columns (K, n) over clusters of so many rows each.
+
+    >>> [step.toarray().tolist() for step in _gathering(np.array([[1.0, 1.0, 1.0]]), np.array([2, 1]))]
+    [[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]]
+    """
+    if sizes.max() <= RUN:
+        return (_adding(columns, sizes),)
+    pieces = -(-sizes // RUN)
+    lengths = np.full(int(pieces.sum()), RUN)
+    lengths[np.cumsum(pieces) - 1] = sizes - RUN * (pieces - 1)
+    K = columns.shape[0]
+    return _adding(columns, lengths), _adding(np.ones((1, K * lengths.size)), np.tile(pieces, K))
+
+
+def _adding(columns: Floats, lengths: Places) -> Any:
+    """Return the sparse matrix (K m, n) of sums over m runs of rows, so long each, times each of columns (K, n)."""
+    K, n = columns.shape
+    ends = np.concatenate([[0], np.cumsum(np.tile(lengths, K))]).astype(np.int32)
+    rows = np.tile(np.arange(n, dtype=np.int32), K)
+    return sparse.csr_array((columns.ravel(), rows, ends), shape=(ends.size - 1, n))
 
 
 def _filled(part: Floats) -> bool:
@@ -83,7 +119,7 @@ def _filled(part: Floats) -> bool:
 def nested_sums(nest: Nest, u: Floats, counts: Floats | None, order: int) -> Sums:
     """Return the sums at u (R, J), clusters weighted by counts (R, B)."""
     d = nest.own.shape[0]
-    step = max(1, CHUNK // (nest.Y.size * (2 + d + d * d if order else 2)))
+    step = max(1, CHUNK // ((1 + nest.columns) * nest.v.size * (2 + d + d * d if order else 2)))
     if u.shape[0] <= step:
         return _sums(nest, u, counts, order)
     parts = [
@@ -96,119 +132,146 @@ def nested_sums(nest: Nest, u: Floats, counts: Floats | None, order: int) -> Sum
 
 @dataclass(frozen=True, slots=True)
 class _At:
-    """What all sums at one u share.
+    """Sums over rows at R parameters: traces (d, R, f) over own effects, forms (R, f, Q, Q) of Y, log|D| (R,), bad."""
 
-    F: (R, f, n) weights of rows w, w^2 p_j and w^3 p_j p_k, p_j the rows that have own effect j; forms: (R, f, Q, Q)
-    their sums of Y Y'; a, t: (R, f, B) and (R, f, Q, B) their sums, and those of Y, over clusters. h, g = s h: (R, B);
-    m: (R, Q, B). c: (R, n) and cb: (R, B) counts, None for 1.
-    """
-
-    F: Floats
+    traces: Floats
     forms: Floats
-    a: Floats
-    t: Floats
+    log_det: Floats
+    bad: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What clusters have at R parameters: x (f, 1 + Q, R, B) of `_by_cluster`; h, g = s h: (R, B); m: (Q, R, B)."""
+
+    x: Floats
     h: Floats
     g: Floats
     m: Floats
-    c: Floats | None
-    cb: Floats | None
-
-
-def _counted(values: Floats, counts: Floats | None) -> Floats:
-    """Return values (R, P, N) times counts (R, N)."""
-    return values if counts is None else values * counts[:, None]
-
-
-def _weights(nest: Nest, w: Floats, order: int) -> Floats:
-    """Return the weights F of rows, only the first of them for order 0."""
-    if not order or not nest.own.size:
-        return w[:, None]
-    wp = w[:, None] * nest.own
-    w2 = wp * w[:, None]
-    w3 = (w2[:, :, None] * wp[:, None]).reshape(w.shape[0], -1, w.shape[1])
-    return np.concatenate([w[:, None], w2, w3], axis=1)
 
 
 def _sums(nest: Nest, u: Floats, counts: Floats | None, order: int) -> Sums:
     """Return the sums of one chunk of replicates."""
-    d = nest.own.shape[0]
+    d, Q, R = nest.own.shape[0], nest.columns, u.shape[0]
     c = None if counts is None else counts[:, nest.cluster]
     D = nest.v + u[:, nest.places[:d]] @ nest.own
-    bad = np.zeros(u.shape[0], dtype=bool)
+    bad = np.zeros(R, dtype=bool)
     if not D.min(initial=1.0) > 0:
         below = ~(D > 0)
         bad = np.asarray((below if c is None else below & (c > 0)).any(axis=1))
         D = np.where(below, 1.0, D)
     F = _weights(nest, 1 / D, order)
-    R, f, n = F.shape
-    Q = nest.Y.shape[0] - 1
-    forms = inner(_counted(F, c).reshape(1, R * f, n), nest.pairs[None]).reshape(R, f, Q, Q)
-    summed = F[:, :, None] * nest.Y
-    if nest.starts.size < n:
-        summed = np.add.reduceat(summed, nest.starts, axis=3)
-    a, t = summed[:, :, 0], summed[:, :, 1:]
-    s = u[:, nest.places[d:]].sum(axis=1, keepdims=True)
-    sa = s * a[:, 0]
-    bad |= ~(sa > -1).all(axis=1)
+    logs = np.log(D)
+    log_det = (logs if c is None else logs * c).sum(axis=1)
+    counted = F if c is None else F * c.T[:, :, None]
+    forms = summed(nest.weighed, counted.reshape(D.shape[1], -1)).reshape(d + Q * Q, R, -1)
+    at = _At(forms[:d], forms[d:].transpose(1, 2, 0).reshape(R, -1, Q, Q), log_det, bad)
+    if nest.gather:
+        return _of_clusters(nest, at, _by_cluster(nest, F), u[:, nest.places[d]], counts, order)
+    return _of_rows(nest, at) if order else Sums(log_det, at.forms[:, 0], bad)
+
+
+def _weights(nest: Nest, w: Floats, order: int) -> Floats:
+    """Return the weights F (n, R, f) of rows: w (R, n), w^2 p_j, w^3 p_j p_k, p_j the rows with own effect j.
+
+    Of order 0 there is w alone.
+    """
+    d, w = nest.own.shape[0] if order else 0, w.T
+    F = np.empty((*w.shape, 1 + d + d * d))
+    F[:, :, 0] = w
+    alike = w * w
+    for j in range(d):
+        F[:, :, 1 + j] = mine = alike * nest.own[j][:, None]
+        for k in range(d):
+            F[:, :, 1 + d + d * j + k] = mine * (w * nest.own[k][:, None])
+    return F
+
+
+def _by_cluster(nest: Nest, F: Floats) -> Floats:
+    """Return the sums over clusters (f, 1 + Q, R, B) of weights F (n, R, f), and of these times columns and effects."""
+    n, R, f = F.shape
+    out = F.reshape(n, R * f)
+    for step in nest.gather:
+        out = step @ out
+    return np.ascontiguousarray(out.reshape(1 + nest.columns, -1, R, f).transpose(3, 0, 2, 1))
+
+
+def _of_rows(nest: Nest, at: _At) -> Sums:
+    """Return the sums where clusters share nothing: those over rows are all."""
+    d, R = nest.own.shape[0], at.forms.shape[0]
+    Q = nest.columns
+    trace, cross = at.traces[:, :, 0].T, at.traces[:, :, 1 : 1 + d].transpose(1, 2, 0)
+    first, second = at.forms[:, 1 : 1 + d], at.forms[:, 1 + d :].reshape(R, d, d, Q, Q)
+    return _in_order(nest, Sums(at.log_det, at.forms[:, 0], at.bad, trace, first, cross, second))
+
+
+def _of_clusters(nest: Nest, at: _At, x: Floats, s: Floats, counts: Floats | None, order: int) -> Sums:
+    """Return the sums with effects of clusters of variance s (R,); x: (f, 1 + Q, R, B), see `_by_cluster`."""
+    a, t = x[0, 0], x[0, 1:]
+    sa = s[:, None] * a
+    bad = at.bad | ~(sa > -1).all(axis=1)
     h = 1 / (1 + sa)
-    m = (s * h)[:, None] * t[:, 0]
-    logs, more = np.log(D), np.log1p(sa)
-    log_det = logs.sum(axis=1) + more.sum(axis=1) if c is None else (logs * c).sum(axis=1) + (more * counts).sum(axis=1)
-    K = forms[:, 0] - inner(_counted(t[:, 0], counts), m) if nest.shared else forms[:, 0]
-    sums = Sums(log_det, K, bad)
-    return _slopes(nest, _At(F, forms, a, t, h, s * h, m, c, counts), sums, u.shape[1]) if order else sums
+    g = s[:, None] * h
+    m = g * t
+    more = np.log1p(sa)
+    log_det = at.log_det + (more if counts is None else more * counts).sum(axis=1)
+    if order:
+        return _in_order(nest, _slopes(nest, _At(at.traces, at.forms, log_det, bad), _Shared(x, h, g, m), counts))
+    left, right = t.swapaxes(0, 1), m.swapaxes(0, 1)
+    return Sums(log_det, at.forms[:, 0] - inner(left if counts is None else left * counts[:, None], right), bad)
 
 
-def _slopes(nest: Nest, at: _At, sums: Sums, J: int) -> Sums:
-    """Add the first derivatives of log|M| and K, and what the second ones are made of."""
-    (R, Q, _), d = at.m.shape, nest.own.shape[0]
-    trace, first = np.zeros((R, J)), np.zeros((R, J, Q, Q))
-    cross, second = np.zeros((R, J, J)), np.zeros((R, J, J, Q, Q))
-    own = nest.places[:d]
-    if d:
-        rows = _counted(at.F[:, : 1 + d], at.c) @ nest.own.T
-        trace[:, own], cross[:, own[:, None], own] = rows[:, 0], rows[:, 1:]
-        first[:, own], second[:, own[:, None], own] = (
-            at.forms[:, 1 : 1 + d],
-            at.forms[:, 1 + d :].reshape(R, d, d, Q, Q),
-        )
-    out = Sums(sums.log_det, sums.K, sums.bad, trace, first, cross, second)
-    if nest.shared:
-        _share(nest, at, out)
-    return out
-
-
-def _share(nest: Nest, at: _At, sums: Sums) -> None:
-    """Write into the sums what effects of clusters change.
+def _slopes(nest: Nest, at: _At, of: _Shared, counts: Floats | None) -> Sums:
+    """Return the sums of order 2, the effect of clusters last among the parameters.
 
     With E = M^-1 Y = w (Y - m), r_j = sum w p_j E and tau = sum E in each cluster: Y'A P_j A Y = sum p_j E E',
     Y'A P_j A P_k A Y = sum w p_j p_k E E' - g r_j r_k', Y'A P_j A 11'A Y = h r_j tau', and a sum of f E E' / w^2 is
-    that of f Y Y' less (t - a m / 2) m' and its transpose.
+    that of f Y Y' less (t - a m / 2) m' and its transpose. All are products of two vectors over clusters, and one
+    product of matrices has them all.
     """
-    trace, first, cross, second = sums.trace, sums.first, sums.cross, sums.second
-    if trace is None or first is None or cross is None or second is None:
+    (Q, R, B), d = of.m.shape, nest.own.shape[0]
+    x, h, g, flat = of.x, of.h, of.g, (-1, R, B)
+    a2, ah = x[1 : 1 + d, 0], x[0, 0] * h
+    ga2, r, tau = g * a2, x[1 : 1 + d, 1:] - a2[:, None] * of.m, x[0, 1:] * h
+    half = x[:, 1:] - 0.5 * x[:, :1] * of.m
+    half[0] = 0.5 * x[0, 1:]  # K itself is a sum of Y (Y - m)'
+    left = np.concatenate([
+        half.reshape(flat), (g * r).reshape(flat), (h * r).reshape(flat), tau, tau * ah,
+        ga2, g * x[1 + d :, 0], a2 * h, ah[None],
+    ])  # fmt: skip
+    right = np.concatenate([of.m, r.reshape(flat), tau, np.ones((1, R, B)), ga2, h[None], ah[None]])
+    if counts is not None:
+        left *= counts
+    return _assembled(at, inner(left.swapaxes(0, 1), right.swapaxes(0, 1)), d, Q)
+
+
+def _assembled(at: _At, G: Floats, d: int, Q: int) -> Sums:
+    """Return the sums of order 2 from those over rows and the products G of vectors over clusters."""
+    R, f = G.shape[0], 1 + d + d * d
+    e, n, one = (f + d) * Q, (f + 2 * d + 2) * Q, (d + 2) * Q  # where h r, numbers, and the column of ones begin
+    gone = G[:, : f * Q, :Q].reshape(R, f, Q, Q)
+    forms = at.forms - (gone + gone.swapaxes(2, 3))
+    trace, first = np.empty((R, d + 1)), np.empty((R, d + 1, Q, Q))
+    cross, second = np.empty((R, d + 1, d + 1)), np.empty((R, d + 1, d + 1, Q, Q))
+    trace[:, :d] = at.traces[:, :, 0].T - G[:, n : n + d, one]
+    trace[:, d] = G[:, -1, one]
+    cross[:, :d, :d] = at.traces[:, :, 1 : 1 + d].transpose(1, 2, 0) + G[:, n : n + d, one + 1 : one + 1 + d]
+    cross[:, :d, :d] -= 2 * G[:, n + d : n + d + d * d, one].reshape(R, d, d)
+    cross[:, :d, d] = cross[:, d, :d] = G[:, -1 - d : -1, -2]
+    cross[:, d, d] = G[:, -1, -1]
+    first[:, :d] = forms[:, 1 : 1 + d]
+    first[:, d] = G[:, e + d * Q : e + (d + 1) * Q, one - Q : one]
+    second[:, :d, :d] = forms[:, 1 + d :].reshape(R, d, d, Q, Q)
+    second[:, :d, :d] -= G[:, f * Q : e, Q : one - Q].reshape(R, d, Q, d, Q).swapaxes(2, 3)
+    second[:, :d, d] = second[:, d, :d] = G[:, e : e + d * Q, one - Q : one].reshape(R, d, Q, Q)
+    second[:, d, d] = G[:, e + (d + 1) * Q : n, one - Q : one]
+    return Sums(at.log_det, forms[:, 0], at.bad, trace, first, cross, second)
+
+
+def _in_order(nest: Nest, sums: Sums) -> Sums:
+    """Return sums of own effects, then that of clusters, in the order of the parameters."""
+    if sums.trace is None or sums.first is None or sums.cross is None or sums.second is None:
         raise ValueError("sums of order 2 are needed")
-    (R, Q, B), d = at.m.shape, nest.own.shape[0]
-    own, one = nest.places[:d], int(nest.places[d])
-    pairs = own[:, None], own
-    cb: Floats = np.ones((1, B)) if at.cb is None else at.cb
-    h, g, ah = at.h, at.g, at.a[:, 0] * at.h
-    a2, a3, m = at.a[:, 1 : 1 + d], at.a[:, 1 + d :], at.m[:, None]
-    tau = at.t[:, 0] * h[:, None]
-    half = (at.t[:, 1:] - (0.5 * at.a[:, 1:])[:, :, None] * m).reshape(R, -1, B)
-    r = (at.t[:, 1 : 1 + d] - a2[:, :, None] * m).reshape(R, d * Q, B)
-    left = np.concatenate([half, r * g[:, None], r * h[:, None], tau, tau * ah[:, None]], axis=1)
-    right = np.concatenate([at.m, r, tau], axis=1)
-    forms = inner(left if at.cb is None else left * cb[:, None], right).reshape(R, -1, Q, d + 2, Q).swapaxes(2, 3)
-    f, last = d + d * d, d + 1
-    gone = forms[:, :f, 0] + forms[:, :f, 0].swapaxes(2, 3)
-    first[:, own] -= gone[:, :d]
-    second[:, *pairs] -= gone[:, d:].reshape(R, d, d, Q, Q) + forms[:, f : f + d, 1 : 1 + d]
-    second[:, own, one] = second[:, one, own] = forms[:, f + d : f + 2 * d, last]
-    first[:, one], second[:, one, one] = forms[:, -2, last], forms[:, -1, last]
-    ga = g[:, None] * a2
-    trace[:, own] -= (ga * cb[:, None]).sum(axis=2)
-    product = (ga[:, :, None] * ga[:, None]).reshape(R, d * d, B) - 2 * g[:, None] * a3
-    cross[:, *pairs] += (product * cb[:, None]).sum(axis=2).reshape(R, d, d)
-    cross[:, own, one] = cross[:, one, own] = (a2 * (h * h * cb)[:, None]).sum(axis=2)
-    trace[:, one], cross[:, one, one] = (ah * cb).sum(axis=1), (ah * ah * cb).sum(axis=1)
+    o = nest.order
+    cross, second = sums.cross[:, o][:, :, o], sums.second[:, o][:, :, o]
+    return Sums(sums.log_det, sums.K, sums.bad, sums.trace[:, o], sums.first[:, o], cross, second)

@@ -24,3 +24,20 @@ def inner(a: Floats, b: Floats) -> Floats:
     two = b[:, :, :cut].reshape(b.shape[0], S, count, piece).transpose(0, 2, 3, 1)
     total: Floats = (one @ two).sum(axis=1)
     return total + a[:, :, cut:] @ b[:, :, cut:].swapaxes(1, 2) if cut < N else total
+
+
+def summed(a: Floats, b: Floats) -> Floats:
+    """Return a b for long rows a (P, N) and long columns b (N, S), (P, S).
+
+    >>> import numpy as np
+    >>> summed(np.ones((2, 3)), np.ones((3, 1))).tolist()
+    [[3.0], [3.0]]
+    """
+    (P, N), S = a.shape, b.shape[1]
+    piece = max(32, ALONE // max(P * S, 1))
+    count = N // piece
+    if count <= 1:
+        return a @ b
+    cut = count * piece
+    total: Floats = (a[:, :cut].reshape(P, count, piece).swapaxes(0, 1) @ b[:cut].reshape(count, piece, S)).sum(axis=0)
+    return total + a[:, cut:] @ b[cut:] if cut < N else total

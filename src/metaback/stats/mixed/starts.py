@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 
 from metaback.stats.mixed.problem import Problem
@@ -26,19 +24,18 @@ def grid_of(problem: Problem) -> tuple[Floats, tuple[int, ...]]:
     """
     excess = excess_variance(problem)
     for fineness in range(len(SHARES) - 1 if problem.heavy else 0, len(SHARES)):
-        axes: list[list[Floats]] = []
+        axes: list[Floats] = []
         shape: list[int] = []
         for term, chart in zip(problem.terms, problem.parts.charts, strict=True):
             points, own = _of_term(term, chart, excess, problem.frame.unit, fineness)
-            axes.append(points)
+            axes.append(np.array(points))
             shape += own
         if np.prod(shape) <= MOST or fineness == len(SHARES) - 1:
             break
     else:
         raise AssertionError("no grid")
-    return np.array([np.concatenate(point) for point in itertools.product(*axes)]).reshape(-1, problem.parts.q), tuple(
-        shape
-    )
+    places = np.indices([len(axis) for axis in axes]).reshape(len(axes), -1)
+    return np.concatenate([axis[own] for axis, own in zip(axes, places, strict=True)], axis=1), tuple(shape)
 
 
 def excess_variance(problem: Problem) -> float:
@@ -66,8 +63,9 @@ def _of_term(term: Term, chart: Chart, excess: float, unit: float, fineness: int
         elif second[0] == "range":
             far = KINKED_RANGES if term.structure == "SPLIN" and not fineness else RANGES[fineness]
             others = np.array(far) * reach(term)[1]
-    points = [_point(term, chart, size, other, unit) for size in sizes for other in np.unique(others)]
-    return points, [len(shares), np.unique(others).size]
+    others = np.unique(others)
+    points = [_point(term, chart, size, other, unit) for size in sizes for other in others]
+    return points, [len(shares), others.size]
 
 
 def _point(term: Term, chart: Chart, size: float, other: float, unit: float) -> Floats:
@@ -99,10 +97,11 @@ def tops(values: Floats, shape: tuple[int, ...], *, wide: bool = False) -> Place
     """
     table = np.where(np.isfinite(values), values, LOWEST).reshape(shape)
     top = table > LOWEST
-    for axis, count in enumerate(shape):
-        rise = np.diff(table, axis=axis, prepend=2 * LOWEST, append=2 * LOWEST)
-        top &= np.take(rise, range(count), axis=axis) > 0
-        top &= np.take(rise, range(1, count + 1), axis=axis) <= 0
+    for axis in range(table.ndim):
+        ordered, on = table.swapaxes(0, axis), top.swapaxes(0, axis)
+        rises = ordered[1:] > ordered[:-1]
+        on[1:] &= rises
+        on[:-1] &= ~rises
     found = np.flatnonzero(top.ravel())
     found = found[np.argsort(-values[found], kind="stable")][:CLIMBS]
     if not wide:
