@@ -15,6 +15,9 @@ SECOND := tests src $(addprefix --ignore=,$(FIRST)) $(if $(NOTEBOOKS),--nbmake $
 # The interpreter that .venv is made from; choose another with `make test PYTHON=/path/to/python`.
 PYTHON ?=
 
+# The tests start the program some hundred times; where Python may not keep what it compiled, each start compiles anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup report test test-first test-second test-all lint types bench fuzz gallery lock clean
 
 help:
@@ -53,8 +56,8 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-test: lint types
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going test-first test-second
+test: lint
+	@$(MAKE) --no-print-directory --jobs 3 --keep-going types test-first test-second
 
 test-first: $(STAMP)
 	$(PYTEST) -m "not slow" $(FIRST)
@@ -63,7 +66,7 @@ test-second: $(STAMP)
 	$(PYTEST) -m "not slow" $(SECOND)
 
 test-all: lint types
-	$(PYTEST) $(ALL_TESTS)
+	HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-long} $(PYTEST) $(ALL_TESTS)
 
 bench: $(STAMP)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/run.py

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -79,12 +80,13 @@ def faults_of(entry: Entry) -> list[str]:
     return missing
 
 
+@cache
 def all_mentions() -> list[Mention]:
     """Collect the mentions of all source files, templates and documents."""
     found: list[Mention] = []
     for path in sorted(p for p in SRC.rglob("*") if p.suffix in {".py", ".html", ".md", ".j2", ".jinja", ".txt"}):
         text, place = path.read_text(encoding="utf-8"), str(path.relative_to(ROOT))
-        found += cites_of(text, place) if path.suffix == ".py" else ()
+        found += cites_of(text, place) if path.suffix == ".py" and "cite=" in text else ()
         found += mentions_of(text, place)
     for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "data").glob("*.md")]):
         found += mentions_of(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))

@@ -42,7 +42,7 @@ def test_an_effect_that_an_se_explains_is_told_once(audit_of: Any, means_table: 
     assert not {"implausible-effect", "outlying-effect", "influential-effect"} & set(told)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["besson2016", "hasselblad1998", "trials"])
 def test_the_order_of_rows_changes_no_finding(name: str, seed: int) -> None:
     """A decision holds wherever its rows stand: names and severities depend on what the rows hold alone.

@@ -143,10 +143,10 @@ def test_another_outcome_is_not_stopped(run: Run) -> None:
 
 def test_accepting_findings_is_said_in_the_first_lines(run: Run, tmp_path: Path) -> None:
     """The report opens with the errors; the plan's decision stands in it without that."""
-    assert run("pool", "trials.csv", "--accept-findings", "-q", *ALONE)[0] == 0
+    assert run("pool", "trials.csv", "--accept-findings", "-q", "--outcome", "pain", *ALONE)[0] == 0
     page = (tmp_path / "report" / "report.html").read_text()
     assert page.index("asked for in spite of 1 error") < page.index('id="overview"')
-    assert run("pool", "trials.csv", "--plan", "plan.toml", "-q")[0] == 0
+    assert run("pool", "trials.csv", "--plan", "plan.toml", "-q", "--outcome", "pain")[0] == 0
     page = (tmp_path / "report" / "report.html").read_text()
     assert "asked for in spite of" not in page
     assert "accepted by the maintainers of metaback" in page
@@ -205,13 +205,13 @@ def test_a_finding_that_no_rule_makes_is_a_slip(run: Run, tmp_path: Path) -> Non
 def test_the_plan_stands_in_the_provenance(run: Run, tmp_path: Path) -> None:
     """Its name and SHA-256, and the same command gives the same bytes; line ends and a BOM of Windows do not matter."""
     (tmp_path / "plan.toml").write_bytes(b"\xef\xbb\xbf" + PLAN.read_bytes().replace(b"\n", b"\r\n"))
-    assert run("pool", "trials.csv", "--plan", "plan.toml", "-q")[0] == 0
+    assert run("pool", "trials.csv", "--plan", "plan.toml", "-q", "--outcome", "pain")[0] == 0
     files = {path: path.read_bytes() for path in (tmp_path / "report").rglob("*") if path.is_file()}
     digest = hashlib.sha256((tmp_path / "plan.toml").read_bytes()).hexdigest()
     record = json.loads((tmp_path / "report" / "results.json").read_text())
     assert record["provenance"]["plan"] == {"name": "plan.toml", "sha256": digest}
     assert f"Plan: plan.toml, SHA-256 {digest}" in (tmp_path / "report" / "report.html").read_text()
-    assert run("pool", "trials.csv", "--plan", "plan.toml", "-q")[0] == 0
+    assert run("pool", "trials.csv", "--plan", "plan.toml", "-q", "--outcome", "pain")[0] == 0
     assert files == {path: path.read_bytes() for path in (tmp_path / "report").rglob("*") if path.is_file()}
 
 

@@ -95,7 +95,7 @@ def test_the_order_of_rows_is_no_difference(run: Run) -> None:
     assert "Every study, decision and number is the same." in out
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
 def test_the_order_of_rows_is_no_difference_to_the_check(run: Run, seed: int) -> None:
     """Findings about several studies, pools and outcomes keep their names and words where rows change places."""
     table = pd.read_csv(TABLE, dtype=str, keep_default_na=False)

@@ -424,7 +424,7 @@ def test_pages_share_columns_axis_and_scale_of_squares(make_many: Make) -> None:
 def test_files_of_every_kind_have_the_same_bytes_twice(
     make_many: Make, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    analysis = make_many(48)
+    analysis = make_many(48 if kind == "pdf" else 12)  # two pages, and one
     made: list[bytes] = []
     for date in ("1000000000", "1500000000"):  # what the clock says must not matter
         monkeypatch.setenv("SOURCE_DATE_EPOCH", date)
