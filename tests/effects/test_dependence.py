@@ -353,3 +353,85 @@ def test_rows_of_other_years_are_told_to_be_of_other_people(years: list[int], sa
     assert (found.notes[-1] == said) == (said is not None)
     cov = mb.sampling_covariance(es).to_frame()
     assert int(np.sum(cov["covariance"].to_numpy() == 0)) == (0 if said is None else int(said[0]))
+
+
+COUNTS = {
+    "arm_1": ["low", "high"], "arm_2": ["placebo"] * 2, "events_1": [12, 14], "n_1": [50, 52], "events_2": [10, 13],
+    "n_2": [60, 60],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind"),
+    [
+        ({}, "shared arm by its name, assumed rho"),
+        ({"outcome": ["death", "death"]}, "shared arm by its name, assumed rho"),  # the time may differ
+        ({"weeks": [8, 8]}, "shared arm by its name, assumed rho"),  # the outcome may differ
+        ({"weeks": [8, 8], "outcome": ["death", "death"]}, "none: other people"),  # nothing else can differ
+        ({"n_2": [60, 61]}, "none: other people"),
+        ({"arm_2": ["placebo", "sham"]}, "none: other people"),
+        ({"events_2": [13, 13]}, "shared arm, exact"),
+        ({"stratum": ["men", "women"]}, "none: other people"),
+        ({"year": [2001, 2004]}, "none: other people"),
+    ],
+)
+def test_a_control_of_one_name_and_size_with_other_events_is_one(changed: dict[str, Any], kind: str) -> None:
+    """Its events are those of another outcome or time, unless the table tells both."""
+    assert kinds(effects("OR", **(COUNTS | changed))) == [kind]
+
+
+def test_the_covariance_of_an_arm_by_its_name_is_rho_times_its_parts() -> None:
+    found = mb.sampling_covariance(effects("OR", **COUNTS), rho=0.4)
+    one, two = (1 / e + 1 / (60 - e) for e in COUNTS["events_2"])
+    assert found.covariance[0] == pytest.approx(0.4 * np.sqrt(one * two), rel=EXACT)
+    assert "labels of their own would keep such arms apart" in found.notes[0]
+
+
+PARTS = {"events_1": [22, 14, 8], "n_1": [100, 55, 45], "events_2": [31, 13, 18], "n_2": [110, 60, 50]}
+
+
+@pytest.mark.parametrize("name", ["all", "Overall", "total", "All patients", "whole sample", "both sexes"])
+def test_a_row_of_all_people_holds_those_of_its_strata(name: str) -> None:
+    """Log odds ratio of all and of some: by the delta method over the cells of both, the variance of that of all."""
+    two = {role: cells[:2] for role, cells in PARTS.items()}
+    es = effects("OR", stratum=[name, "women"], **two)
+    found = mb.sampling_covariance(es)
+    assert kinds(es) == ["all people and some of them"]
+    cov = 0.0
+    for side in "12":
+        (all_events, events), (all_n, n) = two[f"events_{side}"], two[f"n_{side}"]
+        slopes = [all_n / (all_events * (all_n - all_events)), n / (events * (n - events))]  # of the logit by an event
+        cov += np.prod(slopes) * n * (events / n) * (1 - events / n)
+    assert found.covariance[0] == pytest.approx(cov, rel=EXACT)
+    assert found.covariance[0] == pytest.approx(es.vi[0], rel=EXACT)
+
+
+def test_all_people_beside_all_of_their_parts_can_be_inverted() -> None:
+    """Women and men tell nothing that the whole does not: 2.6% more at most, for a matrix that can be inverted."""
+    es = effects("OR", stratum=["all", "women", "men"], **PARTS)
+    found = mb.sampling_covariance(es)
+    assert kinds(es) == ["all people and some of them"] * 2 + ["none: other people"]
+    information = np.linalg.inv(whole(found.matrix)).sum()
+    best = max(1 / es.vi[0], (1 / es.vi[1:]).sum())
+    assert best <= information <= 1.026 * best
+    apart = effects("OR", stratum=["all", "women", "men"], **(PARTS | {"n_1": [100, 155, 45]}))
+    assert kinds(apart)[0] == "none: other people"  # more women than people
+    later = effects("OR", stratum=["all", "women"] * 2, weeks=[8, 8, 26, 26], events_1=[22, 14, 30, 16],
+                    n_1=[100, 50] * 2, events_2=[31, 13, 33, 15], n_2=[110, 60] * 2)  # fmt: skip
+    frame = mb.sampling_covariance(later, rho=0.5).to_frame()
+    across = frame[(frame.row_1 == later.rows[0]) & (frame.row_2 == later.rows[3])].iloc[0]
+    assert across["correlation"] == pytest.approx(0.5 * np.sqrt(110 / 210), rel=EXACT)
+
+
+def test_more_people_in_both_groups_than_there_are_is_told() -> None:
+    es = effects("MD", stratum=["women", "older"], mean_1=[1, 2], sd_1=[2, 2], n_1=[15] * 2, mean_2=[0, 0],
+                 sd_2=[2, 2], n_2=[15] * 2)  # fmt: skip
+    with pytest.raises(
+        OptionError, match=r"A: 500 people in both 'women' and 'older', of which one has 30\); give the"
+    ):
+        mb.sampling_covariance(es, subgroups={("women", "older"): 500})
+    with pytest.raises(OptionError, match="is no number of people"):
+        mb.sampling_covariance(es, subgroups={("women", "older"): -1})
+    share = effects("PLO", stratum=["women", "older"], events=[5, 8], n=[20, 45])
+    counted = mb.sampling_covariance(share, subgroups={("women", "older"): 15}).to_frame()
+    assert counted["correlation"][0] == pytest.approx(15 / 30, rel=EXACT)  # 15 / sqrt(20 * 45)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.same_people import SIDES, Codes, Described, Links
 from metaback.errors import OptionError
+from metaback.numbers import as_given
 from metaback.stats.shared_arm import ASSUMED, EXACT, STANDARDISED, ArmParts, arm_parts, pair_covariance
 from metaback.stats.working_covariance import ranks_of_time
 
@@ -32,8 +33,12 @@ KINDS = (
     "overlapping people",
     "shared arm, not asked for",
     "given",
+    "shared arm by its name, assumed rho",
+    "all people and some of them",
 )
 NONE, EXACT_ARM, NEAR_ARM, EQUAL_ARM, ARM_RHO, ENDPOINTS, RHO, TIMES, UNCLEAR, OVERLAP, NOT_ASKED, GIVEN = range(12)
+NAMED_ARM, WITHIN = 12, 13
+PART_OF_ALL = 0.95  # of the whole that its parts tell: 1 leaves nothing to divide by; the pool then knows 2.6% more
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +80,10 @@ def kinds_of(rows: Described, i: Codes, j: Codes, found: Links, parts: ArmParts,
     formula = asked.exact and measure in STANDARDISED
     several = np.where(formula & (level != ASSUMED), ENDPOINTS, RHO)
     kinds = np.where(one, np.where(here, arm, ARM_RHO), NONE)
+    kinds = np.where(one & here & found.unclear, NAMED_ARM, kinds)
     kinds = np.where(one & (not asked.shared), NOT_ASKED, kinds)
     kinds = np.where(both, np.where(other, several, np.where(here, UNCLEAR, TIMES)), kinds)
+    kinds = np.where(found.within, WITHIN, kinds)
     return np.where(found.groups & (kinds != NONE) & (asked.overlap is not None), OVERLAP, kinds).astype(np.intp)
 
 
@@ -85,7 +92,7 @@ def covariances(es: EffectSizes, places: Codes, pairs: Paired, parts: ArmParts, 
 
     Both arms in common: r sqrt(v_i v_j), or the formula of `pair_covariance` where the exact one is asked for. One arm:
     `pair_covariance`. r is the product of the correlation of both outcomes and that of both times, 1 at one outcome
-    and time.
+    and time. All people and some of them: see `_within`.
     """
     i, j, found = pairs.i, pairs.j, pairs.links
     y, v = es.yi[places], es.vi[places]
@@ -99,7 +106,7 @@ def covariances(es: EffectSizes, places: Codes, pairs: Paired, parts: ArmParts, 
     if asked.whole_sd and es.measure == "SMD":
         here = pairs.rows.setting[i] == pairs.rows.setting[j]
         total += np.where(here & ~both & (pairs.kinds != NOT_ASKED), _common_sd(es, places, i, j), 0.0)
-    return total * _overlap(pairs, asked)
+    return total * _overlap(es, places, pairs, asked) * _within(v, pairs)
 
 
 def parts_of(es: EffectSizes, places: Codes, *, whole_sd: bool = False) -> ArmParts:
@@ -133,7 +140,7 @@ def _correlation(pairs: Paired, asked: Assumed) -> Floats:
     rows, i, j = pairs.rows, pairs.i, pairs.j
     here = rows.setting[i] == rows.setting[j]
     other = (rows.outcome[i] != rows.outcome[j]) | (rows.instrument[i] != rows.instrument[j])
-    wanted = other | pairs.links.unclear | (~here & (asked.phi is None))
+    wanted = other | pairs.links.unclear | (~here & (asked.phi is None))  # one arm of other numbers is another setting
     wanted &= ~((pairs.kinds == OVERLAP) & here)
     r = np.ones(i.size)
     at = wanted & (pairs.kinds != NONE)
@@ -182,7 +189,30 @@ def _by_outcome(rows: Described, rho: Mapping[Any, float]) -> Floats:
     return table
 
 
-def _overlap(pairs: Paired, asked: Assumed) -> Floats:
+def _within(v: Floats, pairs: Paired) -> Floats:
+    """Return the correlation of an effect of all people with that of some of them, 1 for pairs of any other kind.
+
+    The effect of all is the efficient one, so that its covariance with any other of the same people is its own
+    variance (Hausman 1978): r = sqrt(v_all / v_some), which is exact for log odds ratios; at two outcomes or times
+    sqrt(n_some / n_all). Parts that make up the whole would leave none of its variance: what they tell of it together
+    is held at `PART_OF_ALL`.
+    """
+    factor = np.ones(pairs.i.size)
+    at = np.flatnonzero(pairs.kinds == WITHIN)
+    if not at.size:
+        return factor
+    rows, i, j = pairs.rows, pairs.i[at], pairs.j[at]
+    whole, part = np.where(rows.everyone[i], i, j), np.where(rows.everyone[i], j, i)
+    sizes = rows.numbers[:, :, 0].sum(axis=0)
+    counted = (rows.setting[i] != rows.setting[j]) & np.isfinite(sizes[i] + sizes[j])
+    share = np.minimum(np.where(counted, sizes[part] / sizes[whole], v[whole] / v[part]), 1.0)
+    group = np.unique(np.stack([whole, rows.setting[part]]), axis=1, return_inverse=True)[1].ravel()
+    total = np.bincount(group, share)[group]
+    factor[at] = np.sqrt(share) * np.minimum(PART_OF_ALL / total, 1.0)
+    return factor
+
+
+def _overlap(es: EffectSizes, places: Codes, pairs: Paired, asked: Assumed) -> Floats:
     """Return by what the covariance of two groups of people shrinks because only some are in both."""
     factor = np.ones(pairs.i.size)
     at = pairs.kinds == OVERLAP
@@ -191,17 +221,38 @@ def _overlap(pairs: Paired, asked: Assumed) -> Floats:
     if isinstance(asked.overlap, (int, float)):
         factor[at] = float(asked.overlap)
         return factor
-    rows, names = pairs.rows, {name.casefold(): code for code, name in enumerate(pairs.rows.strata)}
-    shared = np.zeros((len(names), len(names)))
-    for pair, count in asked.overlap.items():
-        for name in pair:
-            if name.casefold() not in names:
-                raise OptionError.unknown("subgroups", name, rows.strata)
-        a, b = (names[name.casefold()] for name in pair)
-        shared[a, b] = shared[b, a] = count
-    sizes = rows.numbers[0, :, 0] + rows.numbers[1, :, 0]
+    rows = pairs.rows
+    shared = _shared_people(rows, asked.overlap)
+    sizes = rows.numbers[:, :, 0].sum(axis=0) if "n_1" in es.inputs else rows.numbers[0, :, 0]
     i, j = pairs.i[at], pairs.j[at]
     if np.isnan(sizes[i] + sizes[j]).any():
         raise OptionError("subgroups= gives numbers of shared people, which needs the numbers of people of all arms")
-    factor[at] = np.minimum(shared[rows.stratum[i], rows.stratum[j]] / np.sqrt(sizes[i] * sizes[j]), 1.0)
+    count, most = shared[rows.stratum[i], rows.stratum[j]], np.minimum(sizes[i], sizes[j])
+    here = rows.setting[i] == rows.setting[j]  # fewer people may be left at another time
+    if (many := np.flatnonzero(here & (count > most))).size:
+        told = (
+            f"{es.labels[places[i[p]]]}: {as_given(count[p])} people in both {rows.strata[rows.stratum[i[p]]]!r} and "
+            f"{rows.strata[rows.stratum[j[p]]]!r}, of which one has {as_given(most[p])}"
+            for p in many.tolist()
+        )
+        raise OptionError(
+            f"subgroups= has more people than there are ({'; '.join(dict.fromkeys(told))}); give the number of people "
+            "that both groups of a study have in common, or their share, from 0 to 1"
+        )
+    factor[at] = np.minimum(count / np.sqrt(sizes[i] * sizes[j]), 1.0)
     return factor
+
+
+def _shared_people(rows: Described, overlap: Mapping[tuple[str, str], float]) -> Floats:
+    """Return the numbers of people that strata have in common as a table."""
+    names = {name.casefold(): code for code, name in enumerate(rows.strata)}
+    shared = np.zeros((len(names), len(names)))
+    for pair, count in overlap.items():
+        for name in pair:
+            if name.casefold() not in names:
+                raise OptionError.unknown("subgroups", name, rows.strata)
+        if not 0 <= count < np.inf:
+            raise OptionError(f"subgroups[{pair!r}]={count!r} is no number of people; give 0 or more")
+        a, b = (names[name.casefold()] for name in pair)
+        shared[a, b] = shared[b, a] = count
+    return shared

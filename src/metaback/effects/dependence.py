@@ -74,6 +74,11 @@ class SamplingCovariance:
         """Return which rows depend on each other and why, whatever was assumed of their correlation."""
         return _dependence(self.effects, self.first, self.second, self.kinds)
 
+    @property
+    def from_table(self) -> bool:
+        """Tell whether the table and assumptions made it, or a matrix did that the user has."""
+        return bool((self.kinds != GIVEN).any()) if self.kinds.size else not self.notes
+
     def with_effects(self) -> EffectSizes:
         """Return the effects with this covariance, for a model of dependent effects."""
         es = self.effects
@@ -154,22 +159,25 @@ def sampling_covariance(
     - the same two arms at other outcomes or times: r sqrt(v_i v_j), with r = rho for two outcomes or instruments,
       and phi^|t_i - t_j| for two times ("CAR", times in the unit of their column) or phi^(steps between them) ("AR");
       both: the product. phi=None takes rho for any two rows;
-    - one arm in common at other outcomes or times: r times the part of that arm;
+    - one arm in common at other outcomes or times: r times the part of that arm, and so where an arm of one name and
+      size has other numbers in a table that tells no outcome or no time;
+    - all people ("all", "overall", "total" ... in `stratum`) and some of them: the variance of the effect of all;
     - other people: 0.
 
     rho: a number; a mapping by pairs of outcomes, {("pain", "disability"): 0.5}, also with "same" (two measurements of
     one outcome) and "other" (any two outcomes); a frame of correlations; or a list, whose first value is used and
     whose others make the grid. grid: numbers for a sweep. shared=False leaves single common arms out. subgroups:
-    "disjoint" (strata of a study at one outcome and time are different people), "ignored", the share of people that
-    strata have in common (0 to 1), or the number of these people, {("women", "older"): 20}. exact: SMDs of several
-    outcomes by rho (1/n_1 + 1/n_2) + rho^2 d d'/(2 N) in the place of rho sqrt(v v'). pooled_sd: "study" where SMDs
-    of a study were divided by one SD of all its arms. matrix: the covariance itself, for tables that have it: a matrix
-    of all rows, a list with one per study, or the names of columns that hold it row by row. nearest: take the nearest
-    possible matrix in the place of an impossible one, on record. columns: role -> column for other names
-    ("study", "outcome", "instrument", "time", "stratum", "arm_1", "arm_2").
+    "disjoint" (strata of a study at one outcome and time are different people, but for those of all), "ignored", the
+    share of people that strata have in common (0 to 1), or the number of these people, {("women", "older"): 20}.
+    exact: SMDs of several outcomes by rho (1/n_1 + 1/n_2) + rho^2 d d'/(2 N) in the place of rho sqrt(v v').
+    pooled_sd: "study" where SMDs of a study were divided by one SD of all its arms. matrix: the covariance itself, for
+    tables that have it: a matrix of all rows, a list with one per study, or the names of columns that hold it row by
+    row. nearest: take the nearest possible matrix in the place of an impossible one, on record. columns: role -> column
+    for other names ("study", "outcome", "instrument", "time", "stratum", "arm_1", "arm_2").
 
     Raises `DataError` for studies whose matrix is not positive definite, `OptionError` for options out of range.
-    Source: Gleser & Olkin 2009; Higham 2002. Same as `metafor::vcalc`, `clubSandwich::impute_covariance_matrix`.
+    Source: Gleser & Olkin 2009; Hausman 1978; Higham 2002. Same as `metafor::vcalc` and
+    `clubSandwich::impute_covariance_matrix`.
 
     >>> from metaback.data.datasets import load_dataset
     >>> from metaback.effects.compute import effect_sizes

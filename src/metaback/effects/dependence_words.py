@@ -12,6 +12,7 @@ from metaback.effects.covariances import (
     ENDPOINTS,
     EQUAL_ARM,
     EXACT_ARM,
+    NAMED_ARM,
     NEAR_ARM,
     NONE,
     NOT_ASKED,
@@ -21,6 +22,7 @@ from metaback.effects.covariances import (
     SAME,
     TIMES,
     UNCLEAR,
+    WITHIN,
     Assumed,
     Paired,
     Rho,
@@ -37,11 +39,14 @@ FOUND: Mapping[int, str] = {
     NEAR_ARM: "share an arm; their covariance is near enough, from the sizes of the arms or scaled to their variances",
     EQUAL_ARM: "share an arm of unknown size; half of each variance is taken to come from it, as for equal arms",
     ARM_RHO: "share an arm at other outcomes or times; {rho} for its people",
+    NAMED_ARM: "name an arm of as many people alike, whose other numbers differ as at outcomes or times that the table "
+    "does not tell; it is taken for the same people, for whom {rho}; labels of their own would keep such arms apart",
     ENDPOINTS: "are several outcomes of the same people; exact covariance of standardised differences, {rho}",
     RHO: "are several outcomes of the same people; {rho}",
     TIMES: "are several times of the same people; {phi}",
     UNCLEAR: "differ in nothing that the table tells from another of their study, and are taken for the same people; "
     "{rho}",
+    WITHIN: "are of all people or of some of these; their covariance follows from their variances",
     OVERLAP: "are of groups with people in common; {overlap}",
     NOT_ASKED: "share an arm, which is left out of account as asked",
 }
@@ -50,9 +55,11 @@ WHY: Mapping[int, str] = {
     NEAR_ARM: "share an arm",
     EQUAL_ARM: "share an arm of unknown size",
     ARM_RHO: "share an arm at other outcomes or times",
+    NAMED_ARM: "name an arm of as many people alike with other results, so that it may be the same",
     RHO: "are other outcomes of the same people",
     TIMES: "are other times of the same people",
     UNCLEAR: "differ in nothing that the table tells from another of their study, so that they may be the same people",
+    WITHIN: "are of all people or of some of these",
 }
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import OptionError
-from metaback.stats.same_arms import DECLARED, LEFT, MANY_EVENTS, TELLING, agreeing, digits
+from metaback.stats.same_arms import DECLARED, EVERYONE, LEFT, MANY_EVENTS, TELLING, agreeing, digits
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -29,8 +29,9 @@ class Described:
     """What tells of each of k rows whom it is about; codes are -1 where blank.
 
     study, outcome, instrument, setting (outcome, instrument and time together), stratum: (k,). time, year: (k,) nan
-    where unknown. labels: (2, k) of both arms. numbers: (2, k, s) of both arms, n first. declared: of each label,
-    whether it says that the arm stands in several comparisons. outcomes, strata: their names as in the table.
+    where unknown. told: (k,) whether both outcome and time are. everyone: (k,) whether the stratum is that of all
+    people. labels: (2, k) of both arms. numbers: (2, k, s) of both arms, n first. declared: of each label, whether it
+    says that the arm stands in several comparisons. outcomes, strata: their names as in the table.
     """
 
     study: Codes
@@ -40,6 +41,8 @@ class Described:
     stratum: Codes
     time: Floats
     year: Floats
+    told: Bools
+    everyone: Bools
     labels: Codes
     stems: tuple[str, ...]
     numbers: Floats
@@ -65,6 +68,8 @@ def described(es: EffectSizes, places: Codes, columns: Mapping[str, str] | None 
     coded = {role: _codes(found[role], k) for role in ("outcome", "instrument", "time", "stratum")}
     stems = tuple(stem for stem in STEMS if stem == "n" or {f"{stem}_1", f"{stem}_2"} & es.inputs.keys())
     labels, declared = _labels(es, found, places, named)
+    strata = coded["stratum"][1]
+    everyone = np.array([bool(EVERYONE.fullmatch(name)) for name in strata] + [False], dtype=bool)
     return Described(
         study=_codes(found["study"], k)[0] if "study" in named else es.clusters[places].astype(np.intp),
         outcome=coded["outcome"][0],
@@ -73,12 +78,14 @@ def described(es: EffectSizes, places: Codes, columns: Mapping[str, str] | None 
         stratum=coded["stratum"][0],
         time=_numbers(found["time"], k, named.get("time")),
         year=years_of(es, places),
+        told=(coded["outcome"][0] >= 0) & (coded["time"][0] >= 0),
+        everyone=everyone[coded["stratum"][0]],
         labels=labels,
         stems=stems,
         numbers=np.array([np.column_stack([_arm(es, stem, side, places) for stem in stems]) for side in "12"]),
         declared=declared,
         outcomes=coded["outcome"][1],
-        strata=coded["stratum"][1],
+        strata=strata,
     )
 
 
@@ -167,8 +174,9 @@ class Links:
     """What each of p pairs of rows of one study has in common.
 
     both: the same two arms; turned: the same two arms, the other way round. one: (4, p) one common arm, in the order of
-    `SIDES`. unclear: nothing in the table tells what differs between the rows. groups: the table says that they are
-    about different groups of people. sizes_apart: both arms are taken for the same people though their numbers of
+    `SIDES`. unclear: nothing in the table tells what differs between the rows, or between the numbers of the arm that
+    they have in common. groups: the table says that they are about different groups of people. within: one row is of
+    all people, the other of some of these. sizes_apart: both arms are taken for the same people though their numbers of
     people differ by more than a tenth.
     """
 
@@ -177,6 +185,7 @@ class Links:
     one: Bools
     unclear: Bools
     groups: Bools
+    within: Bools
     sizes_apart: Bools
 
 
@@ -185,13 +194,18 @@ def links(rows: Described, i: Codes, j: Codes, *, strata: str = "disjoint") -> L
 
     At one outcome, instrument and time an arm is the same where its n and all its other numbers agree (in at least four
     digits where its labels differ, or ten events where it has counts and no label), or where nothing is known of it but
-    an equal label. At two outcomes or times it is the same where its label is; a label that stands for several groups
-    of people counts only together with that of the other arm; without labels the rows are of the same people where
-    the study has one row of each kind, or equal numbers of people. Rows of different years are of different people.
+    an equal label. An arm of equal label and n whose other numbers differ is the same as well where the table tells no
+    outcome or no time: who names two arms alike and counts as many people in them means one arm, and what differs is
+    the measurement that has no column. Two groups of one name and size would be taken for one, which makes the pool
+    less certain than it is; other people would make it too certain. At two outcomes or times it is the same where its
+    label is; a label that stands for several groups of people counts only together with that of the other arm; without
+    labels the rows are of the same people where the study has one row of each kind, or equal numbers of people. Rows of
+    different years are of different people.
 
     strata: "disjoint" takes rows of different strata for different people, if the study has several of them at one
-    outcome and time, unless numbers or words of an arm say that it stands in both; "overlapping" takes them for partly
-    the same people; "ignored" does not look at them.
+    outcome and time, unless numbers or words of an arm say that it stands in both, or one of them is "all", "overall",
+    "total" ... and has no fewer people in either arm: these are the people of the other and more; "overlapping" takes
+    them for partly the same people; "ignored" does not look at them.
     """
     here = rows.setting[i] == rows.setting[j]
     one = np.zeros((4, i.size), dtype=bool)
@@ -199,33 +213,40 @@ def links(rows: Described, i: Codes, j: Codes, *, strata: str = "disjoint") -> L
     if here.any():
         found = _at_one_setting(rows, i[here], j[here])
         one[:, here], both[here] = found.one, found.both
-        unclear[here] = found.both
+        unclear[here] = found.both | found.unlike
     if not here.all():
         vague = _vague_labels(rows, i[here], j[here], one[:, here])
         one[:, ~here] = _across(rows, i[~here], j[~here], vague)
     groups = _other_groups(rows, i, j)
-    apart = groups & (strata == "disjoint")
-    apart[apart] = ~_said_to_be_shared(rows, i[apart], j[apart], one[:, apart])
     years = (rows.year[i] != rows.year[j]) & np.isfinite(rows.year[i] + rows.year[j])
+    within = groups & (strata == "disjoint") & _some_of_all(rows, i, j) & ~years
+    apart = groups & (strata == "disjoint") & ~within
+    apart[apart] = ~_said_to_be_shared(rows, i[apart], j[apart], one[:, apart])
     one &= ~(apart | years)
     both &= ~(apart | years)
-    both |= (one[0] & one[1]) | (groups & (strata == "overlapping"))
+    both |= (one[0] & one[1]) | (groups & (strata == "overlapping")) | within
     turned = one[2] & one[3] & ~both
-    gone = _sizes_apart(rows, i, j, (0, 0)) & _sizes_apart(rows, i, j, (1, 1))
-    return Links(both, turned, one & ~(both | turned), unclear & both, groups, both & gone)
+    one &= ~(both | turned)
+    gone = _sizes_apart(rows, i, j, (0, 0)) & _sizes_apart(rows, i, j, (1, 1)) & ~within
+    unclear &= (both | one.any(axis=0)) & ~within
+    return Links(both, turned, one, unclear, groups, within, both & gone)
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What is seen of pairs at one outcome and time: one arm in common by side, and both."""
+    """What is seen of pairs at one outcome and time: one arm in common by side, both, one of other numbers."""
 
     one: Bools
     both: Bools
+    unlike: Bools
 
 
 @dataclass(frozen=True, slots=True)
 class _Arm:
-    """How an arm of one row compares with an arm of another: labels equal, different; numbers known, equal; n equal."""
+    """How an arm of one row compares with an arm of another.
+
+    Labels equal, different; numbers known, equal; n equal or unknown (same_n), known and equal (counted_alike).
+    """
 
     equal_label: Bools
     other_label: Bools
@@ -234,6 +255,7 @@ class _Arm:
     telling: Bools
     near: Bools
     same_n: Bools
+    counted_alike: Bools
 
 
 def _compared(rows: Described, i: Codes, j: Codes, side: tuple[int, int]) -> _Arm:
@@ -254,6 +276,7 @@ def _compared(rows: Described, i: Codes, j: Codes, side: tuple[int, int]) -> _Ar
         telling=_telling(rows, x, y, equal),
         near=~_sizes_apart(rows, i, j, side),
         same_n=n | (x[:, 0] == y[:, 0]),
+        counted_alike=x[:, 0] == y[:, 0],
     )
 
 
@@ -291,7 +314,10 @@ def _at_one_setting(rows: Described, i: Codes, j: Codes) -> _Seen:
     likely = [s | u for s, u in zip(same, unseen, strict=False)]
     both = (likely[0] & likely[1]) | (maybe[0] & (maybe[1] | unseen[1])) | (maybe[1] & unseen[0])
     alone = [same[a] | (unseen[a] & ~(likely[b] | maybe[b]) & arms[b].other_label) for a, b in ((0, 1), (1, 0))]
-    return _Seen(np.array([*alone, *same[2:]]) & ~both, both)
+    one = np.array([*alone, *same[2:]])
+    untold = ~(one.any(axis=0) | both | (rows.told[i] & rows.told[j]))
+    unlike: Bools = np.array([untold & arm.known & arm.equal_label & arm.counted_alike for arm in arms])
+    return _Seen((one | unlike) & ~both, both, np.asarray(unlike.any(axis=0)))
 
 
 def _counted(rows: Described, i: Codes, j: Codes, side: tuple[int, int]) -> Bools:
@@ -354,8 +380,16 @@ def _other_groups(rows: Described, i: Codes, j: Codes) -> Bools:
     In a study each of whose strata has outcomes or times of its own, strata are but names of these.
     """
     differ = (rows.stratum[i] != rows.stratum[j]) & (rows.stratum[i] >= 0) & (rows.stratum[j] >= 0)
+    differ &= ~(rows.everyone[i] & rows.everyone[j])
     split = np.unique(rows.study[i[differ & (rows.setting[i] == rows.setting[j])]])
     return differ & np.isin(rows.study[i], split)
+
+
+def _some_of_all(rows: Described, i: Codes, j: Codes) -> Bools:
+    """Tell pairs of which one row is of all people and the other of no more in either arm."""
+    whole, part = np.where(rows.everyone[i], i, j), np.where(rows.everyone[i], j, i)
+    more = (rows.numbers[:, part, 0] > rows.numbers[:, whole, 0]).any(axis=0)
+    return (rows.everyone[i] != rows.everyone[j]) & ~more
 
 
 def _said_to_be_shared(rows: Described, i: Codes, j: Codes, one: Bools) -> Bools:

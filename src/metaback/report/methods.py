@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from metaback.effects.covariances import ARM_RHO, EQUAL_ARM, EXACT_ARM, NEAR_ARM, NONE, NOT_ASKED
+from metaback.effects.covariances import ARM_RHO, EQUAL_ARM, EXACT_ARM, NAMED_ARM, NEAR_ARM, NONE, NOT_ASKED, WITHIN
 from metaback.effects.dependence import dependent
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.presets import MEASURE_PRESETS
@@ -234,11 +234,16 @@ def _covariance_words(spec: PoolSpec, effects: EffectSizes, cite: _Citations) ->
         return "their sampling covariances came with the effects"
     kinds = set(dependent(effects).kinds.tolist())
     parts: list[str] = []
-    if kinds & {*ARMS, ARM_RHO}:
+    if kinds & {*ARMS, ARM_RHO, NAMED_ARM}:
         parts.append(
             f"the sampling covariance of effects that share an arm was computed from that arm{cite('gleser2009')}"
         )
-    if kinds - ARMS - NO_PEOPLE:
+    if WITHIN in kinds:
+        told = (
+            "effects of all people of a study and of some of them were taken to vary together as their variances tell"
+        )
+        parts.append(told)
+    if kinds - ARMS - NO_PEOPLE - {WITHIN}:
         other = "other " if parts else ""
         parts.append(f"{other}effects on the same people were taken to be correlated with r = {spec.rho:g}")
     apart = "the table says that effects of one study are of different people, whose sampling errors are independent"

@@ -17,6 +17,12 @@ MOST = 12  # decimals that are told apart; a double of ordinary size holds no mo
 TELLING = 4  # digits of mean and SD together that two groups of people do not share by chance within one study
 MANY_EVENTS = 10  # events that another outcome of the same people seldom has by chance
 LEFT = 1.1  # ratio of two numbers of people that people who leave between two measurements seldom make
+EVERYONE = re.compile(  # how strata of all people are called
+    r"(all|overall|total|whole|entire|full|everyone|everybody|combined|pooled|both (sexes|genders|groups))"
+    r"([ -]+(the |randomi[sz]ed )?(people|persons|patients|participants|subjects|individuals|comers|sample|population|"
+    r"cohort|study|trial|group|groups|subgroups|strata|sexes|ages))?",
+    re.IGNORECASE,
+)
 DECLARED = re.compile(
     r"\b(used|counted|shared|serves?|compared) (in|for|by|with|as) (both|all|two|three|each|several|the other)"
     r"|\bshared (control|comparator|group|arm)|\b(same|common|single|one) (control|comparator)",
