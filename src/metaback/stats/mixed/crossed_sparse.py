@@ -65,7 +65,7 @@ def eliminated(order: Order, layers: Floats, J: int, roots: Floats | None = None
 
 
 def _front(F: Floats, w: int, J: int, roots: Floats | None = None) -> Eliminated:
-    """Eliminate the first w rows of matrices F (layers, g, s, s); border: what is added to the others.
+    """Eliminate the first w rows of matrices F (layers, g, s, s), which are changed; border: what the others get.
 
     With B = F11^-1, X = F21 B and Y = B F12: U = -F21 Y; dU + dF22 = [-X, I] dF [-Y; I]; the second derivative adds
     - [-X, I] dF_j [I; 0] B [I, 0] dF_k [-Y; I] and the same with j and k exchanged.
@@ -78,6 +78,9 @@ def _front(F: Floats, w: int, J: int, roots: Floats | None = None) -> Eliminated
     B, log_det, good = _inverse(F[0, :, :w, :w]) if roots is None else _whole_inverse(F[0, 0, :w, :w], roots)
     if not good:
         return Eliminated(0.0, np.zeros(J), np.zeros((J, J)), out, False)
+    if roots is not None:  # a whole matrix is large: its inverse takes its place
+        F[0, :, :w, :w] = B
+        B = F[0, :, :w, :w]
     X, Y = _times(F[0, :, w:, :w], B), _times(B, F[0, :, :w, w:])
     out[0] = -_times(F[0, :, w:, :w], Y)
     slope, curvature = np.zeros(J), np.zeros((J, J))
@@ -85,22 +88,21 @@ def _front(F: Floats, w: int, J: int, roots: Floats | None = None) -> Eliminated
         return Eliminated(log_det, slope, curvature, out, True)
     tops: list[Floats] = []
     lefts: list[Floats] = []
-    turned: list[Floats] = []
     for j in range(J):
         D = F[1 + j]
         BD = _times(B, D[:, :w, :w])
         top = D[:, :w, w:] - _times(D[:, :w, :w], Y)
         tops.append(_times(B, top))
         lefts.append(D[:, w:, :w] - _times(X, D[:, :w, :w]))
-        turned.append(BD)
         out[1 + j] = -_times(D[:, w:, :w], Y) - _times(X, top)
         slope[j] = np.einsum("gaa->", BD)
+        D[:, :w, :w] = BD
     for place, (j, k) in enumerate(pairs_of(J), start=1 + J):
         D = F[place]
         top = D[:, :w, w:] - _times(D[:, :w, :w], Y)
         out[place] = -_times(D[:, w:, :w], Y) - _times(X, top)
         out[place] -= _times(lefts[j], tops[k]) + _times(lefts[k], tops[j])
-        curved = _trace(B, D[:, :w, :w]) - _trace(turned[j], turned[k])
+        curved = _trace(B, D[:, :w, :w]) - _trace(F[1 + j, :, :w, :w], F[1 + k, :, :w, :w])
         curvature[j, k] = curvature[k, j] = curved
     return Eliminated(log_det, slope, curvature, out, True)
 
@@ -118,7 +120,7 @@ def _without_inverse(F: Floats, w: int, out: Floats) -> Eliminated:
 
 def _whole_inverse(C: Floats, roots: Floats) -> tuple[Floats, float, bool]:
     """Return the inverse (1, w, w) of C that is symmetric on the scale of the roots (w,), log|C|, and whether it is."""
-    log_det, inverse = symmetric_inverse(np.asarray(C * (roots / roots[:, None])))
+    log_det, inverse = symmetric_inverse(np.asarray(C * (roots / roots[:, None])).T)  # by columns, as LAPACK has it
     if inverse is None:
         return C[None], 0.0, False
     inverse *= roots[:, None]
