@@ -68,8 +68,7 @@ class Order:
         """Return the numbers (size,) of a sparse matrix."""
         entries: Any = sparse.coo_array(matrix)
         i, j = (np.asarray(part, dtype=np.intp) for part in entries.coords)
-        found: Floats = np.bincount(self.where(i, j), weights=entries.data, minlength=self.size)
-        return found
+        return np.asarray(np.bincount(self.where(i, j), weights=entries.data, minlength=self.size), dtype=float)
 
 
 @dataclass(frozen=True, slots=True)
