@@ -349,11 +349,20 @@ def _whole(crossing: Crossing, u: Floats, order: int) -> Sums:
 def inverse_of(crossing: Crossing, u: Floats) -> tuple[Sparse, Sparse, Floats]:
     """Return A, AZ and the symmetric T of M^-1 = A - AZ T (AZ)' at u (J,), where M is positive definite."""
     at = inside(crossing, u, crossing.Z)
-    inverse = None if at is None else _inverse(at)[1]
-    if at is None or inverse is None:
+    T = None
+    if at is not None and at.roots is not None:  # in place: it may be large
+        T = symmetric_inverse(_symmetric(at, at.roots))[1]
+        if T is not None:
+            T *= at.roots[:, None]
+            T *= at.roots
+    elif at is not None:
+        inverse = _inverse(at)[1]
+        if inverse is not None:
+            T = np.asarray((at.gamma.T @ inverse.T).T, dtype=float)
+            T = 0.5 * (T + T.T)
+    if at is None or T is None:
         raise ValueError("the matrix is not positive definite")
-    T = np.asarray((at.gamma.T @ inverse.T).T, dtype=float)
-    return at.A, at.AZ, 0.5 * (T + T.T)
+    return at.A, at.AZ, T
 
 
 def _symmetric(at: Inside, roots: Floats) -> Floats:
@@ -415,19 +424,29 @@ def _rows(matrix: Sparse) -> Sparse:
 
 
 def _traces(crossing: Crossing, solved: _Solved) -> tuple[Floats, Floats]:
-    """Return tr(M^-1 S_j) and tr(M^-1 S_j M^-1 S_k), the slope of log|M| and less its curvature."""
+    """Return tr(M^-1 S_j) and tr(M^-1 S_j M^-1 S_k), the slope of log|M| and less its curvature.
+
+    No product of whole matrices is held: K may be large, and dC_j is sparse.
+    """
     trace, cross = _own_traces(crossing, solved.at.A)
     first, second = _derivatives(crossing, solved.at, 0)
-    for j, k in pairs_of(crossing.J):  # (K dC_j)' is cheap: dC_j is sparse
-        one: Floats = np.asarray(_rows(first[j].T) @ solved.K.T, dtype=float)
-        two: Floats = one if j == k else np.asarray(_rows(first[k].T) @ solved.K.T, dtype=float)
-        if j == k:
-            trace[j] += np.trace(one)
-        bent = 0.0
-        if (j, k) in second:
-            entries: Any = sparse.coo_array(second[j, k])
-            bent = float(solved.K[entries.coords[1], entries.coords[0]] @ entries.data)
-        product = sum(np.vdot(one[i : i + STRIP], two[:, i : i + STRIP].T) for i in range(0, len(one), STRIP))
-        cross[j, k] += float(product) - bent
+    trace += [_trace_of(matrix, solved.K) for matrix in first]
+    for (j, k), matrix in second.items():
+        cross[j, k] -= _trace_of(matrix, solved.K)
+    turned, whole = [_rows(matrix.T) for matrix in first], solved.K.T
+    for start in range(0, len(whole), STRIP):
+        strip = slice(start, start + STRIP)
+        side = np.ascontiguousarray(whole[:, strip])
+        one: list[Floats] = [np.asarray(_rows(part[strip]) @ whole) for part in turned]  # rows of (K dC_j)'
+        two: list[Floats] = [np.asarray(part @ side) for part in turned]  # columns
+        for j, k in pairs_of(crossing.J):
+            cross[j, k] += float(np.vdot(one[j], two[k].T))
+    for j, k in pairs_of(crossing.J):
         cross[k, j] = cross[j, k]
     return trace, cross
+
+
+def _trace_of(matrix: Sparse, K: Floats) -> float:
+    """Return tr(K matrix)."""
+    entries: Any = sparse.coo_array(matrix)
+    return float(K[entries.coords[1], entries.coords[0]] @ entries.data)
