@@ -1,6 +1,7 @@
 # Time metafor and clubSandwich on a table of dependent effects: `Rscript dependent.R KIND TABLE.csv TIMES`, KIND one of
-# dense, sparse (three levels), un-dense, un-sparse (four outcomes), robust (CR2 of a sparse fit), lm (CR2 of weighted least
-# squares). Reading the table is not counted. Prints JSON: median processor seconds of one call, and a number to compare.
+# dense, sparse (three levels), un-dense, un-sparse (four outcomes), crossed-sparse (studies and labs), robust (CR2 of a
+# sparse fit), lm (CR2 of weighted least squares). Reading the table is not counted. Prints JSON: median processor
+# seconds of one call, and a number to compare.
 suppressMessages({
   library(metafor)
   library(clubSandwich)
@@ -15,6 +16,8 @@ three <- function(mods) rma.mv(y, se^2, mods = mods, random = ~ 1 | study/id, da
 if (startsWith(kind, "un-")) {
   V <- vcalc(se^2, cluster = study, obs = id, data = d, rho = 0.4)
   call <- function() rma.mv(y, V, mods = ~ 0 + outcome, random = ~ outcome | study, struct = "UN", data = d, sparse = sparse)
+} else if (startsWith(kind, "crossed-")) {
+  call <- function() rma.mv(y, se^2, random = list(~ 1 | study, ~ 1 | lab), data = d, sparse = sparse)
 } else if (kind == "robust") {
   fit <- three(~ x1 + x2 + x3)
   call <- function() coef_test(fit, vcov = "CR2", cluster = d$study)

@@ -1,6 +1,7 @@
 """Time models of dependent effects beside rma.mv (dense and sparse) and clubSandwich in one run; part of `make bench`.
 
-python benchmarks/dependent.py            prints these tables alone, a quarter of an hour with R
+python benchmarks/dependent.py            prints these tables alone, twenty minutes with R
+python benchmarks/dependent.py TABLE      prints one of them: three-levels, unstructured, robust, questions, crossed
 python benchmarks/dependent.py WHAT ROWS  does one thing in a process of its own; prints JSON (seconds, peak memory)
 """
 
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,11 @@ DENSE, SPARSE = 1_000, 5_000  # the largest tables that rma.mv is given: it take
 PER = 5  # effects of a study
 UN_ROWS, UN_RIVALS = 3_000, (400, 800)
 ROBUST_ROWS = 5_000
+CROSSED_RIVAL = 600  # rows of the crossed tables that rma.mv is given too
+CROSSED = {  # how labs meet studies, and by how many rows
+    "crossed": ("studies of five, n / 6 labs by chance", (CROSSED_RIVAL, 2_000, 6_000, 15_000)),
+    "neighbours": ("studies of two, labs of their neighbourhood", (CROSSED_RIVAL, 2_000, 10_000, 40_000)),
+}
 OUTCOMES = ("a", "b", "c", "d")
 BETWEEN = np.array(
     [[0.20, 0.10, 0.05, 0.08], [0.10, 0.15, 0.06, 0.04], [0.05, 0.06, 0.10, 0.03], [0.08, 0.04, 0.03, 0.12]]
@@ -40,14 +46,12 @@ COLUMNS = {"effect": "y", "se": "se", "study": "study"}
 Found = dict[str, float]
 
 
-def main() -> None:
-    """Print the tables."""
+def main(names: Sequence[str]) -> None:
+    """Print the tables of these names."""
     sys.stdout.reconfigure(line_buffering=True)
     with tempfile.TemporaryDirectory() as folder:
-        three_levels(Path(folder))
-        unstructured(Path(folder))
-        robust(Path(folder))
-    questions()
+        for name in names:
+            TABLES[name](Path(folder))
 
 
 def nested(n: int) -> pd.DataFrame:
@@ -69,6 +73,20 @@ def outcomes(n: int) -> pd.DataFrame:
     errors = se * rng.multivariate_normal(np.zeros(q), WITHIN + (1 - WITHIN) * np.eye(q), m)
     study = [f"Study {i}" for i in range(m) for _ in OUTCOMES]
     return pd.DataFrame({"study": study, "outcome": OUTCOMES * m, "y": (true + errors).ravel(), "se": se.ravel()})
+
+
+def labs(n: int, pattern: str) -> pd.DataFrame:
+    """Return n effects of studies that are crossed with labs in one of the patterns of `CROSSED`."""
+    rng = np.random.default_rng(20_260_101)
+    if pattern == "crossed":
+        study, lab = rng.integers(0, n // PER, n), rng.integers(0, n // 6, n)
+    else:
+        study = np.arange(n) // 2
+        lab = study // 4 + rng.integers(0, 3, n)
+    v = rng.uniform(0.02, 0.2, n)
+    true = 0.3 + rng.normal(0, 0.3, study.max() + 1)[study] + rng.normal(0, 0.35, lab.max() + 1)[lab]
+    names = {"study": [f"Study {i}" for i in study], "lab": [f"Lab {i}" for i in lab]}
+    return pd.DataFrame({**names, "y": true + rng.normal(0, np.sqrt(v)), "se": np.sqrt(v)})
 
 
 def three_levels(folder: Path) -> None:
@@ -120,7 +138,21 @@ def robust(folder: Path) -> None:
             print(f"| clubSandwich {theirs['clubSandwich']} {name} | {' | '.join(cells)} | {theirs['number']:.8f} |")
 
 
-def questions() -> None:
+def crossed(folder: Path) -> None:
+    """Time two crossed effects by number of rows and by how they meet, and rma.mv on the smallest tables."""
+    print("\n## Crossed studies and labs: full fit from the table (processor seconds)\n")
+    print("| studies and labs | n | metaback | memory | rma.mv sparse | times | log-likelihood, ours less theirs |")
+    print("|---|---|---|---|---|---|---|")
+    for pattern, (words, sizes) in CROSSED.items():
+        for n in sizes:
+            mine = alone(pattern, n)
+            theirs = from_r("crossed-sparse", saved(folder, labs(n, pattern)), 1) if n == CROSSED_RIVAL else None
+            gap = f"{mine['number'] - theirs['number']:.0e}" if theirs else ""
+            cells = [shown(mine), f"{mine['megabytes']:.0f} MB", *beside(theirs, mine), gap]
+            print(f"| {words} | {n:,} | {' | '.join(cells)} |")
+
+
+def questions(_: Path) -> None:
     """Time the default pool of a dependent table, and leaving out each of a thousand studies."""
     print("\n## The default pool and leave-one-out (processor seconds)\n")
     print("| what | median | memory |\n|---|---|---|")
@@ -131,6 +163,15 @@ def questions() -> None:
     for what, rows in (("pool", 1_000), ("pool", 10_000), ("leave-one-out", 5_000)):
         mine = alone(what, rows)
         print(f"| {names[what]}, n = {rows:,} | {shown(mine)} | {mine['megabytes']:.0f} MB |")
+
+
+TABLES: dict[str, Callable[[Path], None]] = {
+    "three-levels": three_levels,
+    "unstructured": unstructured,
+    "robust": robust,
+    "questions": questions,
+    "crossed": crossed,
+}
 
 
 def beside(theirs: Found | None, mine: Found) -> list[str]:
@@ -172,6 +213,9 @@ def task(what: str, rows: int) -> tuple[Callable[[], object], Callable[[object],
         frame = outcomes(rows)
         words = {"formula": "~ 0 + outcome", "struct": "UN", "rho": WITHIN}
         return lambda: mb.multilevel(frame, "~ outcome | study", **words, **COLUMNS), lambda fit: fit.loglik
+    if what in CROSSED:
+        frame = labs(rows, what)
+        return lambda: mb.multilevel(frame, ["~ 1 | study", "~ 1 | lab"], **COLUMNS), lambda fit: fit.loglik
     frame = nested(rows)
     if what == "pool":
         return lambda: mb.pool(frame, **COLUMNS), lambda result: result.estimate.se
@@ -197,12 +241,19 @@ def least_squares(frame: pd.DataFrame) -> Callable[[], object]:
     return lambda: contrast_tests(beta, cluster_robust(X, residuals, weights, study, working=np.ones(len(frame))))
 
 
+def times_of(what: str, rows: int) -> int:
+    """Return how often a thing is timed: what takes many seconds once."""
+    if what in CROSSED:
+        return 3 if rows <= 2_000 else 1
+    return 11 if rows <= 10_000 and what != "leave-one-out" else 3
+
+
 def one(what: str, rows: int) -> None:
     """Do one thing a few times and print the median of its processor seconds and the peak memory of the process."""
     call, number = task(what, rows)
     found = call()
     taken: list[float] = []
-    for _ in range(11 if rows <= 10_000 and what != "leave-one-out" else 3):
+    for _ in range(times_of(what, rows)):
         begun = time.process_time()
         call()
         taken.append(time.process_time() - begun)
@@ -211,7 +262,7 @@ def one(what: str, rows: int) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if len(sys.argv) == 3:
         one(sys.argv[1], int(sys.argv[2]))
     else:
-        main()
+        main(sys.argv[1:] or list(TABLES))
