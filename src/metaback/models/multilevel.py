@@ -20,7 +20,7 @@ from metaback.models.moments import moment_fit, weighing
 from metaback.models.multilevel_spec import MultilevelSpec, words_of_random, working_of
 from metaback.models.pool import no_effects
 from metaback.stats.blocks import BlockMatrix, blocks_of, diagonal, indefinite, on_diagonal, selected, separate
-from metaback.stats.mixed import MixedFit, Term, clusters_of, fit_mixed, marginal
+from metaback.stats.mixed import MixedFit, Term, clusters_of, correlation_ends, fit_mixed, marginal
 from metaback.stats.mixed.structures import chart_of
 from metaback.stats.mixed_df import satterthwaite
 from metaback.stats.mixed_inference import constant_correlation, containment_df
@@ -289,11 +289,26 @@ def with_fixed(random: RandomDesign, fixed: Mapping[str, float]) -> RandomDesign
             raise OptionError(f"fixed: {word}={value!r} is out of its range, {low:g} to {high:g}")
         i, j = places[found[0]]
         values[i][j] = float(value)
+    for (i, j), name, kind in zip(places, names, kinds, strict=True):
+        if kind == "correlation" and values[i][j] is not None:
+            _in_range(name, random.terms[i], values[i], j)
     terms = tuple(
         replace(part, term=replace(part.term, fixed=tuple(own) if any(v is not None for v in own) else ()))
         for part, own in zip(random.terms, values, strict=True)
     )
     return replace(random, terms=terms)
+
+
+def _in_range(name: str, part: RandomTerm, values: Sequence[float | None], place: int) -> None:
+    """Raise where a correlation that the user gives makes no covariance matrix of the inner levels."""
+    term = part.term
+    low, high = correlation_ends(term, np.array([1.0 if v is None else v for v in values[: term.levels]]))
+    value = values[place]
+    if value is not None and not low <= value <= high:
+        raise OptionError(
+            f"fixed: {name}={value!r} is out of its range, {low:g} to {high:g}: effects of its {term.levels} levels "
+            "cannot be correlated so"
+        )
 
 
 def kinds_of(part: RandomTerm) -> int:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from metaback.errors import OptionError
 from metaback.models.moments import without_likelihood
 from metaback.models.multilevel import FittedMultilevel, plain_name
-from metaback.postestimation.multilevel import GIVEN, Component, components_of
+from metaback.postestimation.multilevel import GIVEN, Component, components_of, slices_of
 from metaback.stats.inference import quantile
-from metaback.stats.mixed import profile_loglik
+from metaback.stats.mixed import correlation_ends, profile_loglik
+from metaback.stats.mixed.structures import chart_of
 
 Floats = NDArray[np.float64]
 POINTS = 8  # of the grid that brackets a limit on each side
@@ -22,6 +23,7 @@ STEPS = 30  # of the search for a limit; six are usual
 CLOSE = 1e-9  # of the root of the fall in log-likelihood, or of a limit, relative: the limit is found
 FURTHEST = 1e4  # times the estimate or the typical variance, beyond which a limit counts as infinite
 END = 1.0 - 1e-9
+ROUNDED = 1e-12  # of a correlation: below the end of its range by rounding
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -69,7 +71,11 @@ def which_component(fitted: FittedMultilevel, name: str | int) -> tuple[int, Com
 def profile(fitted: FittedMultilevel, name: str | int, values: Floats | None = None, *, points: int = 21) -> Profile:
     """Return the profile log-likelihood of a component: its highest value with the component held at each value.
 
-    values: (g,) on the natural scale; None takes `points` around the estimate. All values climb together.
+    values: (g,) on the natural scale; None takes `points` around the estimate. All values climb together. A variance
+    is at least 0; a correlation lies where the matrix of the random effects is a covariance: of L inner levels with one
+    correlation ("CS", and "HCS" where no variance is 0) from -1 / (L - 1) to 1, over time from 0, else from -1.
+
+    Raises `OptionError` for values out of the range.
     """
     without_likelihood(fitted.spec, "profile")
     place, component = which_component(fitted, name)
@@ -77,12 +83,12 @@ def profile(fitted: FittedMultilevel, name: str | int, values: Floats | None = N
         low, high = limits(fitted, place)
         values = _around(fitted, place, component, low, high, points)
     values = np.asarray(values, dtype=float)
-    bottom, top = (-1.0, 1.0) if component.kind == "correlation" else (0.0, math.inf)
-    outside = values[~((values >= bottom) & (values <= top) & np.isfinite(values))]
+    bottom, top = _range(fitted, place)
+    outside = values[~((values >= bottom - ROUNDED) & (values <= top) & np.isfinite(values))]
     if outside.size or not values.size:
         found = f"values has {outside[0]:g}" if outside.size else "values is empty"
         raise OptionError(f"profile: {found}, but {component.name} lies from {bottom:g} to {top:g}")
-    values = np.clip(values, *_range(component))
+    values = np.clip(values, *_within(bottom, top))
     return Profile(
         component, values, _logliks(fitted, place, values), float(fitted.fit.loglik), _drop(fitted), fitted.spec.level
     )
@@ -94,21 +100,22 @@ def _around(fitted: FittedMultilevel, place: int, component: Component, low: flo
     low = at if not math.isfinite(low) else low
     high = 2 * max(at, _scale(fitted, component)) if not math.isfinite(high) else high
     wide = 0.3 * (high - low)
-    bottom, top = _range(component)
+    bottom, top = _within(*_range(fitted, place))
     return np.linspace(max(bottom, low - wide), min(top, high + wide), points)
 
 
 def limits(fitted: FittedMultilevel, place: int) -> tuple[float, float]:
     """Return the profile likelihood interval of one component: where the log-likelihood falls by chi2(1) / 2.
 
-    A side on which it never falls so far ends at the range of the component: 0, -1 or 1, or infinity. nan for a
-    component that cannot be told, or that the request gave.
-    Source: Hardy & Thompson 1996; Viechtbauer 2007. Same as `metafor::confint`.
+    A side on which it never falls so far ends at the range of the component, see `profile`: 0, the lowest or highest
+    correlation, or infinity. nan for a component that cannot be told, or that the request gave.
+    Source: Hardy & Thompson 1996; Viechtbauer 2007. Same as `metafor::confint`, which also looks at correlations that
+    no covariance matrix has.
     """
     component = components_of(fitted)[place]
     if not component.identifiable or component.why == GIVEN:
         return math.nan, math.nan
-    bottom, top = _range(component)
+    bottom, top = _within(*_range(fitted, place))
     at = float(fitted.fit.theta[place])
     low = _limit(fitted, place, at, bottom, _scale(fitted, component)) if at > bottom else bottom
     high = _limit(fitted, place, at, top, _scale(fitted, component)) if at < top else top
@@ -155,9 +162,18 @@ def _scale(fitted: FittedMultilevel, component: Component) -> float:
     return float(np.median(fitted.effects.vi[fitted.design.used])) + max(component.estimate, 0.0)
 
 
-def _range(component: Component) -> tuple[float, float]:
+def _range(fitted: FittedMultilevel, place: int) -> tuple[float, float]:
     """Return the ends of the range of a component."""
-    return (-END, END) if component.kind == "correlation" else (0.0, math.inf)
+    for term, part in slices_of(fitted):
+        if part.start <= place < part.stop and chart_of(term.term).kinds[place - part.start][0] == "correlation":
+            held = fitted.fit.at_bound[part][: term.term.levels]
+            return correlation_ends(term.term, np.where(held, 0.0, fitted.fit.theta[part][: term.term.levels]))
+    return 0.0, math.inf
+
+
+def _within(bottom: float, top: float) -> tuple[float, float]:
+    """Return a range without the correlations -1 and 1 themselves."""
+    return (max(bottom, -END), END) if top == 1 else (bottom, top)
 
 
 def _logliks(fitted: FittedMultilevel, place: int, values: Floats) -> Floats:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metaback.stats.mixed.problem import Problem
-from metaback.stats.mixed.records import Bools, Floats, Places
+from metaback.stats.mixed.records import Bools, Floats, Places, Term
 
 ALL = 4  # levels up to which every set of levels is held at 0 in turn; of more levels, one after the other
 ONWARD = 1e-6  # of rho, relative: a climb that goes on from the end of the range to a face begins so far within it
@@ -26,6 +26,23 @@ def lowest(levels: Places) -> Floats:
     [-1.0, -1.0, -0.5]
     """
     return -1.0 / np.maximum(levels - 1, 1)
+
+
+def correlation_ends(term: Term, variances: Floats) -> tuple[float, float]:
+    """Return the ends of a correlation of a term: where the matrix of all its inner levels is positive semidefinite.
+
+    One rho of L levels lies from -1 / (L - 1) to 1, however few of them a study has: G is that of all levels. Under
+    HCS levels without variance do not count. A correlation over time lies from 0 to 1, any other from -1 to 1.
+
+    variances: (L,) of the inner levels where they differ ("HCS"), those that the user gives as given.
+
+    >>> correlation_ends(Term("CS", np.zeros(6, int), np.arange(6) % 3, 3), np.array([0.1]))
+    (-0.5, 1.0)
+    """
+    if term.structure == "CAR":
+        return 0.0, 1.0
+    count = {"CS": term.levels, "HCS": int((variances > 0).sum())}.get(term.structure, 2)
+    return float(lowest(np.array([count]))[0]), 1.0
 
 
 @dataclass(frozen=True, slots=True)

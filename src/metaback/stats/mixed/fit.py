@@ -9,6 +9,7 @@ import numpy as np
 
 from metaback.stats.blocks import BlockMatrix, blocks_of, on_diagonal, regrouped
 from metaback.stats.mixed.climb import joined
+from metaback.stats.mixed.faces import correlation_ends
 from metaback.stats.mixed.finish import blank, finished, names_of, natural_of, single
 from metaback.stats.mixed.problem import (
     Problem,
@@ -27,6 +28,7 @@ from metaback.status import Status
 
 COLLINEAR = 1e-10  # share of a column that the columns before it do not explain, below which it repeats them
 SINGULAR = 1e-6  # root of the share of a sampling variance that must be its own
+ROUNDED = 1e-12  # of a correlation: below the end of its range by rounding
 HELD = 4_000_000  # numbers of sampling covariances that are climbed together
 
 
@@ -159,7 +161,8 @@ def profile_loglik(
     """Return the log-likelihood at each value of one natural parameter, all others estimated anew: (len(values),).
 
     index: its place in `MixedFit.theta`; values: (g,) on its natural scale; start: natural parameters to begin from,
-    those of the fit. All values climb together. nan where a value cannot be reached or a climb did not end.
+    those of the fit. All values climb together. nan where a value cannot be reached or a climb did not end, and for a
+    correlation below the lowest that a covariance matrix of all inner levels can have: see `correlation_ends`.
 
     >>> from metaback.stats.blocks import diagonal
     >>> V = diagonal(blocks_of(np.arange(4)), np.array([0.1, 0.1, 0.2, 0.2]))
@@ -169,23 +172,39 @@ def profile_loglik(
     """
     if start is None:
         start = fit_mixed(y, X, V, terms, method).theta
-    problem = problem_of(y, X, V, _holding(terms, index))
-    points = np.repeat(np.asarray(start, dtype=float)[None], len(values), axis=0)
-    points[:, index] = values
-    x = _made_possible(problem, search_of(problem, points))
-    peak = climb_from(problem, x, None, reml=method == "REML")
-    fit = finished(problem, peak, None, reml=method == "REML")
-    return np.where(fit.status == Status.CONVERGED, fit.loglik, np.nan)
+    values, begin = np.asarray(values, dtype=float), np.asarray(start, dtype=float)
+    found = np.full(values.shape, np.nan)
+    possible = values >= _lowest_of(terms, index, begin) - ROUNDED
+    gone = (values == 0) & any(term.structure == "HCS" for term in terms)  # rho has another range without a variance
+    for none, own in ((False, possible & ~gone), (True, possible & gone)):
+        if not own.any():
+            continue
+        problem = problem_of(y, X, V, _holding(terms, index, 0.0 if none else np.nan))
+        points = np.repeat(begin[None], int(own.sum()), axis=0)
+        points[:, index] = values[own]
+        x = _made_possible(problem, search_of(problem, points))
+        fit = finished(problem, climb_from(problem, x, None, reml=method == "REML"), None, reml=method == "REML")
+        found[own] = np.where(fit.status == Status.CONVERGED, fit.loglik, np.nan)
+    return found
 
 
-def _holding(terms: Sequence[Term], index: int) -> list[Term]:
-    """Return the terms with one natural parameter given; its value is that of the start."""
+def _lowest_of(terms: Sequence[Term], index: int, theta: Floats) -> float:
+    """Return the lowest value that a natural parameter can have, -inf where it is no correlation."""
+    parts = parts_of(terms)
+    for term, chart, start in zip(terms, parts.charts, parts.starts, strict=True):
+        if 0 <= index - start < len(chart.kinds) and chart.kinds[index - start][0] == "correlation":
+            return correlation_ends(term, theta[start : start + term.levels])[0]
+    return -np.inf
+
+
+def _holding(terms: Sequence[Term], index: int, value: float) -> list[Term]:
+    """Return the terms with one natural parameter given; nan: its value is that of the start."""
     out: list[Term] = []
     parts = parts_of(terms)
     for term, chart, start in zip(terms, parts.charts, parts.starts, strict=True):
         given = list(term.fixed) or [None] * len(chart.kinds)
         if 0 <= index - start < len(given):
-            given[index - start] = 0.0
+            given[index - start] = value
         out.append(replace(term, fixed=tuple(given)))
     return out
 
@@ -217,7 +236,9 @@ def _refused(y: Floats, X: Floats, V: BlockMatrix) -> Status:
         return Status.TOO_FEW_STUDIES
     if p:
         spread = np.sqrt((X**2).sum(axis=0))
-        if (spread == 0).any() or (np.abs(np.diagonal(np.linalg.qr(X / spread, mode="r"))) < COLLINEAR).any():
+        if (spread == 0).any():
+            return Status.RANK_DEFICIENT
+        if p > 1 and (np.abs(np.diagonal(np.linalg.qr(X / spread, mode="r"))) < COLLINEAR).any():
             return Status.RANK_DEFICIENT
     return Status.CONVERGED
 
