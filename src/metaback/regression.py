@@ -360,10 +360,10 @@ def regress(
     ci: "Wald", "Wald-t", "HKSJ", "HKSJ-wider" or "HKSJ-q1", for every coefficient, with k - p degrees of freedom, or
     "CR2", by study where rows depend on each other and by row else.
     pi: "none", "z", "t(k-1)" or "t(k-2)".
-    formula: the right side in terms of columns, e.g. "~ weeks + C(stratum)": numbers enter as they are, words as
-    factors compared with their first level, `C(x)` makes a factor of numbers; `a:b`, `a * b`, `bs(x, df=4)`,
-    `cr(x, df=3, constraints='center')`, `poly(x, 2)`, `I(x**2)`, `log(x)`, `- 1` for no intercept; names that are
-    not plain words stand in backticks.
+    formula: the right side in terms of columns, e.g. "~ weeks + C(stratum)": numbers enter as they are, digits stored
+    as text too; words as factors compared with their first level, `C(x)` makes a factor of numbers; `a:b`, `a * b`,
+    `bs(x, df=4)`, `cr(x, df=3, constraints='center')`, `poly(x, 2)`, `I(x**2)`, `log(x)`, `- 1` for no intercept; names
+    that are not plain words stand in backticks.
 
     Rows without an effect or a moderator are left out and named. Raises `OptionError` for a formula that cannot be
     read and for unknown columns, `DataError` for a bad table, a factor with one level, columns that repeat each

@@ -242,3 +242,23 @@ def test_codes_for_missing_in_frames_are_questioned_too() -> None:
 def test_large_numbers_among_large_numbers_are_no_codes() -> None:
     table = pd.DataFrame({"study": ["A", "B"], "yi": [0.5, 1], "sei": [1, 1], "n_1": [999, 400], "n_2": [9999, 9000]})
     assert read_trials(table).numbers("n_1").tolist() == [999, 400]
+
+
+@pytest.mark.parametrize(("name", "what"), [("t", "'t', a t statistic"), ("time", "'time', person-time")])
+def test_a_column_of_words_that_its_name_makes_one_of_numbers_is_one_problem(name: str, what: str) -> None:
+    """Two cells, one cause: the name. Where the user gave the role, or one cell is a number, the cells are at fault."""
+    table = pd.DataFrame({"study": ["A", "B"], "yi": [0.5, 1], "vi": [1, 1], "weeks": [4, 8], name: ["early", "late"]})
+    with pytest.raises(DataError) as caught:
+        read_trials(table)
+    told = f"its name makes the column {what}, and none of its cells is a number. Rename it if it holds something else"
+    assert told in str(caught.value)
+    assert len(caught.value.problems) == 1
+    for same, roles in ((table.assign(**{name: ["early", "3"]}), {}), (table, {name: name})):
+        with pytest.raises(DataError, match=f"column '{name}', index 0: found 'early': is not a number"):
+            read_trials(same, roles=roles)
+
+
+def test_arms_without_an_underscore_are_arms() -> None:
+    table = pd.DataFrame({"study": ["A"], "yi": [0.5], "vi": [1], "arm1": ["low dose"], "Arm 2": ["placebo"]})
+    assert read_trials(table).texts("arm_1") == ("low dose",)
+    assert read_trials(table).texts("arm_2") == ("placebo",)

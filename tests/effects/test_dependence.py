@@ -435,3 +435,28 @@ def test_more_people_in_both_groups_than_there_are_is_told() -> None:
     share = effects("PLO", stratum=["women", "older"], events=[5, 8], n=[20, 45])
     counted = mb.sampling_covariance(share, subgroups={("women", "older"): 15}).to_frame()
     assert counted["correlation"][0] == pytest.approx(15 / 30, rel=EXACT)  # 15 / sqrt(20 * 45)
+
+
+@pytest.mark.parametrize("column", ["months", "Month", "Days", "time point", "Follow-up", "visit"])
+def test_times_are_read_under_other_names(column: str) -> None:
+    """Rows of other months differed in nothing that the table tells; words are times too, but none that phi can use."""
+    found = effects(**{column: [3, 6, 12], "yi": [0.1, 0.2, 0.3], "vi": [1.0] * 3})
+    assert kinds(found) == ["assumed times"] * 3
+    covariance = mb.sampling_covariance(found, phi=0.9).covariance
+    assert covariance == pytest.approx([0.9**3, 0.9**9, 0.9**6], rel=EXACT)
+    words = effects(**{column: ["end", "later", "6"], "yi": [0.1, 0.2, 0.3], "vi": [1.0] * 3})
+    assert kinds(words) == ["assumed times"] * 3
+    with pytest.raises(
+        DataError, match=r"2 problems in the table\n  - index 0: .* time of this row is no number \(A\)"
+    ):
+        mb.sampling_covariance(words, phi=0.9)
+
+
+def test_a_blank_time_is_no_correlation_of_one() -> None:
+    """Of weeks that are not told phi says nothing; the correlation was taken as 1, and the matrix then refused."""
+    found = effects(weeks=[8.0, np.nan], yi=[0.1, 0.2], vi=[1.0, 1.0])
+    assert mb.sampling_covariance(found, rho=0.4).covariance == pytest.approx([0.4], rel=EXACT)
+    with pytest.raises(DataError, match=r"index 1: phi is the correlation of two times"):
+        mb.sampling_covariance(found, phi=0.9)
+    both = effects(weeks=[np.nan] * 2, outcome=["pain", "mood"], yi=[0.1, 0.2], vi=[1.0, 1.0])
+    assert mb.sampling_covariance(both, rho=0.4, phi=0.9).covariance == pytest.approx([0.4], rel=EXACT)

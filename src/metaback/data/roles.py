@@ -102,7 +102,7 @@ _ALL = [
     Role("weeks", "number", spellings=("follow_up_weeks",)),
     Role("stratum", "text", spellings=("subgroup", "subgroup_name")),
     *_arms("treatment", "text", "any", "treat1 t1 intervention", "treat2 t2 comparator"),
-    *_arms("arm", "text", "any", "", ""),
+    *_arms("arm", "text", "any", "arm1", "arm2"),
     *_arms("n", "number", "sample size", f"n1i n1 n_e {_by_group('n', '1')}", f"n2i n2 n_c {_by_group('n', '2')}"),
     *_arms(
         "mean",

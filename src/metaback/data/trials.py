@@ -266,7 +266,7 @@ def make_trials(
         if role not in known:
             known[role] = role if role not in frame.columns else f"{role} (from its cell)"
     known = {role: known[role] for role in ROLES if role in known}
-    problems = [*(problems or _structure(frame, known)), *done.problems]
+    problems = [*(problems or _structure(frame, known)), *_misread(done, known, roles or {})]
     told = (*notes, *done.guesses.notes(), *_apart(frame, known, done.values, rows))
     told += _sums(done.values.get("study", []), rows)
     table = _with_values(frame, known, done)
@@ -275,6 +275,25 @@ def make_trials(
     if problems:
         raise DataError(source.name, problems)
     return trials
+
+
+# Short names of columns that people give to other things as well: what each is read as.
+READ_AS = {"t": "a t statistic", "time": "person-time", "d": "Cohen's d", "p": "a P value", "r": "a correlation"}
+
+
+def _misread(done: ReadColumns, known: Mapping[str, str], given: Mapping[str, str]) -> list[Problem]:
+    """Return the problems of cells; those of words below a short name that made them numbers become one."""
+    found: dict[str, list[Problem]] = {}
+    for problem in done.problems:
+        found.setdefault(problem.column or "", []).append(problem)
+    for role in READ_AS.keys() & known.keys() - given.keys():
+        listed = found.get(known[role], [])
+        words = all(not re.search("[0-9]", problem.value or "0") for problem in listed)
+        if listed and words and np.isnan(done.values[role]).all():
+            rule = f"its name makes the column '{role}', {READ_AS[role]}, and none of its cells is a number"
+            fix = "Rename it if it holds something else, or write plain numbers"
+            found[known[role]] = [Problem(rule, fix, known[role], listed[0].row, listed[0].value)]
+    return [problem for listed in found.values() for problem in listed]
 
 
 def _with_values(frame: pd.DataFrame, known: Mapping[str, str], done: ReadColumns) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from metaback.effects.dependence_words import dependence_notes, notes_of, unsoun
 from metaback.effects.effect_sizes import EffectSizes, repeat_notes
 from metaback.effects.given_covariance import given_covariance
 from metaback.effects.same_people import Codes, Described, Links, described, links
-from metaback.errors import DataError, OptionError
+from metaback.errors import DataError, OptionError, Problem
 from metaback.stats.blocks import BlockMatrix, blocks_of, from_pairs
 from metaback.stats.working_covariance import RHO, joined_by, mended, pairs_within, unsound
 
@@ -152,7 +152,8 @@ def sampling_covariance(
 ) -> SamplingCovariance:
     """Build the covariance of the sampling errors of effects: rows of one study that share people are correlated.
 
-    What rows have in common is read from study, outcome, instrument, weeks, stratum, labels and numbers of the arms:
+    What rows have in common is read from study, outcome, instrument, weeks (else months, days, visit ...), stratum,
+    labels and numbers of the arms:
     - one arm in common (a control group of two treatments): exact, from the numbers of that arm, for MD, SMD, SMDH,
       SMD1, SMD1H, ROM, OR, RR, RD, AS, IRR, IRD, IRSD, VR and CVR; with a minus where it is the first arm of one row
       and the second of the other; from the sizes of the arms, or half of both variances, where numbers are missing;
@@ -194,6 +195,8 @@ def sampling_covariance(
     places = _repeated(es, columns)
     parts = parts_of(es, places, whole_sd=asked.whole_sd)
     rows, i, j, found = _links(es, places, columns, strata=subgroups if overlap is None else "overlapping")
+    if phi is not None:
+        _check_times(es, places, rows, i, j, found)
     pairs = Paired(rows, i, j, found, kinds_of(rows, i, j, found, parts, asked, es.measure))
     made = {value: covariances(es, places, pairs, parts, replace(asked, rho=value)) for value in values}
     first = made[values[0]] if values else covariances(es, places, pairs, parts, asked)
@@ -299,6 +302,18 @@ def _check_words(phi: float | None, times: str, subgroups: Any, pooled_sd: str) 
         raise OptionError.unknown("subgroups", subgroups, ("disjoint", "ignored"))
     if isinstance(subgroups, (int, float)) and not 0 <= subgroups <= 1:
         raise OptionError(f"subgroups={subgroups:g} is no share of people; give a number from 0 to 1")
+
+
+def _check_times(es: EffectSizes, places: Codes, rows: Described, i: Codes, j: Codes, found: Links) -> None:
+    """Raise where rows of the same people stand at different times of which one is no number: phi cannot be used."""
+    same = found.both | found.turned | found.one.any(axis=0)
+    lost = same & (rows.when[i] != rows.when[j]) & np.isnan(rows.time[i] - rows.time[j])
+    ends = np.unique(np.concatenate([i[lost], j[lost]]))
+    bad: list[int] = places[ends[np.isnan(rows.time[ends])]].tolist()
+    if bad:
+        rule = "phi is the correlation of two times, and the time of this row is no number"
+        fix = "Give all times of the study as numbers of one unit, or leave phi out"
+        raise DataError(es.source, [Problem(f"{rule} ({es.labels[row]})", fix, row=es.rows[row]) for row in bad])
 
 
 def _matrix(es: EffectSizes, i: Codes, j: Codes, kinds: Codes, cov: Floats) -> BlockMatrix:

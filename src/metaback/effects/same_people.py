@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metaback.data.roles import normal_name
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import OptionError
 from metaback.stats.same_arms import DECLARED, EVERYONE, LEFT, MANY_EVENTS, TELLING, agreeing, digits
@@ -22,6 +23,7 @@ STEMS = ("n", "events", "nonevents", "mean", "sd", "mean_post", "sd_post", "mean
 COUNTS = ("events", "nonevents")
 SIDES = ((0, 0), (1, 1), (0, 1), (1, 0))  # which arm of the first row may be which arm of the second
 SWAPPED = "arms swapped"
+TIMES = ("weeks", "months", "month", "days", "day", "time_point", "timepoint", "follow_up", "followup", "visit", "wave")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,10 @@ class Described:
     """What tells of each of k rows whom it is about; codes are -1 where blank.
 
     study, outcome, instrument, setting (outcome, instrument and time together), stratum: (k,). time, year: (k,) nan
-    where unknown. told: (k,) whether both outcome and time are. everyone: (k,) whether the stratum is that of all
-    people. labels: (2, k) of both arms. numbers: (2, k, s) of both arms, n first. declared: of each label, whether it
-    says that the arm stands in several comparisons. outcomes, strata: their names as in the table.
+    where unknown. told: (k,) whether both outcome and time are; when: (k,) the time, of words too. everyone: (k,)
+    whether the stratum is that of all people. labels: (2, k) of both arms. numbers: (2, k, s) of both arms, n first.
+    declared: of each label, whether it says that the arm stands in several comparisons. outcomes, strata: their names
+    as in the table.
     """
 
     study: Codes
@@ -42,6 +45,7 @@ class Described:
     time: Floats
     year: Floats
     told: Bools
+    when: Codes
     everyone: Bools
     labels: Codes
     stems: tuple[str, ...]
@@ -64,7 +68,8 @@ def described(es: EffectSizes, places: Codes, columns: Mapping[str, str] | None 
         if column not in es.moderators:
             raise OptionError.unknown(f"columns[{role!r}]", column, es.moderators)
     k = places.size
-    found = {role: _cells(es, named.get(role, "weeks" if role == "time" else role), places) for role in ROLES}
+    found = {role: _cells(es, named.get(role, role), places) for role in ROLES if role != "time"}
+    found["time"] = _cells(es, named.get("time", time_column(es)), places)
     coded = {role: _codes(found[role], k) for role in ("outcome", "instrument", "time", "stratum")}
     stems = tuple(stem for stem in STEMS if stem == "n" or {f"{stem}_1", f"{stem}_2"} & es.inputs.keys())
     labels, declared = _labels(es, found, places, named)
@@ -79,6 +84,7 @@ def described(es: EffectSizes, places: Codes, columns: Mapping[str, str] | None 
         time=_numbers(found["time"], k, named.get("time")),
         year=years_of(es, places),
         told=(coded["outcome"][0] >= 0) & (coded["time"][0] >= 0),
+        when=coded["time"][0],
         everyone=everyone[coded["stratum"][0]],
         labels=labels,
         stems=stems,
@@ -87,6 +93,18 @@ def described(es: EffectSizes, places: Codes, columns: Mapping[str, str] | None 
         outcomes=coded["outcome"][1],
         strata=strata,
     )
+
+
+def time_column(es: EffectSizes) -> str:
+    """Return the column that tells when an outcome was measured: `weeks`, else the first that is named as times are.
+
+    >>> from metaback.data.datasets import load_dataset
+    >>> from metaback.effects.compute import effect_sizes
+    >>> time_column(effect_sizes(load_dataset("backpain")))
+    'weeks'
+    """
+    names = {normal_name(column): str(column) for column in reversed(list(es.moderators))}
+    return next((names[name] for name in TIMES if name in names), TIMES[0])
 
 
 def years_of(es: EffectSizes, places: Codes) -> Floats:
