@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import metaback as mb
+from metaback.effects.effect_sizes import repeat_notes
 from metaback.postestimation.summary import PoolSummary
 
 SAME = 1e-12  # batch and single pool sum in another order: rounding of some ten terms
@@ -211,6 +212,8 @@ def test_studies_are_counted_named_and_asked_for() -> None:
     assert found.k.tolist() == [3, 2, 0]
     assert found.studies.tolist() == [2, 2, 0]
     assert "some studies enter more than once" in found.note["two"]
+    said = repeat_notes(["A", "A"], ["row 2", "row 3"], np.array([True, True]))[0]
+    assert said.partition(" and its rows ")[2].rstrip(".") in found.note["two"]  # the words of pool(independent=True)
     assert found.note["gap"].endswith("are left out: D")
     assert (found.status["blank"], found.left_out["blank"]) == ("no_label", 2)
     assert "a study needs a label" in found.note["blank"]

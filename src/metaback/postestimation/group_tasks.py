@@ -28,7 +28,10 @@ REFUSED = {
 NOT_STATED = "(not stated)"  # the subgroup of rows whose cell is blank, as in a single pool: pooled, never tested
 RANGE = (1e-100, 1e100)  # effects and variances beyond it are slips of the pen, as in `effect_sizes`
 LEFT_OUT = "rows without a usable effect and variance are left out"
-REPEATED = "some studies enter more than once and their rows are pooled as if they were independent"
+REPEATED = (  # the words of `repeat_notes`, for studies that have no names here
+    "some studies enter more than once and their rows are pooled as if they were independent; if they share people, "
+    "for instance one control group, the interval is too narrow"
+)
 NAMED = 5  # studies left out that a note names
 SHOWN = ("estimate", "se", "ci_low", "ci_high", "statistic", "df", "p_value", "tau2", "tau2_low", "tau2_high", "i2",
          "q", "q_p", "pi_low", "pi_high")  # fmt: skip
