@@ -160,7 +160,8 @@ def _with_known(
         term, G = parts[i]
         prior += np.einsum("ra,ab,rb->r", ask.loads[i], G, ask.loads[i])
         c += (row_loads(term) @ G @ ask.loads[i].T) * related(term, ask.group[i])
-    weighted = solved(model_covariance(fitted), c)
+    crossed = crossed_inverse(fitted.fit, fitted.y, fitted.design.X, fitted.V, fitted.terms)
+    weighted = solved(model_covariance(fitted), c) if crossed is None else crossed.solve(c)
     residual = fitted.y - fitted.design.X @ fitted.fit.beta
     point = np.array([mean.point for mean in means]) + weighted.T @ residual
     d = X - weighted.T @ fitted.design.X

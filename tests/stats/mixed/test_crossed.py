@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metaback.errors import EstimationError
 from metaback.stats.blocks import BlockMatrix, blocks_of, diagonal, gathered, whole
 from metaback.stats.mixed import (
     Term,
@@ -19,10 +20,14 @@ from metaback.stats.mixed import (
     crossed_predicted,
     fit_mixed,
     leverages,
+    marginal,
+    profile_loglik,
     random_effects,
+    room,
 )
 from metaback.stats.mixed.crossed import Crossing, crossed_sums, ordered
 from metaback.stats.mixed.crossed_order import order_of, rounds_of
+from metaback.stats.mixed.crossed_predicted import crossed_inverse
 from metaback.stats.mixed.likelihood import Sums, slope
 from metaback.stats.mixed.problem import (
     Problem,
@@ -35,6 +40,8 @@ from metaback.stats.mixed.problem import (
     slope_at,
 )
 from metaback.stats.mixed.search import search_of
+from metaback.stats.mixed_df import satterthwaite
+from metaback.status import Status
 
 SAME = 1e-12  # relative to the largest number of a kind: algebra of other orders on plain doubles
 EXACT = 1e-11  # relative, slopes and curvatures against 50 digits
@@ -308,5 +315,38 @@ def test_too_many_levels_for_standard_errors_are_told(monkeypatch: pytest.Monkey
     y, X, V, terms = _sparse_table(800)
     fit = fit_mixed(y, X, V, terms)
     monkeypatch.setattr(crossed_predicted, "MOST", 50)
-    with pytest.raises(MemoryError, match="101 by 101 levels; it is made for at most 50"):
+    with pytest.raises(EstimationError, match="101 by 101 levels; it is made for at most 50"):
         random_effects(fit, y, X, V, terms)
+
+
+@pytest.mark.parametrize("model", [*MODELS, "known"])
+def test_columns_are_solved_for_as_by_whole_blocks(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = _table()
+    terms = table.terms(model)
+    fit = fit_mixed(table.y, table.X, table.V, terms)
+    columns = np.random.default_rng(3).normal(size=(table.y.size, 4))
+    expected = np.linalg.solve(whole(marginal(fit.theta, table.V, terms)), columns)
+    for out in ((0, 1), (1,)):
+        monkeypatch.setattr(crossed_predicted, "taken_out", lambda *_, out=out: out)
+        at = crossed_inverse(fit, table.y, table.X, table.V, terms)
+        assert at is not None
+        np.testing.assert_allclose(at.solve(columns), expected, rtol=0, atol=SAME * np.abs(expected).max())
+
+
+def test_what_would_take_all_memory_is_refused_in_words_and_what_needs_little_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    y, X, V, terms = _sparse_table(800)
+    monkeypatch.setattr(room, "GIGABYTES", 0.01)
+    fit = fit_mixed(y, X, V, terms)
+    assert fit.status == Status.CONVERGED
+    assert len(random_effects(fit, y, X, V, terms)) == 2
+    assert np.isfinite(profile_loglik(y, X, V, terms, index=0, values=np.array([0.05]), start=fit.theta)).all()
+    assert np.isfinite(satterthwaite(y, X, V, terms, fit.theta, np.eye(1), method="REML")).all()
+    with pytest.raises(EstimationError, match=r"whole covariance of the effects needs matrices of 688 linked rows"):
+        marginal(fit.theta, V, terms)
+    with pytest.raises(EstimationError, match=r"Leaving out or weighting clusters .* Leave rows out of the table"):
+        fit_mixed(y, X, V, terms, counts=np.ones((1, int(clusters_of(V, terms).max()) + 1)))
+    places = np.arange(800.0)[:, None]
+    with pytest.raises(EstimationError, match=r"This model needs matrices of 800 linked rows"):
+        fit_mixed(y, X, V, [Term("CAR", np.zeros(800, dtype=np.intp), position=places)])

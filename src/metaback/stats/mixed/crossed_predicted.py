@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from metaback.errors import EstimationError
 from metaback.stats.blocks import BlockMatrix
 from metaback.stats.mixed.crossed import Crossing, Sparse, inverse_of, loading, taken_out
 from metaback.stats.mixed.problem import Frame, Parts, clusters_of, crossing_of, parts_of
@@ -29,6 +30,10 @@ class CrossedInverse:
     parts: Parts
     u: Floats
 
+    def solve(self, columns: Floats) -> Floats:
+        """Return M^-1 times columns (n, c)."""
+        return np.asarray(self.A @ columns - self.AZ @ (self.T @ (self.AZ.T @ columns)), dtype=float)
+
     def forms(self, G: Sparse) -> Floats:
         """Return the diagonal (c,) of G'M^-1 G for sparse columns G (n, c)."""
         AG = self.A @ G
@@ -46,7 +51,7 @@ def crossed_inverse(
 ) -> CrossedInverse | None:
     """Return M^-1 at a single fit as blocks and crossed effects, or None where whole blocks are as cheap.
 
-    Raises `MemoryError` where the levels are more than a whole matrix can be made of.
+    Raises `EstimationError` where the levels are more than a whole matrix can be made of.
     """
     parts = parts_of(terms)
     out = taken_out(terms, parts.charts, partial(clusters_of, V))
@@ -62,9 +67,9 @@ def crossed_inverse(
         Frame(Y, np.eye(p), np.asarray(np.zeros(p), dtype=float), 1.0), V, terms, parts, out
     )
     if crossing.q > MOST:
-        raise MemoryError(
-            f"standard errors of predicted effects need a matrix of {crossing.q:,} by {crossing.q:,} levels; it is "
-            f"made for at most {MOST:,}"
+        raise EstimationError(
+            f"Standard errors of predicted effects need a matrix of {crossing.q:,} by {crossing.q:,} levels; it is "
+            f"made for at most {MOST:,}. Take a random effect with fewer levels, or leave rows out."
         )
     A, AZ, T = inverse_of(crossing, u)
     solved = np.asarray(A @ Y - AZ @ (T @ (AZ.T @ Y)), dtype=float)

@@ -22,6 +22,7 @@ from metaback.stats.mixed.problem import (
     problem_of_many,
 )
 from metaback.stats.mixed.records import Floats, MixedFit, Term
+from metaback.stats.mixed.room import check_room
 from metaback.stats.mixed.search import Found, best_peaks, climb_from, replicate_peaks, search_of
 from metaback.stats.mixed.structures import CURVES
 from metaback.status import Status
@@ -29,6 +30,7 @@ from metaback.status import Status
 COLLINEAR = 1e-10  # share of a column that the columns before it do not explain, below which it repeats them
 SINGULAR = 1e-6  # root of the share of a sampling variance that must be its own
 ROUNDED = 1e-12  # of a correlation: below the end of its range by rounding
+MARGINAL = ("The whole covariance of the effects", "Fit a model whose random effects and V link fewer rows.")
 HELD = 4_000_000  # numbers of sampling covariances that are climbed together
 
 
@@ -101,10 +103,8 @@ def fit_mixed_many(
         else:
             out[i] = fit_mixed(y, X, V, terms, method)
     for places in alike.values():
-        numbers = sum(
-            part.size for part in regrouped(Vs[places[0]], blocks_of(clusters_of(Vs[places[0]], terms))).parts
-        )
-        step = max(1, HELD // numbers)
+        numbers = float((np.bincount(clusters_of(Vs[places[0]], terms)).astype(float) ** 2).sum())
+        step = max(1, int(HELD / numbers))
         for begin in range(0, len(places), step):
             part = places[begin : begin + step]
             out |= zip(part, _together(y, X, [Vs[i] for i in part], terms, method), strict=True)
@@ -126,12 +126,16 @@ def _together(y: Floats, X: Floats, Vs: Sequence[BlockMatrix], terms: Sequence[T
 def marginal(theta: Floats, V: BlockMatrix, terms: Sequence[Term]) -> BlockMatrix:
     """Return M at natural parameters theta (q,), in the blocks of `clusters_of`.
 
+    Raises `EstimationError` where these are too large to be held.
+
     >>> from metaback.stats.blocks import diagonal, whole
     >>> V = diagonal(blocks_of(np.arange(2)), np.ones(2))
     >>> whole(marginal(np.array([0.5]), V, [Term("ID0", np.zeros(2, dtype=int))])).tolist()
     [[1.5, 0.5], [0.5, 1.5]]
     """
-    blocks = blocks_of(clusters_of(V, terms))
+    labels = clusters_of(V, terms)
+    check_room(np.bincount(labels), 4, *MARGINAL)
+    blocks = blocks_of(labels)
     parts = parts_of(terms)
     values = list(regrouped(V, blocks).parts)
     for term, chart, start in zip(terms, parts.charts, parts.starts, strict=True):

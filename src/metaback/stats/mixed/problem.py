@@ -28,9 +28,18 @@ from metaback.stats.mixed.crossed import (
 from metaback.stats.mixed.likelihood import Slope, Sums, slope
 from metaback.stats.mixed.nested import nest_of, nested_sums
 from metaback.stats.mixed.records import Bools, Floats, Places, Term
+from metaback.stats.mixed.room import check_room
 from metaback.stats.mixed.structures import CURVES, Chart, chart_of, unchanged
 
 LARGE = 40  # rows of a block beyond which its algebra is the cost of a likelihood
+WHOLE = (
+    "This model",
+    "Take random intercepts or factors, whose levels are taken out of the matrix, or a V that links fewer rows.",
+)
+WEIGHTED = (
+    "Leaving out or weighting clusters",
+    "Leave rows out of the table and fit it anew, or fit a model whose random effects link fewer rows.",
+)
 HEAVY = 2e6  # sum of the cubes of the sizes of large blocks from which a likelihood takes long
 
 
@@ -244,9 +253,10 @@ def problem_of(y: Floats, X: Floats, V: BlockMatrix, terms: Sequence[Term], *, w
     if crossing is not None:
         kernel: Kernel = partial(crossed_sums, crossing)
         return Problem(frame, parts, kernel, labels, np.bincount(labels), tuple(terms), heavy=True)
+    sizes = np.bincount(labels)
+    check_room(sizes, 7 + 6 * parts.J, *(WEIGHTED if weighted else WHOLE))
     blocks = blocks_of(labels)
     kernel = blockwise_kernel(groups_of(frame, [V], terms, parts, blocks), blocks)
-    sizes = np.bincount(labels)
     heavy = float((sizes[sizes > LARGE].astype(float) ** 3).sum()) > HEAVY
     return Problem(frame, parts, kernel, labels, sizes, tuple(terms), heavy=heavy)
 
