@@ -316,3 +316,22 @@ def test_no_dependence_is_said_and_true_is_no_correlation() -> None:
     assert repr(mb.dependent(es)) == "No study has several effects: nothing depends on anything."
     with pytest.raises(mb.OptionError, match="rho=True is no correlation"):
         mb.sampling_covariance(es, rho=True)
+
+
+# ---------------------------------------------------------------- what the sampling errors rest on
+
+
+def test_independence_that_the_table_shows_is_said_as_such() -> None:
+    """Men and women of a study are different people: nobody assumed that."""
+    frame = pd.DataFrame(
+        {"study": list("AABBCC"), "stratum": ["men", "women"] * 3, "yi": [0.1, 0.3, 0.2, 0.4, 0.5, 0.1], "vi": 0.1}
+    )
+    es = mb.effect_sizes(mb.read_trials(frame.assign(n_1=20, n_2=20)))
+    shown = mb.multilevel(es, "~ 1 | study/effect", V=mb.sampling_covariance(es))
+    assert "sampling errors independent: the table shows no two effects of the same people" in str(shown)
+    assert "The table shows no two effects of the same people, so that their" in shown.methods_text()
+    assumed = mb.multilevel(es, "~ 1 | study/effect")
+    assert "independent sampling errors" in str(assumed)
+    assert "Sampling errors were taken as independent" in assumed.methods_text()
+    given = mb.multilevel(es, "~ 1 | study/effect", V=mb.sampling_covariance(es, matrix=np.diag(es.vi)))
+    assert "table shows" not in str(given)

@@ -17,7 +17,6 @@ from metaback.data.trials import Source, Trials
 from metaback.design.moderators import cell_text
 from metaback.design.random_terms import KnownCorrelation
 from metaback.effects.choices import EffectWords, effect_choices, late_word
-from metaback.effects.covariances import GIVEN
 from metaback.effects.dependence import SamplingCovariance
 from metaback.effects.effect_sizes import EffectSizes
 from metaback.errors import OptionError
@@ -529,7 +528,7 @@ def fit_levels(
     spec = resolve_multilevel(**said).model_copy(update={"known": tuple(frames)})
     matrix = V.matrix if isinstance(V, SamplingCovariance) else V
     made = V if isinstance(V, SamplingCovariance) else None
-    sampling = None if made is None else KnownSampling(made.notes, made.rho, not bool((made.kinds == GIVEN).all()))
+    sampling = None if made is None else KnownSampling(made.notes, made.rho, made.from_table)
     analysis = analyse_multilevel(effects, spec, V=matrix, known=frames, sampling=sampling)
     return Multilevel(analysis, source, made)
 

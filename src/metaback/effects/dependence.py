@@ -170,14 +170,16 @@ def sampling_covariance(
     whose others make the grid. grid: numbers for a sweep. shared=False leaves single common arms out. subgroups:
     "disjoint" (strata of a study at one outcome and time are different people, but for those of all), "ignored", the
     share of people that strata have in common (0 to 1), or the number of these people, {("women", "older"): 20}.
-    exact: SMDs of several outcomes by rho (1/n_1 + 1/n_2) + rho^2 d d'/(2 N) in the place of rho sqrt(v v').
+    exact: several outcomes by the parts that both arms have in both variances, rho (m_1 m_1' + m_2 m_2') with m = the
+    root of the part of an arm, in the place of rho sqrt(v v'); for SMDs rho (1/n_1 + 1/n_2) + rho^2 d d'/(2 N). rho
+    is then the correlation of the outcomes of a person in each arm, for counts of the two yes-or-no answers.
     pooled_sd: "study" where SMDs of a study were divided by one SD of all its arms. matrix: the covariance itself, for
     tables that have it: a matrix of all rows, a list with one per study, or the names of columns that hold it row by
     row. nearest: take the nearest possible matrix in the place of an impossible one, on record. columns: role -> column
     for other names ("study", "outcome", "instrument", "time", "stratum", "arm_1", "arm_2").
 
     Raises `DataError` for studies whose matrix is not positive definite, `OptionError` for options out of range.
-    Source: Gleser & Olkin 2009; Hausman 1978; Higham 2002. Same as `metafor::vcalc` and
+    Source: Gleser & Olkin 2009; Wei & Higgins 2013; Hausman 1978; Higham 2002. Same as `metafor::vcalc` and
     `clubSandwich::impute_covariance_matrix`.
 
     >>> from metaback.data.datasets import load_dataset
@@ -197,7 +199,7 @@ def sampling_covariance(
     rows, i, j, found = _links(es, places, columns, strata=subgroups if overlap is None else "overlapping")
     if phi is not None:
         _check_times(es, places, rows, i, j, found)
-    pairs = Paired(rows, i, j, found, kinds_of(rows, i, j, found, parts, asked, es.measure))
+    pairs = Paired(rows, i, j, found, kinds_of(rows, i, j, found, parts, asked))
     made = {value: covariances(es, places, pairs, parts, replace(asked, rho=value)) for value in values}
     first = made[values[0]] if values else covariances(es, places, pairs, parts, asked)
     i, j = places[i], places[j]
@@ -225,7 +227,7 @@ def dependent(es: EffectSizes, *, columns: Mapping[str, str] | None = None) -> D
     places = _repeated(es, columns)
     rows, i, j, found = _links(es, places, columns, strata="disjoint")
     asked = Assumed(RHO, None, "CAR", True, False, False, None)
-    kinds = kinds_of(rows, i, j, found, parts_of(es, places), asked, es.measure)
+    kinds = kinds_of(rows, i, j, found, parts_of(es, places), asked)
     return _dependence(es, places[i], places[j], kinds)
 
 

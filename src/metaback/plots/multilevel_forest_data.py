@@ -10,7 +10,7 @@ from metaback.numbers import df_text, humanise
 from metaback.plots import forest_words as words
 from metaback.plots.forest_data import ForestChoices, ForestData, forest_data
 from metaback.plots.forest_models import ModelWords
-from metaback.postestimation.multilevel import MultilevelAnalysis
+from metaback.postestimation.multilevel import NOBODY_TWICE, MultilevelAnalysis, nobody_twice, shares_people
 from metaback.postestimation.multilevel_pool import as_pool
 from metaback.postestimation.row_names import named
 from metaback.postestimation.words import effect_digits, estimate_cell, percent, sentence_case
@@ -83,9 +83,9 @@ def _sampling(analysis: MultilevelAnalysis) -> str:
     if spec.rho is not None:
         where = "the subgroups of a study" if model is not None and model.within else "a study"
         return f"sampling errors within {where} correlated by ρ = {spec.rho:g}"
-    if any(rows.shape[1] > 1 for rows in fitted.V.blocks.rows):
+    if shares_people(fitted):
         if made is None or not made.from_table:
             return "sampling covariance as given"
         assumed = "" if made.rho is None else f", ρ = {made.rho:g} where it does not tell"
         return f"sampling covariance from the table{assumed}"
-    return "independent sampling errors"
+    return f"sampling errors independent: {NOBODY_TWICE}" if nobody_twice(analysis) else "independent sampling errors"

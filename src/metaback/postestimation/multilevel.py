@@ -130,6 +130,19 @@ class MultilevelAnalysis:
         return multilevel_notes(self.fitted, self.components, self.coefficients, self.naive, self.left_out, told)
 
 
+NOBODY_TWICE = "the table shows no two effects of the same people"
+
+
+def nobody_twice(analysis: MultilevelAnalysis) -> bool:
+    """Tell whether sampling errors are independent because a table, not the reader, says that no people are shared."""
+    return analysis.sampling is not None and analysis.sampling.from_table and not shares_people(analysis.fitted)
+
+
+def shares_people(fitted: FittedMultilevel) -> bool:
+    """Tell whether the sampling errors of two rows depend on each other."""
+    return any(rows.shape[1] > 1 for rows in fitted.V.blocks.rows)
+
+
 def analyse_multilevel(
     effects: EffectSizes,
     spec: MultilevelSpec,

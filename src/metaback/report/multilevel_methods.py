@@ -11,8 +11,8 @@ from metaback.models.moments import weighing
 from metaback.models.multilevel import FittedMultilevel
 from metaback.models.multilevel_spec import MultilevelSpec, working_of
 from metaback.numbers import fixed
-from metaback.postestimation.multilevel import MultilevelAnalysis
-from metaback.postestimation.words import percent, plural, rho_text
+from metaback.postestimation.multilevel import NOBODY_TWICE, MultilevelAnalysis, nobody_twice
+from metaback.postestimation.words import percent, plural, rho_text, sentence_case
 from metaback.report.methods import software_name
 from metaback.report.words import measure_words
 from metaback.stats.mixed import STRUCTURES
@@ -159,6 +159,8 @@ def _sampling(analysis: MultilevelAnalysis, cite: Callable[..., str]) -> list[st
         if made is None or not made.from_table:
             return ["The covariances of sampling errors were given"]
         return ["The covariances of sampling errors come from the table", *(note.rstrip(".") for note in made.notes)]
+    if nobody_twice(analysis):
+        return [f"{sentence_case(NOBODY_TWICE)}, so that their sampling errors are independent"]
     return ["Sampling errors were taken as independent"]
 
 

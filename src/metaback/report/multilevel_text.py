@@ -7,7 +7,13 @@ import math
 from metaback.models.fitted import Estimate
 from metaback.models.multilevel_spec import MultilevelSpec, working_of
 from metaback.numbers import ABSENT, df_text, fixed, p_phrase, p_text, significant
-from metaback.postestimation.multilevel import Component, MultilevelAnalysis
+from metaback.postestimation.multilevel import (
+    NOBODY_TWICE,
+    Component,
+    MultilevelAnalysis,
+    nobody_twice,
+    shares_people,
+)
 from metaback.postestimation.words import percent, plural, rho_text, sentence_case
 from metaback.report.document import Notes, Table
 from metaback.report.html import environment, style
@@ -143,13 +149,13 @@ def sampling_words(analysis: MultilevelAnalysis) -> str:
     fitted = analysis.fitted
     if fitted.spec.rho is not None:
         return f"sampling correlation {rho_text(fitted.spec.rho)} assumed"
-    if fitted.given is not None and any(rows.shape[1] > 1 for rows in fitted.V.blocks.rows):
+    if fitted.given is not None and shares_people(fitted):
         made = analysis.sampling
         if made is None or not made.from_table:
             return "sampling covariances given"
         assumed = "" if made.rho is None else f" (correlation {rho_text(made.rho)} assumed)"
         return f"sampling covariances from the table{assumed}"
-    return "independent sampling errors"
+    return f"sampling errors independent: {NOBODY_TWICE}" if nobody_twice(analysis) else "independent sampling errors"
 
 
 def variance_words(spec: MultilevelSpec) -> str:
