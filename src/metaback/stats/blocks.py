@@ -112,7 +112,11 @@ def _alone(labels: NDArray[np.integer]) -> bool:
 
 
 def _in_order(labels: NDArray[np.integer]) -> Places:
-    """Return labels (n,) numbered in the order of their first rows."""
+    """Return labels (n,) numbered in the order of their first rows; those that are so already are seen at once."""
+    if labels.size and labels[0] == 0:
+        highest = np.maximum.accumulate(labels)
+        if (labels >= 0).all() and (highest[1:] - highest[:-1] <= 1).all():
+            return labels.astype(np.intp)
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     rank = np.empty(first.size, dtype=np.intp)
     rank[np.argsort(first)] = np.arange(first.size)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from metaback.stats.blocks import BlockMatrix, blocks_of
+from metaback.stats.blocks import BlockMatrix, blocks_of, on_diagonal
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -101,7 +101,7 @@ def sampling(y: Floats, X: Floats, V: BlockMatrix) -> Sampling:
     (0.5, 1.0, 1)
     """
     n, p = X.shape
-    white, inverse = _whitened(np.column_stack([X, y - y.mean()]), V)
+    white, inverse = _whitened(np.concatenate([X, (y - y.mean())[:, None]], axis=1), V)
     Q, R = np.linalg.qr(white[:, :p])
     residual = white[:, p] - Q @ (Q.T @ white[:, p])
     half = _times_root_transposed(Q, V)
@@ -111,8 +111,16 @@ def sampling(y: Floats, X: Floats, V: BlockMatrix) -> Sampling:
     return Sampling((n - p) / trace if n > p else np.nan, diagonal, hat, float(residual @ residual), n - p)
 
 
+def _diagonal(V: BlockMatrix) -> bool:
+    """Tell whether all blocks are of one row."""
+    return all(rows.shape[1] == 1 for rows in V.blocks.rows)
+
+
 def _whitened(A: Floats, V: BlockMatrix) -> tuple[Floats, Floats]:
     """Return L^-1 A for V = LL' (n, c), and the diagonal of V^-1 (n,)."""
+    if _diagonal(V):
+        v = on_diagonal(V)
+        return A / np.sqrt(v)[:, None], 1 / v
     out, inverse = np.empty_like(A), np.empty(A.shape[0])
     for rows, part in zip(V.blocks.rows, V.parts, strict=True):
         if rows.shape[1] == 1:
@@ -127,6 +135,8 @@ def _whitened(A: Floats, V: BlockMatrix) -> tuple[Floats, Floats]:
 
 def _times_root_transposed(A: Floats, V: BlockMatrix) -> Floats:
     """Return L^-T A for V = LL', (n, c)."""
+    if _diagonal(V):
+        return A / np.sqrt(on_diagonal(V))[:, None]
     out = np.empty_like(A)
     for rows, part in zip(V.blocks.rows, V.parts, strict=True):
         if rows.shape[1] == 1:

@@ -129,26 +129,24 @@ def climb(
         found.converged[state.which] = True
         return found
     near = None if fits is None or R == 1 else np.zeros(R, dtype=bool)
-    for _ in range(STEPS):
-        if not state.which.size:
-            break
+    for _ in range(STEPS if state.which.size else 0):
         step = _proposed(state, size)
         leaving = step.arrived
         if near is not None and fits is not None:
-            near[state.which] = step.sure & (step.hoped < NEAR)
-            if near.any():
-                _leave(found, state, np.zeros(state.which.size, dtype=bool))
-                leaving = leaving | _joining(found, state, step, near, fits)
+            leaving = leaving | _joining(found, state, step, near, fits)
         if leaving.any():
             _leave(found, state, step.arrived)
-            state, step = state.take(np.flatnonzero(~leaving)), step.take(np.flatnonzero(~leaving))
-            if leaving.all():
+            state = state.take(stay := np.flatnonzero(~leaving))
+            if not stay.size:
                 break
+            step = step.take(stay)
         _advance(state, step, objective(step.trial, state.which))
         stuck = state.radius <= SHORTEST
         if stuck.any():
             _leave(found, state, stuck & kinked)
             state = state.take(np.flatnonzero(~stuck))
+            if stuck.all():
+                break
     _leave(found, state, np.zeros(state.which.size, dtype=bool))
     return Peak(found.x, found.at, found.converged, found.steps, _resting(found.x, found.at, lower, upper))
 
@@ -157,10 +155,8 @@ def _begun(found: Peak, lower: Floats, upper: Floats) -> _State:
     """Return the climbs whose starts have a likelihood."""
     R: int = found.x.shape[0]
     radius, left, steps = np.full(R, np.inf), np.full(R, POLISH), np.zeros(R, dtype=np.intp)
-    at = found.at.take(np.arange(R))  # what is found is written over
-    return _State(np.arange(R), found.x.copy(), at, lower, upper, radius, left, steps).take(
-        np.flatnonzero(np.isfinite(at.value))
-    )
+    all_of_them = _State(np.arange(R), found.x, found.at, lower, upper, radius, left, steps)
+    return all_of_them.take(np.flatnonzero(np.isfinite(found.at.value)))  # copies: what is found is written over
 
 
 def _leave(found: Peak, state: _State, converged: Bools) -> None:
@@ -179,7 +175,8 @@ def _proposed(state: _State, size: float) -> _Step:
     s = trial - x
     noise = ROUNDING * (size + np.abs(at.value))
     arrived = (np.abs(s) <= SHORTEST * (np.abs(x) + 1e-6 * scale)).all(axis=1)
-    polishing = ((at.gradient * np.where(resting, 0.0, d)).sum(axis=1) < noise) & ~arrived
+    rise = at.gradient * d  # 0 where a parameter rests: so is its step
+    polishing = (rise.sum(axis=1) < noise) & ~arrived
     if polishing.any():
         state.left = state.left - polishing
         arrived |= state.left < 0
@@ -192,8 +189,12 @@ def _joining(found: Peak, state: _State, step: _Step, near: Bools, fits: Places)
     """Tell which climbs are about to reach a peak where a higher climb of the same fit already stands.
 
     The other stands at its peak but for `NEAR`; the parabola of this one has its peak within half a `scale_of` of
-    it, and its height to a half of what is left to climb.
+    it, and its height to a half of what is left to climb. near: (R,) which climbs stand so, written here.
     """
+    near[state.which] = step.sure & (step.hoped < NEAR)
+    if not near.any():
+        return np.zeros(state.which.size, dtype=bool)
+    _leave(found, state, np.zeros(state.which.size, dtype=bool))
     ahead = found.at.value - state.at.value[:, None]
     first = np.arange(near.size) < state.which[:, None]
     mate = near & (fits == fits[state.which][:, None]) & ((ahead > 0) | (ahead == 0) & first) & step.sure[:, None]

@@ -30,6 +30,7 @@ SMALL = 1e6  # operations of whole blocks below which nothing is gained
 QUICK = 3e8  # operations of a likelihood below which no order is looked for
 ENTRY = 300.0  # operations of a whole matrix in the time that one number of a sparse one takes
 NEAR_0 = 1e-100  # variance that adds nothing to any other number
+HELD = 3_000  # levels up to which products of whole matrices are held
 STRIP = 512  # rows of whole matrices that are turned together
 
 lapack: Any = _lapack  # has no types
@@ -426,7 +427,7 @@ def _rows(matrix: Sparse) -> Sparse:
 def _traces(crossing: Crossing, solved: _Solved) -> tuple[Floats, Floats]:
     """Return tr(M^-1 S_j) and tr(M^-1 S_j M^-1 S_k), the slope of log|M| and less its curvature.
 
-    No product of whole matrices is held: K may be large, and dC_j is sparse.
+    Where K is large no product with it is held whole, and each is computed twice: by rows and by columns.
     """
     trace, cross = _own_traces(crossing, solved.at.A)
     first, second = _derivatives(crossing, solved.at, 0)
@@ -434,11 +435,15 @@ def _traces(crossing: Crossing, solved: _Solved) -> tuple[Floats, Floats]:
     for (j, k), matrix in second.items():
         cross[j, k] -= _trace_of(matrix, solved.K)
     turned, whole = [_rows(matrix.T) for matrix in first], solved.K.T
+    held: list[Floats] = [np.asarray(part @ whole) for part in turned] if len(whole) <= HELD else []  # (K dC_j)'
     for start in range(0, len(whole), STRIP):
         strip = slice(start, start + STRIP)
-        side = np.ascontiguousarray(whole[:, strip])
-        one: list[Floats] = [np.asarray(_rows(part[strip]) @ whole) for part in turned]  # rows of (K dC_j)'
-        two: list[Floats] = [np.asarray(part @ side) for part in turned]  # columns
+        one: list[Floats] = [part[strip] for part in held]
+        two: list[Floats] = [part[:, strip] for part in held]
+        if not held:
+            side = np.ascontiguousarray(whole[:, strip])
+            one = [np.asarray(_rows(part[strip]) @ whole) for part in turned]
+            two = [np.asarray(part @ side) for part in turned]
         for j, k in pairs_of(crossing.J):
             cross[j, k] += float(np.vdot(one[j], two[k].T))
     for j, k in pairs_of(crossing.J):

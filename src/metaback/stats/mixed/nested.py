@@ -28,14 +28,16 @@ RUN = 128  # rows that are added one after the other; longer clusters are added 
 class Nest:
     """Rows in the order of their clusters.
 
-    v: (n,); own: (d, n) which rows have an effect of their own by each of d terms; weighed: (d + Q Q, n) the same, then
-    products of columns and effects; gather: matrices, one after the other, from rows to (1 + Q) B sums over clusters:
-    of the rows, and of them times each of Q columns and effects; none where clusters share nothing. cluster: (n,).
-    columns: Q. places: where own effects, then that of clusters, stand among the parameters; order: the way back.
+    v: (n,); own: (d, n) which rows have an effect of their own by each of d terms; every: whether all have all of them.
+    weighed: (d + Q Q, n) these, then products of columns and effects. gather: matrices, one after the other, from rows
+    to (1 + Q) B sums over clusters: of the rows, and of them times each of Q columns and effects; none where clusters
+    share nothing. cluster: (n,); columns: Q. places: where own effects, then that of clusters, stand among the
+    parameters; order: the way back.
     """
 
     v: Floats
     own: Floats
+    every: bool
     weighed: Floats
     gather: tuple[Any, ...]
     cluster: Places
@@ -66,13 +68,14 @@ def nest_of(Y: Floats, V: BlockMatrix, terms: Sequence[Term], labels: Places) ->
             return None
     if len(shared) > 1 or any(_filled(part) for part in V.parts):
         return None
-    order = np.argsort(labels, kind="stable")
-    (n, Q), cluster, columns = Y.shape, labels[order], Y[order].T
+    (n, Q), order = Y.shape, np.argsort(labels, kind="stable")
+    cluster, columns = labels[order], np.ascontiguousarray(Y.T)[:, order]
     mine = np.array(own)[:, order] if own else np.zeros((0, n))
     weighed = np.concatenate([mine, (columns[:, None] * columns).reshape(-1, n)])
     gather = _gathering(np.concatenate([np.ones((1, n)), columns]), np.bincount(cluster)) if shared else ()
     where = np.array(places, dtype=np.intp)
-    return Nest(on_diagonal(V)[order], mine, weighed, gather, cluster, Q, where, _way_back(places))
+    every = bool(mine.all())
+    return Nest(on_diagonal(V)[order], mine, every, weighed, gather, cluster, Q, where, _way_back(places))
 
 
 def _way_back(places: list[int]) -> slice | Places:
@@ -154,7 +157,8 @@ def _sums(nest: Nest, u: Floats, counts: Floats | None, order: int) -> Sums:
     """Return the sums of one chunk of replicates."""
     d, Q, R = nest.own.shape[0], nest.columns, u.shape[0]
     c = None if counts is None else counts[:, nest.cluster]
-    D = nest.v + u[:, nest.places[:d]] @ nest.own
+    s = u[:, nest.places[:d]]
+    D = nest.v + (s.sum(axis=1, keepdims=True) if nest.every else s @ nest.own)
     bad = np.zeros(R, dtype=bool)
     if not D.min(initial=1.0) > 0:
         below = ~(D > 0)
@@ -176,14 +180,14 @@ def _weights(nest: Nest, w: Floats, order: int) -> Floats:
 
     Of order 0 there is w alone.
     """
-    d, w = nest.own.shape[0] if order else 0, w.T
+    d, w = nest.own.shape[0] if order else 0, np.ascontiguousarray(w.T)
     F = np.empty((*w.shape, 1 + d + d * d))
     F[:, :, 0] = w
-    alike = w * w
+    mine = [w if nest.every else w * own[:, None] for own in nest.own[:d]]
     for j in range(d):
-        F[:, :, 1 + j] = mine = alike * nest.own[j][:, None]
+        F[:, :, 1 + j] = square = w * mine[j]
         for k in range(d):
-            F[:, :, 1 + d + d * j + k] = mine * (w * nest.own[k][:, None])
+            np.multiply(square, mine[k], out=F[:, :, 1 + d + d * j + k])
     return F
 
 
@@ -229,26 +233,40 @@ def _slopes(nest: Nest, at: _At, of: _Shared, counts: Floats | None) -> Sums:
     that of f Y Y' less (t - a m / 2) m' and its transpose. All are products of two vectors over clusters, and one
     product of matrices has them all.
     """
-    (Q, R, B), d = of.m.shape, nest.own.shape[0]
-    x, h, g, flat = of.x, of.h, of.g, (-1, R, B)
-    a2, ah = x[1 : 1 + d, 0], x[0, 0] * h
-    ga2, r, tau = g * a2, x[1 : 1 + d, 1:] - a2[:, None] * of.m, x[0, 1:] * h
-    half = x[:, 1:] - 0.5 * x[:, :1] * of.m
+    d, (Q, R, B), x, h, g = nest.own.shape[0], of.m.shape, of.x, of.h, of.g
+    f, e, n, one = _begins(d, Q)
+    left, right = np.empty((n + (d + 1) ** 2, R, B)), np.empty((one + d + 3, R, B))
+    a2, right[:Q], right[one], right[-2] = x[1 : 1 + d, 0], of.m, 1.0, h
+    ah, ga2 = np.multiply(x[0, 0], h, out=right[-1]), np.multiply(g, a2, out=right[one + 1 : one + 1 + d])
+    r, tau = right[Q : one - Q], np.multiply(x[0, 1:], h, out=right[one - Q : one])
+    np.subtract(x[1 : 1 + d, 1:], a2[:, None] * of.m, out=r.reshape(d, Q, R, B))
+    half = np.multiply(-0.5 * x[:, :1], of.m, out=left[: f * Q].reshape(f, Q, R, B))
+    half += x[:, 1:]
     half[0] = 0.5 * x[0, 1:]  # K itself is a sum of Y (Y - m)'
-    left = np.concatenate([
-        half.reshape(flat), (g * r).reshape(flat), (h * r).reshape(flat), tau, tau * ah,
-        ga2, g * x[1 + d :, 0], a2 * h, ah[None],
-    ])  # fmt: skip
-    right = np.concatenate([of.m, r.reshape(flat), tau, np.ones((1, R, B)), ga2, h[None], ah[None]])
+    np.multiply(g, r, out=left[f * Q : e])
+    np.multiply(h, r, out=left[e : e + d * Q])
+    left[e + d * Q : n - Q], left[n : n + d], left[-1] = tau, ga2, ah
+    np.multiply(tau, ah, out=left[n - Q : n])
+    np.multiply(g, x[1 + d :, 0], out=left[n + d : n + d + d * d])
+    np.multiply(a2, h, out=left[-1 - d : -1])
     if counts is not None:
         left *= counts
     return _assembled(at, inner(left.swapaxes(0, 1), right.swapaxes(0, 1)), d, Q)
 
 
+def _begins(d: int, Q: int) -> tuple[int, int, int, int]:
+    """Return the number of weights, and where h r and numbers begin on the left, and the ones stand on the right.
+
+    Left stand half (f Q), g r (d Q), h r (d Q), tau (Q), tau a h (Q) and the numbers g a2 (d), g a3 (d d), a2 h (d),
+    a h; right m (Q), r (d Q), tau (Q), 1, g a2 (d), h, a h.
+    """
+    f = 1 + d + d * d
+    return f, (f + d) * Q, (f + 2 * d + 2) * Q, (d + 2) * Q
+
+
 def _assembled(at: _At, G: Floats, d: int, Q: int) -> Sums:
     """Return the sums of order 2 from those over rows and the products G of vectors over clusters."""
-    R, f = G.shape[0], 1 + d + d * d
-    e, n, one = (f + d) * Q, (f + 2 * d + 2) * Q, (d + 2) * Q  # where h r, numbers, and the column of ones begin
+    R, (f, e, n, one) = G.shape[0], _begins(d, Q)
     gone = G[:, : f * Q, :Q].reshape(R, f, Q, Q)
     forms = at.forms - (gone + gone.swapaxes(2, 3))
     trace, first = np.empty((R, d + 1)), np.empty((R, d + 1, Q, Q))

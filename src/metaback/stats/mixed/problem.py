@@ -138,16 +138,26 @@ def frame_of(y: Floats, X: Floats, V: BlockMatrix) -> Frame:
     The unit is a power of 2 near the root of the median sampling variance, so that scaling rounds nothing.
     """
     v = on_diagonal(V)
-    middle = float(np.median(v[v > 0])) if (v > 0).any() else float(np.var(y)) or 1.0
+    known = v if v.min(initial=1.0) > 0 else v[v > 0]
+    middle = float(np.partition(known, known.size // 2)[known.size // 2]) if known.size else float(np.var(y)) or 1.0
     unit = 2.0 ** round(0.5 * np.log2(middle))
-    Q, basis = np.linalg.qr(X)
+    Q, basis = _orthonormal(X)
     weighted = Q / np.maximum(v / unit**2, 1e-12)[:, None]
     scaled = y / unit
     shift: Floats = np.asarray(np.zeros(basis.shape[0]), dtype=float)
-    root: Floats = np.asarray(np.linalg.pinv(weighted.T @ Q), dtype=float)
+    forms = weighted.T @ Q
+    root: Floats = 1 / forms if basis.shape == (1, 1) else np.asarray(np.linalg.pinv(forms), dtype=float)
     for _ in range(3):  # each round takes off what the rounding of the one before left
         shift = np.asarray(shift + root @ (weighted.T @ (scaled - Q @ shift)), dtype=float)
     return Frame(np.concatenate([Q, (scaled - Q @ shift)[:, None]], axis=1), basis, shift, unit)
+
+
+def _orthonormal(X: Floats) -> tuple[Floats, Floats]:
+    """Return Q (n, p) and R (p, p) of X = QR; a column alone needs no more than its length."""
+    if X.shape[1] != 1:
+        return np.linalg.qr(X)
+    length = np.sqrt(X.T @ X)
+    return X / length, length
 
 
 def parts_of(terms: Sequence[Term]) -> Parts:

@@ -98,7 +98,7 @@ def best_peaks(problem: Problem, several: int | None, *, reml: bool) -> list[Fou
     climbed = climb_from(
         problem, x[np.concatenate(begin)], None, reml=reml, which=None if several is None else owner, fits=owner
     )
-    return [_highest(climbed.take(np.flatnonzero(owner == k))) for k in range(count)]
+    return [_highest(problem, climbed.take(np.flatnonzero(owner == k))) for k in range(count)]
 
 
 def replicate_peaks(problem: Problem, found: Found, counts: Floats, *, reml: bool) -> Peak:
@@ -120,7 +120,9 @@ def replicate_peaks(problem: Problem, found: Found, counts: Floats, *, reml: boo
         owner = np.repeat(np.arange(len(own)), [len(known) + len(places) for places in begin])
         x = np.concatenate([np.concatenate([known, grid[places]]) for places in begin])
         peaks = climb_from(problem, x, own[owner], reml=reml, fits=owner)
-        parts.append(peaks.take(np.array([_by_height(peaks, np.flatnonzero(owner == r))[0] for r in range(len(own))])))
+        parts.append(
+            peaks.take(np.array([_by_height(problem, peaks, np.flatnonzero(owner == r))[0] for r in range(len(own))]))
+        )
     return joined(parts)
 
 
@@ -140,21 +142,29 @@ def _tops_of_all(values: Floats, shape: tuple[int, ...], *, wide: bool) -> Place
     return np.concatenate(parts)
 
 
-def _by_height(peaks: Peak, which: Places) -> Places:
-    """Return some climbs, the highest first; of those that rounding alone tells apart, that with the least slope."""
+def _by_height(problem: Problem, peaks: Peak, which: Places) -> Places:
+    """Return some climbs, the highest first; of those that rounding alone tells apart, that with the least slope.
+
+    Before that counts how many parameters stand at a bound: of a likelihood that is flat up to a bound, a climb that
+    ends inside shows which parameters the data do not tell.
+    """
     values = np.where(peaks.converged[which], peaks.at.value[which], -np.inf)
     at = peaks.at.take(which)
     slopes = (np.where(peaks.resting[which], 0.0, at.gradient * scale_of(at)) ** 2).sum(axis=1)
     order = np.argsort(-values, kind="stable")
     alike = np.flatnonzero(values[order] >= values[order[0]] - LEVEL)
-    order[alike] = order[alike][np.argsort(slopes[order[alike]], kind="stable")]
+    if alike.size > 1:
+        x = peaks.x[which][order[alike]]
+        lower, upper = _bounds(problem, x)
+        ends = ((x <= lower) | (x >= upper)).sum(axis=1)
+        order[alike] = order[alike][np.lexsort((slopes[order[alike]], ends))]
     return which[order]
 
 
-def _highest(peaks: Peak) -> Found:
+def _highest(problem: Problem, peaks: Peak) -> Found:
     """Return the highest of the climbs of one fit, and the lower peaks."""
     values = np.where(peaks.converged, peaks.at.value, -np.inf)
-    order = _by_height(peaks, np.arange(values.size))
+    order = _by_height(problem, peaks, np.arange(values.size))
     ended = order[: max(1, int(np.isfinite(values).sum()))]
     other = ended[1:][np.diff(values[ended]) < -SAME]
     return Found(peaks.take(order[:1]), peaks.x[other], values.max() - values[other])

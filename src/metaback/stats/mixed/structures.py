@@ -75,10 +75,13 @@ def _variances(kinds: tuple[tuple[str, tuple[int, ...]], ...], patterns: Floats)
     return Chart(unchanged, unchanged, lambda theta: theta, np.zeros(q), np.full(q, np.inf), kinds, patterns)
 
 
+INTERCEPT = _variances((("variance", ()),), np.ones((1, 1, 1)))
+
+
 @structure("ID0", title="random intercept", parameters="one variance")
 def intercept(term: Term) -> Chart:
-    """Return u_i with variance sigma2 for every level of the outer factor."""
-    return _variances((("variance", ()),), np.ones((1, 1, 1)))
+    """Return u_i with variance sigma2 for every level of the outer factor: one chart for all such terms."""
+    return INTERCEPT
 
 
 @structure("ID", title="independent effects of one variance", parameters="one variance for all inner levels")
