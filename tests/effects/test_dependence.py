@@ -460,3 +460,37 @@ def test_a_blank_time_is_no_correlation_of_one() -> None:
         mb.sampling_covariance(found, phi=0.9)
     both = effects(weeks=[np.nan] * 2, outcome=["pain", "mood"], yi=[0.1, 0.2], vi=[1.0, 1.0])
     assert mb.sampling_covariance(both, rho=0.4, phi=0.9).covariance == pytest.approx([0.4], rel=EXACT)
+
+
+def test_strata_of_several_treatments_share_the_control_only() -> None:
+    """Women on x and older people on y have some of the control group in common, not half of everybody."""
+    es = effects(
+        "MD", arm_1=["x", "y"] * 2, arm_2=["c"] * 4, stratum=["women"] * 2 + ["older"] * 2, n_1=[30, 30, 36, 36],
+        mean_1=[5, 6, 5.1, 6.1], sd_1=[2.0] * 4, n_2=[30, 30, 36, 36], mean_2=[7, 7, 7.1, 7.1], sd_2=[2.0] * 4,
+    )  # fmt: skip
+    found = mb.sampling_covariance(es, subgroups={("women", "older"): 24})  # 12 in each arm
+    one_arm = 4 * 12 / (30 * 36)  # covariance of two means with 12 people in common
+    assert whole(found.matrix)[:2, 2:] == pytest.approx(one_arm * np.array([[2, 1], [1, 2]]), rel=EXACT)
+    assert not any("differ by more than a tenth" in note for note in found.notes)
+    alone = mb.sampling_covariance(es, subgroups={("women", "older"): 24}, shared=False)
+    assert whole(alone.matrix)[:2, 2:] == pytest.approx(one_arm * np.array([[2, 0], [0, 2]]), rel=EXACT)
+    large = effects(
+        "MD", arm_1=["x", "y"] * 2, arm_2=["c"] * 4, stratum=["all"] * 2 + ["women"] * 2, n_1=[60, 60, 24, 24],
+        mean_1=[5, 6, 5.1, 6.1], sd_1=[2.0] * 4, n_2=[60, 60, 30, 30], mean_2=[7, 7, 7.1, 7.1], sd_2=[2.0] * 4,
+    )  # fmt: skip
+    parts = whole(mb.sampling_covariance(large).matrix)[:2, 2:]
+    assert parts == pytest.approx(4 / 60 * np.array([[2, 1], [1, 2]]), rel=EXACT)  # each mean of all: 4 / 60
+
+
+def test_several_outcomes_by_the_parts_of_both_arms() -> None:
+    """Wei & Higgins 2013: rho (s s'/n of one arm + s s'/n of the other), and the same with 1/sqrt(n p (1 - p))."""
+    scores = effects("MD", outcome=["pain", "mood"], n_1=[20, 20], mean_1=[3, 50], sd_1=[1.1, 9], n_2=[30, 30],
+                     mean_2=[4, 58], sd_2=[1.3, 11])  # fmt: skip
+    found = mb.sampling_covariance(scores, rho=0.7, exact=True)
+    assert found.covariance[0] == pytest.approx(0.7 * (1.1 * 9 / 20 + 1.3 * 11 / 30), rel=EXACT)
+    counts = effects("OR", outcome=["d", "e"], events_1=[60, 80], n_1=[200] * 2, events_2=[45, 50], n_2=[100] * 2)
+    treated = np.prod([(200 * p * (1 - p)) ** -0.5 for p in (0.3, 0.4)])
+    control = np.prod([(100 * p * (1 - p)) ** -0.5 for p in (0.45, 0.5)])
+    covariance = mb.sampling_covariance(counts, rho=0.4, exact=True).covariance[0]
+    assert covariance == pytest.approx(0.4 * (treated + control), rel=EXACT)
+    assert mb.sampling_covariance(counts, rho=0.4).covariance[0] > covariance  # 0.4 of the two effects

@@ -13,7 +13,7 @@ from metaback.effects.effect_sizes import EffectSizes
 from metaback.effects.same_people import SIDES, Codes, Described, Links
 from metaback.errors import OptionError
 from metaback.numbers import as_given
-from metaback.stats.shared_arm import ASSUMED, EXACT, STANDARDISED, ArmParts, arm_parts, pair_covariance
+from metaback.stats.shared_arm import ASSUMED, EXACT, ArmParts, arm_parts, pair_covariance
 from metaback.stats.working_covariance import ranks_of_time
 
 Floats = NDArray[np.float64]
@@ -70,21 +70,20 @@ class Paired:
     kinds: Codes
 
 
-def kinds_of(rows: Described, i: Codes, j: Codes, found: Links, parts: ArmParts, asked: Assumed, measure: str) -> Codes:
+def kinds_of(rows: Described, i: Codes, j: Codes, found: Links, parts: ArmParts, asked: Assumed) -> Codes:
     """Return what kind of dependence each pair has, as places in `KINDS`."""
     here = rows.setting[i] == rows.setting[j]
     other = (rows.outcome[i] != rows.outcome[j]) | (rows.instrument[i] != rows.instrument[j])
     level = np.minimum(parts.level[i], parts.level[j])
     both, one = found.both | found.turned, found.one.any(axis=0)
     arm = np.where(level == EXACT, EXACT_ARM, np.where(level == ASSUMED, EQUAL_ARM, NEAR_ARM))
-    formula = asked.exact and measure in STANDARDISED
-    several = np.where(formula & (level != ASSUMED), ENDPOINTS, RHO)
+    several = np.where(asked.exact & (level != ASSUMED), ENDPOINTS, RHO)
     kinds = np.where(one, np.where(here, arm, ARM_RHO), NONE)
     kinds = np.where(one & here & found.unclear, NAMED_ARM, kinds)
-    kinds = np.where(one & (not asked.shared), NOT_ASKED, kinds)
     kinds = np.where(both, np.where(other, several, np.where(here, UNCLEAR, TIMES)), kinds)
-    kinds = np.where(found.within, WITHIN, kinds)
-    return np.where(found.groups & (kinds != NONE) & (asked.overlap is not None), OVERLAP, kinds).astype(np.intp)
+    kinds = np.where(found.within & (kinds != NONE), WITHIN, kinds)
+    kinds = np.where(found.groups & (kinds != NONE) & (asked.overlap is not None), OVERLAP, kinds)
+    return np.where(one & (not asked.shared), NOT_ASKED, kinds).astype(np.intp)
 
 
 def covariances(es: EffectSizes, places: Codes, pairs: Paired, parts: ArmParts, asked: Assumed) -> Floats:
@@ -193,9 +192,9 @@ def _within(v: Floats, pairs: Paired) -> Floats:
     """Return the correlation of an effect of all people with that of some of them, 1 for pairs of any other kind.
 
     The effect of all is the efficient one, so that its covariance with any other of the same people is its own
-    variance (Hausman 1978): r = sqrt(v_all / v_some), which is exact for log odds ratios; at two outcomes or times
-    sqrt(n_some / n_all). Parts that make up the whole would leave none of its variance: what they tell of it together
-    is held at `PART_OF_ALL`.
+    variance (Hausman 1978): r = sqrt(v_all / v_some), which is exact for log odds ratios; at two outcomes or times,
+    and for what one arm in common adds, sqrt(n_some / n_all). Parts that make up the whole would leave none of its
+    variance: what they tell of it together is held at `PART_OF_ALL`.
     """
     factor = np.ones(pairs.i.size)
     at = np.flatnonzero(pairs.kinds == WITHIN)
@@ -203,13 +202,26 @@ def _within(v: Floats, pairs: Paired) -> Floats:
         return factor
     rows, i, j = pairs.rows, pairs.i[at], pairs.j[at]
     whole, part = np.where(rows.everyone[i], i, j), np.where(rows.everyone[i], j, i)
-    sizes = rows.numbers[:, :, 0].sum(axis=0)
-    counted = (rows.setting[i] != rows.setting[j]) & np.isfinite(sizes[i] + sizes[j])
-    share = np.minimum(np.where(counted, sizes[part] / sizes[whole], v[whole] / v[part]), 1.0)
+    single = pairs.links.one[:, at].any(axis=0)
+    people = np.where(
+        single,
+        _common_arm(rows, pairs, at, part) / _common_arm(rows, pairs, at, whole),
+        rows.numbers[:, part, 0].sum(axis=0) / rows.numbers[:, whole, 0].sum(axis=0),
+    )
+    counted = (single | (rows.setting[i] != rows.setting[j])) & np.isfinite(people)
+    share = np.minimum(np.where(counted, people, v[whole] / v[part]), 1.0)
     group = np.unique(np.stack([whole, rows.setting[part]]), axis=1, return_inverse=True)[1].ravel()
-    total = np.bincount(group, share)[group]
-    factor[at] = np.sqrt(share) * np.minimum(PART_OF_ALL / total, 1.0)
+    total = np.bincount(group, np.where(single, 0.0, share))[group]
+    factor[at] = np.sqrt(share) * PART_OF_ALL / np.maximum(total, PART_OF_ALL)
     return factor
+
+
+def _common_arm(rows: Described, pairs: Paired, at: Codes, row: Codes) -> Floats:
+    """Return how many people a row has in the arm that each of some pairs has in common, nan where it has none."""
+    n = np.full(at.size, np.nan)
+    for one, (a, b) in zip(pairs.links.one[:, at], SIDES, strict=True):
+        n = np.where(one, np.where(row == pairs.i[at], rows.numbers[a, row, 0], rows.numbers[b, row, 0]), n)
+    return n
 
 
 def _overlap(es: EffectSizes, places: Codes, pairs: Paired, asked: Assumed) -> Floats:
@@ -228,7 +240,7 @@ def _overlap(es: EffectSizes, places: Codes, pairs: Paired, asked: Assumed) -> F
     if np.isnan(sizes[i] + sizes[j]).any():
         raise OptionError("subgroups= gives numbers of shared people, which needs the numbers of people of all arms")
     count, most = shared[rows.stratum[i], rows.stratum[j]], np.minimum(sizes[i], sizes[j])
-    here = rows.setting[i] == rows.setting[j]  # fewer people may be left at another time
+    here = (rows.setting[i] == rows.setting[j]) & pairs.links.both[at]  # fewer people may be left at another time
     if (many := np.flatnonzero(here & (count > most))).size:
         told = (
             f"{es.labels[places[i[p]]]}: {as_given(count[p])} people in both {rows.strata[rows.stratum[i[p]]]!r} and "

@@ -41,7 +41,7 @@ FOUND: Mapping[int, str] = {
     ARM_RHO: "share an arm at other outcomes or times; {rho} for its people",
     NAMED_ARM: "name an arm of as many people alike, whose other numbers differ as at outcomes or times that the table "
     "does not tell; it is taken for the same people, for whom {rho}; labels of their own would keep such arms apart",
-    ENDPOINTS: "are several outcomes of the same people; exact covariance of standardised differences, {rho}",
+    ENDPOINTS: "are several outcomes of the same people; their covariance is the sum of those of both arms; {rho}",
     RHO: "are several outcomes of the same people; {rho}",
     TIMES: "are several times of the same people; {phi}",
     UNCLEAR: "differ in nothing that the table tells from another of their study, and are taken for the same people; "

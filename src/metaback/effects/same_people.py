@@ -242,10 +242,12 @@ def links(rows: Described, i: Codes, j: Codes, *, strata: str = "disjoint") -> L
     apart[apart] = ~_said_to_be_shared(rows, i[apart], j[apart], one[:, apart])
     one &= ~(apart | years)
     both &= ~(apart | years)
-    both |= (one[0] & one[1]) | (groups & (strata == "overlapping")) | within
+    both |= one[0] & one[1]
+    some = within | (groups & (strata == "overlapping"))
+    both[some], one[:, some] = _arms_by_label(rows, i[some], j[some])
     turned = one[2] & one[3] & ~both
     one &= ~(both | turned)
-    gone = _sizes_apart(rows, i, j, (0, 0)) & _sizes_apart(rows, i, j, (1, 1)) & ~within
+    gone = _sizes_apart(rows, i, j, (0, 0)) & _sizes_apart(rows, i, j, (1, 1)) & ~some
     unclear &= (both | one.any(axis=0)) & ~within
     return Links(both, turned, one, unclear, groups, within, both & gone)
 
@@ -401,6 +403,16 @@ def _other_groups(rows: Described, i: Codes, j: Codes) -> Bools:
     differ &= ~(rows.everyone[i] & rows.everyone[j])
     split = np.unique(rows.study[i[differ & (rows.setting[i] == rows.setting[j])]])
     return differ & np.isin(rows.study[i], split)
+
+
+def _arms_by_label(rows: Described, i: Codes, j: Codes) -> tuple[Bools, Bools]:
+    """Return which pairs are of the same two arms, and (4, p) of one, by labels; an arm without a label agrees."""
+    label = [(rows.labels[a, i], rows.labels[b, j]) for a, b in SIDES]
+    equal = [(x == y) & (x >= 0) for x, y in label]
+    other = [(x != y) & (x >= 0) & (y >= 0) for x, y in label[:2]]
+    across = other[0] & other[1]
+    one = np.array([~other[0] & other[1], other[0] & ~other[1], across & equal[2], across & equal[3]])
+    return np.asarray(~other[0] & ~other[1]), one
 
 
 def _some_of_all(rows: Described, i: Codes, j: Codes) -> Bools:
