@@ -26,16 +26,17 @@ from metaback.postestimation.analysis import analyse
 from metaback.postestimation.audit import Audit, audit_again, audit_fit, audit_table
 from metaback.postestimation.baujat import Baujat, baujat
 from metaback.postestimation.beyond import BeyondThreshold, probability_beyond
-from metaback.postestimation.blup import Blups, blup
+from metaback.postestimation.blup import Blups
 from metaback.postestimation.cumulative import Cumulative, cumulative
 from metaback.postestimation.curves import Profile, profile
 from metaback.postestimation.exclusions import Exclude
 from metaback.postestimation.fit_statistics import FitStatistics, pool_statistics
 from metaback.postestimation.gosh import Gosh, gosh
-from metaback.postestimation.group_comparison import GroupComparison, compare_groups
+from metaback.postestimation.group_comparison import GroupComparison, compare_pooled
 from metaback.postestimation.influence import Influence
 from metaback.postestimation.leave_one_out import LeaveOneOut, leave_one_out
 from metaback.postestimation.multilevel_profile import Profile as ComponentProfile
+from metaback.postestimation.study_blups import blup_of
 from metaback.postestimation.study_influence import influence_of
 from metaback.postestimation.summary import Analysis, Heterogeneity, Subgroups
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
@@ -183,10 +184,10 @@ class Result:
         """Compare the subgroups under one stated model: the test of all, and every pair, adjusted for their number.
 
         tau2: "separate" (each group its own) or "common"; None as the pool has it. adjust: "none", "holm", "hochberg",
-        "bonferroni", "fdr_bh" or "fdr_by". `subgroup_pairs` has the pairs as a frame.
+        "bonferroni", "fdr_bh" or "fdr_by". `subgroup_pairs` has the pairs as a frame. Where rows of a study are
+        modelled as dependent: one working model of all subgroups, with robust tests (CR2, HTZ).
         """
-        needs_independent(self.analysis, "compare_subgroups()")
-        return compare_groups(self.effects, self.spec, tau2=tau2, adjust=adjust)
+        return compare_pooled(self.analysis, tau2=tau2, adjust=adjust)
 
     def subgroup_pairs(self, *, tau2: str | None = None, adjust: str = "holm") -> pd.DataFrame:
         """Return one tidy row per pair of subgroups: the second mean minus the first; see `compare_subgroups`."""
@@ -222,9 +223,11 @@ class Result:
         return baujat(self.analysis)
 
     def blup(self) -> Blups:
-        """Return the best linear unbiased prediction of each row's true effect, with its interval."""
-        needs_independent(self.analysis, "blup()")
-        return blup(self.analysis)
+        """Return the best linear unbiased prediction of each row's true effect, with its interval.
+
+        Where rows of a study are modelled as dependent, of each study's too: a `StudyBlups`.
+        """
+        return blup_of(self.analysis)
 
     def profile(self, *, of: str = "tau2", values: Any = None) -> Profile | ComponentProfile:
         """Return the profile log-likelihood of "tau2" or of the "mean", at `values` or over its interval.

@@ -205,13 +205,73 @@ def test_subgroups_within_studies() -> None:
     assert 0 < groups.test.p_value < 1
 
 
-@pytest.mark.parametrize("question", ["blup", "gosh"])
+@pytest.mark.parametrize("question", ["gosh"])
 def test_questions_that_take_rows_as_independent_are_refused(question: str) -> None:
     """With the way to ask them."""
     res = mb.pool(table())
     with pytest.raises(OptionError, match=r"update\(independent=True\)"):
         getattr(res, question)()
     assert getattr(res.update(independent=True), question)() is not None
+
+
+def test_subgroups_are_compared_in_one_model_of_all() -> None:
+    """Its joint test is that of the pool; means and differences have robust variance, each with its own df."""
+    frame = table(outcomes=3)
+    res = mb.pool(frame, by="instrument")
+    found = res.compare_subgroups()
+    groups = res.subgroups
+    assert groups is not None
+    assert groups.test is not None
+    assert found.dependent
+    assert found.test.statistic == pytest.approx(groups.test.f, rel=EXACT)
+    assert found.test.p_value == pytest.approx(groups.test.p_value, rel=EXACT)
+    one = mb.regress(frame, "~ 0 + instrument").coefficients
+    for mean in found.means:
+        wanted = one[f"instrument[{mean.level}]"]
+        assert (mean.estimate.se, mean.estimate.df) == pytest.approx((wanted.se, wanted.df), rel=CLIMBED)
+    pairs = res.subgroup_pairs(adjust="bonferroni")
+    assert pairs["term"].tolist()[0] == "scale 1 - scale 0"
+    np.testing.assert_allclose(pairs["p_adjusted"], np.minimum(1, 3 * pairs["p_value"]), rtol=EXACT)
+    assert found == res.compare_subgroups(tau2="common")
+    assert repr(found).startswith("Subgroups by instrument, one three-level model with robust variance (CR2, HTZ)")
+
+
+def test_rows_of_no_subgroup_are_not_compared() -> None:
+    frame = table(outcomes=3)
+    frame.loc[frame["instrument"] == "scale 2", "instrument"] = None
+    found = mb.pool(frame, by="instrument").compare_subgroups()
+    alone = mb.pool(frame.dropna(), by="instrument").compare_subgroups()
+    assert [mean.level for mean in found.means] == ["scale 0", "scale 1"]
+    assert found.test.p_value == pytest.approx(alone.test.p_value, rel=CLIMBED)
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"tau2": "separate"}, r"tau2='separate'.*are compared in one model.*\.subgroups"),
+        ({"tau2": "seperate"}, "did you mean 'separate'"),
+        ({"adjust": "holmes"}, "did you mean 'holm'"),
+    ],
+)
+def test_comparisons_that_dependent_rows_do_not_have_are_refused(choices: dict[str, str], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        mb.pool(table(), by="instrument").compare_subgroups(**choices)
+    with pytest.raises(OptionError, match="name their column with by="):
+        mb.pool(table()).compare_subgroups()
+
+
+def test_subgroups_of_one_study_are_not_tested_and_the_report_says_why(tmp_path: Path) -> None:
+    """The report said that only one subgroup could be pooled."""
+    frame = table()
+    frame["instrument"] = np.where(frame["study"] == "Study 0", "other", frame["instrument"])
+    res = mb.pool(frame, by="instrument")
+    assert res.subgroups is not None
+    assert res.subgroups.test is None
+    assert "difference: no test" in repr(res)
+    res.report(tmp_path / "r")
+    page = (tmp_path / "r" / "report.md").read_text(encoding="utf-8")
+    assert "The difference between subgroups by instrument was not tested: the studies are too few" in page
+    assert "Only one subgroup" not in page
 
 
 @pytest.mark.parametrize("tau2", ["REML", "ML"])

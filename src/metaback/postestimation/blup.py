@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from metaback.postestimation.flips import digits_for, level_text
 from metaback.postestimation.scales import row_sizes, way_back
 from metaback.postestimation.subsets import natural_columns, row_labels
 from metaback.postestimation.summary import Analysis
+from metaback.postestimation.words import plural
 from metaback.stats.inference import quantile
 from metaback.stats.measures import about
 from metaback.stats.transforms import back
@@ -28,6 +29,8 @@ class Blups:
 
     estimate, se, ci_low, ci_high: (n,) prediction with its standard error and interval at the level of the pool; own:
     (n,) the row's own effect; shrinkage: (n,) share of the mean in the prediction, v / (v + tau2). mean: of the pool.
+    size: (n,) people behind each where the way back needs one, None for those of the rows. unit: what each is, in
+    words for one and for several.
     """
 
     labels: tuple[str, ...]
@@ -39,6 +42,8 @@ class Blups:
     shrinkage: Floats
     mean: Estimate
     effects: EffectSizes
+    size: Floats | None = field(default=None, kw_only=True)
+    unit: tuple[str, str] = field(default=("row", "rows"), kw_only=True)
 
     def to_frame(self, *, transform: str | None = None) -> pd.DataFrame:
         """Return one tidy row per row of the table; transform="natural" carries effects and limits back."""
@@ -48,7 +53,8 @@ class Blups:
         columns, scale = {name: getattr(self, name) for name in names}, about(self.effects.measure).scale
         way = way_back(self.effects)
         if transform and way != "identity":
-            size = row_sizes(self.effects) if back(way).size else None
+            sizes = row_sizes(self.effects) if self.size is None else self.size
+            size = sizes if back(way).size else None
             columns, scale = natural_columns(columns, way, size), "natural"
         frame = pd.DataFrame({"study": self.labels, **columns, "se": self.se, "shrinkage": self.shrinkage})
         return frame[["study", "estimate", "se", "ci_low", "ci_high", "own", "shrinkage"]].assign(scale=scale)
@@ -61,8 +67,8 @@ class Blups:
         share = f"{fixed(100 * float(np.median(self.shrinkage[known])), 0)}%"
         level, k = level_text(self.mean.level), int(known.sum())
         return (
-            f"Predicted true effects of {k} row{'s' if k != 1 else ''}, with {level} intervals (analysis scale)\n"
-            f"from {low} to {high}; the median row is shrunk to the mean by {share}"
+            f"Predicted true effects of {plural(k, *self.unit)}, with {level} intervals (analysis scale)\n"
+            f"from {low} to {high}; the median {self.unit[0]} is shrunk to the mean by {share}"
         )
 
 

@@ -15,14 +15,19 @@ from metaback.models.fitted import Estimate
 from metaback.models.pool import fit_groups
 from metaback.models.regression import COEFFICIENT_RULES
 from metaback.models.specs import PoolSpec
-from metaback.numbers import p_phrase
+from metaback.numbers import df_text, p_phrase
 from metaback.postestimation.group_means import equal_means_p, equal_means_q, shared_means
 from metaback.postestimation.regression import JointTest
 from metaback.postestimation.subgroups import group_masks
+from metaback.postestimation.summary import Analysis
 from metaback.postestimation.words import effect_digits, estimate_cell
+from metaback.postestimation.working import working_groups
+from metaback.stats.blocks import BlockMatrix
 from metaback.stats.inference import quantile, two_sided_p
 from metaback.stats.measures import about
 from metaback.stats.multiplicity import adjusted
+from metaback.stats.robust_tests import FEW, contrast_tests, joint_test
+from metaback.status import Status
 
 Floats = NDArray[np.float64]
 KINDS = ("separate", "common")
@@ -53,6 +58,7 @@ class GroupComparison:
     """Subgroups under one stated model.
 
     name: the column; tau2: "separate" or "common"; test: that all means are equal; adjust: how pairs are adjusted.
+    dependent: whether the model is that of rows which depend on each other. notes: what a reader must know.
     """
 
     name: str
@@ -61,6 +67,8 @@ class GroupComparison:
     test: JointTest
     pairs: tuple[PairDifference, ...]
     adjust: str
+    dependent: bool = False
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return the means, the test and the pairs, on the natural scale."""
@@ -68,6 +76,7 @@ class GroupComparison:
         pairs = {f"{p.second} vs {p.first}": (p.estimate, f"   {p_phrase(p.p_adjusted)}") for p in self.pairs}
         width = max(map(len, (*means, *pairs)))
         shared = "one τ² for all" if self.tau2 == "common" else "each with its own τ²"
+        shared = "one three-level model with robust variance (CR2, HTZ)" if self.dependent else shared
 
         def rows(of: dict[str, tuple[Estimate, str]]) -> list[str]:
             return [
@@ -76,7 +85,101 @@ class GroupComparison:
 
         how = "not adjusted" if self.adjust == "none" else f"adjusted by {self.adjust}"
         test = f"  All equal: {self.test}"
-        return "\n".join([f"Subgroups by {self.name}, {shared}", *rows(means), test, f"Pairs, P {how}", *rows(pairs)])
+        notes = [f"  ! {note}" for note in self.notes]
+        head = f"Subgroups by {self.name}, {shared}"
+        return "\n".join([head, *rows(means), test, f"Pairs, P {how}", *rows(pairs), *notes])
+
+
+def compare_pooled(analysis: Analysis, *, tau2: str | None = None, adjust: str = "holm") -> GroupComparison:
+    """Compare the subgroups of a pool under its own model: `compare_dependent` where rows depend on each other."""
+    effects, spec, working = analysis.fitted.effects, analysis.spec, analysis.working
+    if working is None or not analysis.dependent:
+        return compare_groups(effects, spec, tau2=tau2, adjust=adjust)
+    if tau2 not in (None, "common"):
+        known = OptionError.unknown("tau2", tau2, KINDS) if tau2 not in KINDS else f"tau2={tau2!r}"
+        raise OptionError(
+            f"{known}: subgroups of dependent rows are compared in one model, whose variances between and within "
+            "studies are those of all (tau2='common'), because rows of one study may stand in several; subgroups with "
+            "variances of their own are in .subgroups"
+        )
+    return compare_dependent(effects, spec, working.V, adjust=adjust)
+
+
+def compare_dependent(effects: EffectSizes, spec: PoolSpec, V: BlockMatrix, *, adjust: str = "holm") -> GroupComparison:
+    """Compare the means of the stated subgroups of rows that depend on each other, in one model of all of them.
+
+    y_ij = mu_g(ij) + u_i + w_ij + e_ij: the working model of the pool with the subgroups in place of the mean, so that
+    rows of one study are correlated within and across subgroups. Components by the method of the spec; means and
+    differences with robust variance (CR2) and Satterthwaite's df of each, their joint test HTZ. Rows without a stated
+    subgroup are left out.
+
+    V: (k, k) sampling covariance of all rows. Edges: what the rows of one study alone decide (a subgroup that no other
+    study has) has no robust variance: nan, and a note. Raises `EstimationError` for fewer than two subgroups and where
+    the model has no fit. Source: Tipton & Pustejovsky 2015; Pustejovsky & Tipton 2022. Same as
+    `clubSandwich::coef_test`, `linear_contrast` and `Wald_test` of `metafor::rma.mv` with mods = ~ 0 + subgroup.
+
+    >>> import metaback as mb
+    >>> res = mb.pool(mb.load_dataset("backpain").query("weeks < 9"), by="outcome", measure="SMD")
+    >>> found = compare_dependent(res.effects, res.spec, res.analysis.working.V)
+    >>> round(found.test.p_value, 6) == round(res.subgroups.test.p_value, 6)
+    True
+    """
+    levels, masks = _stated(effects)
+    found = working_groups(effects, spec, masks, V)
+    if isinstance(found, Status):
+        raise EstimationError(f"{effects.source}: the subgroups have no common model: {found.sentence}")
+    scale, unit = about(effects.measure).scale, np.eye(len(levels))
+    chosen = list(combinations(range(len(levels)), 2))
+    contrasts = np.array([*unit, *(unit[j] - unit[i] for i, j in chosen)])
+    tests = contrast_tests(found.beta, found.robust, contrasts, level=spec.level)
+    names = ("estimate", "lower", "upper", "se", "statistic", "df", "p")
+    parts = [
+        Estimate(point, low, high, se, spec.level, scale, statistic, df, p)
+        for point, low, high, se, statistic, df, p in zip(*(getattr(tests, n).tolist() for n in names), strict=True)
+    ]
+    tau2 = found.between + found.within
+    means = tuple(
+        GroupMean(level, part, int(mask.sum()), tau2)
+        for level, part, mask in zip(levels, parts[: len(levels)], masks, strict=True)
+    )
+    differences = parts[len(levels) :]
+    p = adjusted(np.array([part.p_value for part in differences]), adjust)
+    pairs = tuple(
+        PairDifference(levels[i], levels[j], d, float(a)) for (i, j), d, a in zip(chosen, differences, p, strict=True)
+    )
+    joint = joint_test(found.beta, found.robust, unit[1:] - unit[0])
+    test = JointTest(levels, float(joint.statistic), joint.df, float(joint.df_residual), float(joint.p))
+    notes = _robust_notes(means, pairs, test)
+    return GroupComparison(effects.by_name or "", "common", means, test, pairs, adjust, True, notes)
+
+
+def _robust_notes(means: tuple[GroupMean, ...], pairs: tuple[PairDifference, ...], test: JointTest) -> tuple[str, ...]:
+    """Return which means and differences have no robust variance, and whether any rests on few degrees of freedom."""
+    alone = [mean.level for mean in means if math.isnan(mean.estimate.se)]
+    notes: list[str] = []
+    if alone:
+        notes.append(
+            f"{', '.join(alone)}: rows of one study alone decide this, so there is no robust interval and test."
+        )
+    known = [part.estimate.df for part in (*means, *pairs)] + [test.df_residual]
+    if any(df < FEW for df in known):
+        few = df_text(min(df for df in known if df < FEW))
+        notes.append(
+            f"Some tests have few degrees of freedom (down to {few}): below 4 P values are only roughly right."
+        )
+    return tuple(notes)
+
+
+def _stated(effects: EffectSizes) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
+    """Return the stated subgroups that have effects, and their rows (groups, k). Raises where there are no two."""
+    if effects.by is None or effects.by_name is None:
+        raise OptionError("the effects have no subgroups; name their column with by=")
+    levels, masks = group_masks(effects)
+    stated = np.array([level != NOT_STATED for level in levels], dtype=bool)
+    levels, masks = tuple(level for level in levels if level != NOT_STATED), masks[stated] & effects.estimable
+    if len(levels) < 2:
+        raise EstimationError(f"{effects.source}: a comparison needs two subgroups of {effects.by_name} with effects")
+    return levels, masks
 
 
 def compare_groups(
@@ -96,13 +199,7 @@ def compare_groups(
     tau2 = spec.subgroup_tau2 if tau2 is None else tau2
     if tau2 not in KINDS:
         raise OptionError.unknown("tau2", tau2, KINDS)
-    if effects.by is None or effects.by_name is None:
-        raise OptionError("the effects have no subgroups; name their column with by=")
-    levels, masks = group_masks(effects)
-    stated = np.array([level != NOT_STATED for level in levels], dtype=bool)
-    levels, masks = tuple(level for level in levels if level != NOT_STATED), masks[stated] & effects.estimable
-    if len(levels) < 2:
-        raise EstimationError(f"{effects.source}: a comparison needs two subgroups of {effects.by_name} with effects")
+    levels, masks = _stated(effects)
     fit = _separate if tau2 == "separate" else _common
     beta, cov, df, found = fit(effects, spec, masks)
     scale = about(effects.measure).scale
@@ -122,7 +219,7 @@ def compare_groups(
     pairs = tuple(
         PairDifference(levels[i], levels[j], d, float(a)) for (i, j), d, a in zip(chosen, differences, p, strict=True)
     )
-    return GroupComparison(effects.by_name, tau2, means, _test(levels, beta, cov, df_test), pairs, adjust)
+    return GroupComparison(effects.by_name or "", tau2, means, _test(levels, beta, cov, df_test), pairs, adjust)
 
 
 def _estimate(point: float, se: float, df: float, level: float, scale: str) -> Estimate:

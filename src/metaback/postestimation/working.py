@@ -13,6 +13,7 @@ from scipy.special import chdtrc
 from metaback.effects.effect_sizes import EffectSizes, repeat_notes
 from metaback.errors import OptionError
 from metaback.models.dependent_means import (
+    DependentCoefficients,
     DependentMeans,
     dependent_coefficients,
     dependent_means,
@@ -161,11 +162,7 @@ def working_difference(effects: EffectSizes, spec: PoolSpec, masks: Bools, V: Bl
     y = X beta + u + w + e, a mean for each set and components for all; robust variance CR2, approximate Hotelling's T2
     (HTZ): rows of one study may stand in several sets. None where the means cannot be tested so.
     """
-    words = in_its_words(spec)
-    used = masks.any(axis=0) & effects.estimable
-    rows = rows_of(effects, V, used)
-    X = masks[:, rows.places].T.astype(float)
-    found = dependent_coefficients(effects.yi[rows.places], X, rows.V, rows.study, method=str(words.tau2))
+    found = working_groups(effects, spec, masks, V)
     if isinstance(found, Status):
         return None
     contrasts = np.eye(len(masks))[1:] - np.eye(len(masks))[0]
@@ -173,6 +170,21 @@ def working_difference(effects: EffectSizes, spec: PoolSpec, masks: Bools, V: Bl
     if not math.isfinite(float(test.p)):
         return None
     return SubgroupTest(float(test.statistic) * test.df, test.df, float(test.p), float(test.df_residual))
+
+
+def working_groups(
+    effects: EffectSizes, spec: PoolSpec, masks: Bools, V: BlockMatrix
+) -> DependentCoefficients | Status:
+    """Return the means of disjoint sets of rows in one model of all of them, or why there are none.
+
+    y = X beta + u + w + e with a mean for each set: u, w and e are those of the pool, so that rows of one study are
+    correlated whichever sets they stand in. V: covariance of all rows.
+    """
+    used = masks.any(axis=0) & effects.estimable
+    rows = rows_of(effects, V, used)
+    X = masks[:, rows.places].T.astype(float)
+    method = str(in_its_words(spec).tau2)
+    return dependent_coefficients(effects.yi[rows.places], X, rows.V, rows.study, method=method)
 
 
 def working_subsets(effects: EffectSizes, spec: PoolSpec, masks: Bools, V: BlockMatrix | None) -> Subsets:

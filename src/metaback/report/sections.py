@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from metaback.effects.effect_sizes import NOT_STATED
 from metaback.numbers import df_text, fixed, humanise
 from metaback.postestimation.beyond import BeyondThreshold
 from metaback.postestimation.fit_statistics import pool_statistics
@@ -284,6 +285,9 @@ def subgroup_sentence(analysis: Analysis, style: NumberStyle) -> str:
     if groups is None:
         return ""
     name = humanise(groups.name)
+    if groups.test is None and sum(level != NOT_STATED for level in groups.levels) > 1:
+        why = "the studies are too few for a robust test, or a subgroup has rows of one study alone"
+        return f"The difference between subgroups by {name} was not tested: {why}."
     if groups.test is None:
         return f"Only one subgroup by {name} could be pooled, so no difference between subgroups was tested."
     letter, value, df = difference_statistic(groups.test)

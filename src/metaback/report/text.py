@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from metaback.effects.effect_sizes import NOT_STATED
 from metaback.numbers import df_text, fixed, humanise, p_phrase
 from metaback.postestimation.summary import Analysis, PoolSummary
 from metaback.postestimation.words import (
@@ -98,6 +99,8 @@ def _subgroup_lines(analysis: Analysis) -> list[str]:
     if groups.test is not None:
         letter, value, df = difference_statistic(groups.test)
         lines.append(f"    difference: {letter} = {value}, df {', '.join(df)}, {p_phrase(groups.test.p_value)}")
+    elif sum(level != NOT_STATED for level in groups.levels) > 1:
+        lines.append("    difference: no test (too few studies, or a subgroup of one study alone)")
     return lines
 
 
