@@ -40,11 +40,10 @@ assink <- dat.assink2016
 cases <- list(
   case("assink2016 deltype", assink, "study", as.character(assink$deltype)),
   case("assink2016 pubstatus", assink, "study", ifelse(assink$pubstatus == 1, "published", "unpublished")),
-  case("konstantopoulos2011 year", schools, "district", ifelse(schools$year < 1990, "early", "late")),
   case("konstantopoulos2011 years", schools, "district", as.character(cut(schools$year, c(0, 1980, 1996, 2001))))
 )
 versions <- list(
   R = as.character(getRversion()), metafor = as.character(packageVersion("metafor")),
   clubSandwich = as.character(packageVersion("clubSandwich"))
 )
-write_json(list(versions = versions, cases = cases), "dependent/questions.json", digits = 15, auto_unbox = TRUE)
+write_json(list(versions = versions, cases = cases), "dependent/questions.json", digits = 11, auto_unbox = TRUE)
