@@ -494,3 +494,43 @@ def test_several_outcomes_by_the_parts_of_both_arms() -> None:
     covariance = mb.sampling_covariance(counts, rho=0.4, exact=True).covariance[0]
     assert covariance == pytest.approx(0.4 * (treated + control), rel=EXACT)
     assert mb.sampling_covariance(counts, rho=0.4).covariance[0] > covariance  # 0.4 of the two effects
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10**6), rho=st.floats(-0.4, 0.999), measure=st.sampled_from(["MD", "SMD", "ROM", "OR", "RD"])
+)
+def test_several_treatments_and_outcomes_always_make_a_covariance(seed: int, rho: float, measure: str) -> None:
+    """With rho sqrt(v v') beside the parts of the control half of the studies of SMDs had none at rho = 0.8."""
+    rng = np.random.default_rng(seed)
+    arms, outcomes = 3, 3
+    n, sd = rng.integers(15, 60, arms + 1), np.exp(rng.normal(0, 0.4, (outcomes, arms + 1))).round(2)
+    mean, events = rng.normal(10, 1, (outcomes, arms + 1)).round(2), rng.integers(4, 12, (outcomes, arms + 1))
+    each, common = [(o, a) for o in range(outcomes) for a in range(arms)], arms
+    columns: dict[str, Any] = {
+        "arm_1": [f"t{a}" for _, a in each], "arm_2": ["c"] * 9, "outcome": [f"o{o}" for o, _ in each],
+        "n_1": [n[a] for _, a in each], "n_2": [n[common]] * 9,
+    }  # fmt: skip
+    numbers = {"events": events} if measure in {"OR", "RD"} else {"mean": mean, "sd": sd}
+    for stem, values in numbers.items():
+        columns |= {f"{stem}_1": [values[o, a] for o, a in each], f"{stem}_2": [values[o, common] for o, _ in each]}
+    es = effects(measure, **columns)
+    assert np.linalg.eigvalsh(whole(mb.sampling_covariance(es, rho=rho).matrix))[0] > 0
+
+
+def test_outcomes_of_several_treatments_have_the_parts_of_both_arms() -> None:
+    """Of one: rho (s s'/n + s s'/n), of two: rho s s'/n; where a study has one treatment only, rho sqrt(v v')."""
+    es = effects(
+        "MD", arm_1=["x", "y"] * 2, arm_2=["c"] * 4, outcome=["p", "p", "q", "q"], n_1=[20, 60] * 2,
+        mean_1=[5, 6, 51, 62], sd_1=[1.0, 2.0, 9.0, 8.0], n_2=[25] * 4, mean_2=[7, 7, 70, 70],
+        sd_2=[1.5, 1.5, 11.0, 11.0],
+    )  # fmt: skip
+    found = whole(mb.sampling_covariance(es, rho=0.5).matrix)
+    control = 1.5 * 11 / 25
+    assert found[:2, 2:] == pytest.approx(
+        0.5 * np.array([[9 / 20 + control, control], [control, 16 / 60 + control]]), rel=EXACT
+    )
+    alone = select_rows(es, np.array([0, 2]))
+    assert whole(mb.sampling_covariance(alone, rho=0.5).matrix)[0, 1] == pytest.approx(
+        0.5 * np.sqrt(alone.vi.prod()), rel=EXACT
+    )

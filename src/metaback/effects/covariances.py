@@ -89,23 +89,33 @@ def kinds_of(rows: Described, i: Codes, j: Codes, found: Links, parts: ArmParts,
 def covariances(es: EffectSizes, places: Codes, pairs: Paired, parts: ArmParts, asked: Assumed) -> Floats:
     """Return the covariance of each pair of effects, (p,), under one set of assumed correlations.
 
-    Both arms in common: r sqrt(v_i v_j), or the formula of `pair_covariance` where the exact one is asked for. One arm:
-    `pair_covariance`. r is the product of the correlation of both outcomes and that of both times, 1 at one outcome
-    and time. All people and some of them: see `_within`.
+    Both arms in common: r sqrt(v_i v_j), or the sum of `pair_covariance` over the arms where that is asked for, and in
+    studies of which effects of other outcomes or times have one arm in common: with r sqrt(v_i v_j) beside the parts of
+    an arm their matrix need not be positive definite, with the parts alone it is. One arm: `pair_covariance`. r is the
+    product of the correlation of both outcomes and that of both times, 1 at one outcome and time. All people and some
+    of them: see `_within`.
     """
     i, j, found = pairs.i, pairs.j, pairs.links
     y, v = es.yi[places], es.vi[places]
     r = _correlation(pairs, asked)
-    both, formula = found.both | found.turned, pairs.kinds == ENDPOINTS
+    both, formula = found.both | found.turned, (pairs.kinds == ENDPOINTS) | _in_parts(pairs)
+    power = 2 if asked.exact else 1
     total = np.where(both & ~formula, np.where(found.turned, -1.0, 1.0) * r * np.sqrt(v[i] * v[j]), 0.0)
     for place, side in enumerate(SIDES):
         at = found.one[place] & (pairs.kinds != NOT_ASKED)
         at |= formula & (found.both if place < 2 else found.turned)
-        total[at] += pair_covariance(parts, y, (i[at], j[at]), side, r[at])
+        total[at] += pair_covariance(parts, y, (i[at], j[at]), side, r[at], power=power)
     if asked.whole_sd and es.measure == "SMD":
         here = pairs.rows.setting[i] == pairs.rows.setting[j]
         total += np.where(here & ~both & (pairs.kinds != NOT_ASKED), _common_sd(es, places, i, j), 0.0)
     return total * _overlap(es, places, pairs, asked) * _within(v, pairs)
+
+
+def _in_parts(pairs: Paired) -> Bools:
+    """Tell pairs of the same two arms in studies where one arm is common to effects of other outcomes or times."""
+    study, kinds = pairs.rows.study[pairs.i], pairs.kinds
+    single = np.isin(kinds, (ARM_RHO, NAMED_ARM))
+    return np.isin(kinds, (RHO, TIMES, UNCLEAR)) & np.isin(study, study[single])
 
 
 def parts_of(es: EffectSizes, places: Codes, *, whole_sd: bool = False) -> ArmParts:

@@ -159,7 +159,8 @@ def sampling_covariance(
       and the second of the other; from the sizes of the arms, or half of both variances, where numbers are missing;
     - the same two arms at other outcomes or times: r sqrt(v_i v_j), with r = rho for two outcomes or instruments,
       and phi^|t_i - t_j| for two times ("CAR", times in the unit of their column) or phi^(steps between them) ("AR");
-      both: the product. phi=None takes rho for any two rows;
+      both: the product. phi=None takes rho for any two rows. In a study of several treatments r times what both arms
+      have in common, which is a little less, so that all its covariances fit each other;
     - one arm in common at other outcomes or times: r times the part of that arm, and so where an arm of one name and
       size has other numbers in a table that tells no outcome or no time;
     - all people ("all", "overall", "total" ... in `stratum`) and some of them: the variance of the effect of all;

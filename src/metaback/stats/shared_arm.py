@@ -213,7 +213,13 @@ def _scaled(v: Floats, mean: Floats, scale: Floats, arms: list[dict[str, Floats]
 
 
 def pair_covariance(
-    parts: ArmParts, y: Floats, rows: tuple[Levels, Levels], arms: tuple[int, int], r: Floats | float = 1.0
+    parts: ArmParts,
+    y: Floats,
+    rows: tuple[Levels, Levels],
+    arms: tuple[int, int],
+    r: Floats | float = 1.0,
+    *,
+    power: int = 2,
 ) -> Floats:
     r"""Return the covariance that one common arm gives each pair of effects, (p,).
 
@@ -222,7 +228,8 @@ def pair_covariance(
 
     parts, y: of k effects; rows: (p,) places of both effects; arms: which arm of each it is, 0 or 1; r: (p,)
     correlation of the two measurements of one person (1 for one outcome at one time). With both arms in common the two
-    sums make the formula of Gleser & Olkin 2009 for several endpoints, rho (1/n_1 + 1/n_2) + rho^2 d d'/(2 N).
+    sums make the formula of Gleser & Olkin 2009 for several endpoints, rho (1/n_1 + 1/n_2) + rho^2 d d'/(2 N). power:
+    1 in the place of that 2 takes r for the correlation of the effects themselves, so that they all have it.
 
     >>> parts = ArmParts(np.array([[0.4, 0.5], [0.3, 0.3]]), np.zeros((2, 2)), np.full(2, EXACT))
     >>> pair_covariance(parts, np.ones(2), (np.array([0]), np.array([1])), (1, 1)).round(12).tolist()
@@ -231,7 +238,7 @@ def pair_covariance(
     (i, j), (a, b) = rows, arms
     sign = 1.0 if a == b else -1.0
     level = sign * r * np.sqrt(parts.mean[a, i] * parts.mean[b, j])
-    return level + np.sign(y[i] * y[j]) * r**2 * np.sqrt(parts.scale[a, i] * parts.scale[b, j])
+    return level + np.sign(y[i] * y[j]) * r**power * np.sqrt(parts.scale[a, i] * parts.scale[b, j])
 
 
 def sizes_covariance(v: Floats, n: Floats, shared: float) -> Floats:
