@@ -71,7 +71,8 @@ def dependent_means(
 
     Edges: of a single study the mean and its variance follow from V alone, without components; components that cannot
     be told apart (one row in every study) are flagged, their sum stands. A set that cannot be fitted has its status
-    and nan. Source: Pustejovsky & Tipton 2022 (their correlated and hierarchical effects model).
+    and nan, and so has every set where there are no rows at all.
+    Source: Pustejovsky & Tipton 2022 (their correlated and hierarchical effects model).
 
     >>> from metaback.stats.blocks import diagonal
     >>> y, study = np.array([0.1, 0.3, 0.5, 0.9]), np.array([0, 0, 1, 2])
@@ -81,6 +82,8 @@ def dependent_means(
     """
     numbers, rank = np.unique(study, return_inverse=True)
     who = np.ones((1, numbers.size), dtype=bool) if present is None else present
+    if not y.size:
+        return _of_no_rows(len(who))
     step = max(1, CHUNK // max(1, sum(rows.size * rows.shape[1] for rows in blocks_of(study).rows)))
     parts = [_chunk(y, V, rank, who[i : i + step], method, level) for i in range(0, max(len(who), 1), step)]
     return parts[0] if len(parts) == 1 else _joined(parts)
@@ -183,6 +186,17 @@ def _left(W: BlockMatrix, X: Floats, e: Floats) -> tuple[float, int, float]:
     shift = np.asarray(np.linalg.solve(A, X.T @ We), dtype=np.float64)
     q, m = float(e @ We - (X.T @ We) @ shift), X.shape[0] - X.shape[1]
     return max(q, 0.0), m, m / trace if m > 0 else np.nan
+
+
+def _of_no_rows(sets: int) -> DependentMeans:
+    """Return what sets without a row have: a status and nan."""
+    none, pairs, no = np.full(sets, np.nan), np.full((sets, 2), np.nan), np.zeros(sets, dtype=bool)
+    return DependentMeans(
+        mean=none, variance=none, se=none, df=none, lower=none, upper=none, statistic=none, p=none,
+        between=none, within=none, told=np.zeros((sets, 2), dtype=bool), i2=pairs, q=none, m=none,
+        studies=np.zeros(sets), weights=np.empty((sets, 0)), loglik=none, few=no,
+        status=np.full(sets, int(Status.NO_STUDIES), dtype=np.int64),
+    )  # fmt: skip
 
 
 def _joined(parts: list[DependentMeans]) -> DependentMeans:
