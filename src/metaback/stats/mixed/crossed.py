@@ -1,7 +1,7 @@
 """Sums for crossed effects, whose clusters are as large as the table: M = D + Z Gamma Z', D in small blocks.
 
 Terms that link clusters are taken out of the blocks. With A = D^-1, W = Z'AZ, C = I + Gamma W and K = C^-1,
-M^-1 = A - AZ K Gamma Z'A and log|M| = log|D| + log|C| (Woodbury 1950): the cost grows with the levels of what was
+M^-1 = A - AZ K Gamma Z'A and log|M| = log|D| + log|C| (Hager 1989): the cost grows with the levels of what was
 taken out, and with the blocks of the rest. Where levels meet few others, they are eliminated in an order that keeps
 C sparse; where they meet many, C is inverted whole. Whichever is cheaper is known before any number is computed.
 """
