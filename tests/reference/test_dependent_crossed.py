@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 import metaback as mb
+from metaback.postestimation.multilevel_pool import as_pool
 from metaback.stats.mixed import crossed, crossed_order, crossed_predicted, problem
 
 FILE: dict[str, Any] = json.loads((Path(__file__).parent / "dependent/crossed.json").read_text(encoding="utf-8"))
@@ -125,3 +126,17 @@ def test_a_crossed_model_agrees_with_rma_mv_in_every_way(
         assert len(found) == len(names)
         for column in ("estimate", "se"):
             np.testing.assert_allclose(found.loc[names, column], expected[column], rtol=0, atol=ESTIMATE)
+
+
+def test_weights_and_predictions_of_known_levels_do_not_depend_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    effects = mb.effect_sizes(table_of("small"), measure="GEN")
+    fit = mb.multilevel(effects, ["~ 1 | paper", "~ 1 | lab", "~ 1 | effect"])
+    rows = pd.DataFrame({"lab": ["l001", "l002"]})
+    found: list[tuple[np.ndarray, pd.DataFrame]] = []
+    for out in ((), (0, 1), (1,)):
+        monkeypatch.setattr(crossed_predicted, "taken_out", lambda *_, out=out: out)
+        found.append((as_pool(fit.analysis).analysis.overall.weights, fit.predict(rows, known=["lab"])))
+    for weights, frame in found[1:]:
+        np.testing.assert_allclose(weights, found[0][0], rtol=DEFINED)
+        columns = ["estimate", "se"]
+        np.testing.assert_allclose(frame[columns], found[0][1][columns], rtol=DEFINED)

@@ -19,6 +19,7 @@ from metaback.postestimation.multilevel import MultilevelAnalysis, criterion
 from metaback.postestimation.multilevel_predict import predict_multilevel
 from metaback.postestimation.summary import Analysis, Heterogeneity, PoolSummary
 from metaback.stats.blocks import BlockMatrix, Floats, Places, blocks_of, from_pairs, on_diagonal
+from metaback.stats.mixed.crossed_predicted import crossed_inverse
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,12 @@ def _prediction(fitted: FittedMultilevel) -> Estimate | None:
 
 def _shares(fitted: FittedMultilevel) -> Floats:
     """Return the weight (n,) of each row in use; they sum to 1 and can be negative."""
+    crossed = None
+    if fitted.moments is None:
+        crossed = crossed_inverse(fitted.fit, fitted.y, fitted.design.X, fitted.V, fitted.terms)
+    if crossed is not None:  # W would be a matrix of all rows by all rows
+        sums = crossed.solve(np.ones((fitted.y.size, 1)))[:, 0]
+        return sums / sums.sum()
     W = weights_of(fitted)
     sums = np.empty(fitted.y.size)
     for rows, part in zip(W.blocks.rows, W.parts, strict=True):
