@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from metaback.data.trials import Source
 from metaback.effects.dependence import SamplingCovariance
+from metaback.effects.instruments import Instrument
 from metaback.models.plans import Plan
 from metaback.plots.forest import draw_forest, draw_forest_pages
 from metaback.plots.forest_data import ForestChoices
@@ -30,6 +31,7 @@ from metaback.report.document import Block, Figure, PaperPage
 from metaback.report.figure_sections import FLOW_KEYS, figure_blocks, flow_blocks
 from metaback.report.formats import known_formats
 from metaback.report.kept import Made, kept_files
+from metaback.report.multilevel_certainty import certainty_part, rating_keys, rating_words, reading_part
 from metaback.report.multilevel_page import Around, has_one_mean, methods_keys, multilevel_files
 from metaback.report.multilevel_robustness import (
     SENSITIVITY,
@@ -66,7 +68,7 @@ class LevelOrigin:
     errors. command: words that make it again; plan, written, overridden: the plan file, its content, and where the run
     left it. covariance: what V came from. call: keywords of `multilevel` that make the numbers again from the file, for
     a script, None where there is no file; roles: columns that were named by hand. layout: of the forest plot. made: the
-    table or effects, and the calls, of a model that was made in Python.
+    table or effects, and the calls, of a model that was made in Python. instruments: what is known of them, by name.
     """
 
     source: Source
@@ -81,6 +83,7 @@ class LevelOrigin:
     roles: Mapping[str, str] = field(default_factory=dict[str, str])
     layout: str = "standard"
     made: Made | None = None
+    instruments: Mapping[str, Instrument] = field(default_factory=dict[str, Instrument])
 
 
 def write_level_report(
@@ -164,31 +167,38 @@ def _around(analysis: MultilevelAnalysis, origin: LevelOrigin, robust: LevelRobu
         judgements="risk-of-bias" in shown,
         bias="funnel" in shown,
         flow=flow,
+        **({} if has_one_mean(analysis) else {"certainty": False}),
     )
-    table = csv_text(SENSITIVITY, robustness_rows(robust))
-    files: dict[str, bytes | str] = {"tables/sensitivity.csv": table}
-    if audit is not None:
-        files["tables/checks.csv"] = findings_csv(audit)
-    if plan is not None:
-        files["plan.resolved.toml"] = resolved_levels_toml(plan, analysis.fitted.spec, origin.call or {})
     return Around(
         title=None if plan is None else plan.report.title or plan.question.title,
         lead=lead,
         sensitivity=robustness_sections(analysis, robust),
         figures=figure_blocks(drawn, missing, anchor="model"),
-        checks=audit_blocks(audit),
+        certainty=rating_words(analysis, plan),
+        reading=reading_part(analysis, plan, origin.instruments),
+        checks=(*certainty_part(analysis, plan, origin.instruments), *audit_blocks(audit)),
         tail=prisma_blocks(parts, sport=True),
         cites=cites,
-        bib=(*audit_keys(audit), *prisma_keys(sport=True)),
+        bib=(*audit_keys(audit), *rating_keys(analysis, plan), *prisma_keys(sport=True)),
         record={
             "checks": None if audit is None else audit_record(audit),
             "sensitivity": robustness_record(robust),
             "flow": None if plan is None or plan.prisma is None else plan.prisma.counts,
         },
-        files=studio.files | files,
+        files=studio.files | _tables(analysis, origin, robust),
         formats=studio.formats,
         painted=studio.painted,
     )
+
+
+def _tables(analysis: MultilevelAnalysis, origin: LevelOrigin, robust: LevelRobustness) -> dict[str, bytes | str]:
+    """Return the tables of the sensitivity analyses and of the check, and the plan as it was understood."""
+    files: dict[str, bytes | str] = {"tables/sensitivity.csv": csv_text(SENSITIVITY, robustness_rows(robust))}
+    if origin.audit is not None:
+        files["tables/checks.csv"] = findings_csv(origin.audit)
+    if origin.written is not None:
+        files["plan.resolved.toml"] = resolved_levels_toml(origin.written, analysis.fitted.spec, origin.call or {})
+    return files
 
 
 def _further(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -242,3 +244,61 @@ def test_the_same_bytes_under_another_seed_zone_folder_and_number_of_threads(her
         made.append({p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()})
     assert made[0] == made[1]
     assert "tables/sensitivity.csv" in made[0]
+
+
+# ---------------------------------------------------------------- ratings, and the workbook
+
+RATED = """
+[[grade]]
+certainty = "low"
+mid = 0.3
+mid_source = "the maintainers"
+[grade.reasons]
+imprecision = "few people"
+[[grade]]
+outcome = "sleep"
+certainty = "high"
+"""
+
+
+def test_ratings_of_the_plan_stand_on_the_page(here: Path) -> None:
+    """They were accepted, and shown nowhere."""
+    (here / "plan.toml").write_text(PLAN + RATED, encoding="utf-8")
+    assert run("multilevel", "table.csv", "--plan", "plan.toml", "-q") == 0
+    page = Path("report/report.md").read_text(encoding="utf-8")
+    for words in (
+        "; low-certainty evidence (GRADE, rated by the authors).",
+        "Summary of findings",
+        "a. Imprecision: few people",
+        "beyond the smallest difference that matters (above 0.3)",
+        "of sleep is used for none of",
+    ):
+        assert words in page
+    mean = record()["coefficients"][0]["estimate"]
+    spread = sum(part["estimate"] for part in record()["components"])
+    share = 100 * NormalDist().cdf((mean - 0.3) / math.sqrt(spread))
+    assert f"lies beyond the smallest difference that matters (above 0.3) | {share:.0f}%" in page
+
+
+def test_ratings_of_a_model_with_moderators_are_told_as_not_used(here: Path) -> None:
+    plan = PLAN.replace("robust =", 'formula = "~ weeks"\nrobust =') + RATED
+    (here / "plan.toml").write_text(plan, encoding="utf-8")
+    assert run("multilevel", "table.csv", "--plan", "plan.toml", "-q") == 0
+    page = Path("report/report.md").read_text(encoding="utf-8")
+    assert "this model has moderators: its ratings are not used" in page
+    assert "Summary of findings" not in page
+
+
+def test_the_workbook_has_the_numbers_of_the_model(here: Path) -> None:
+    pytest.importorskip("xlsxwriter")
+    assert run("multilevel", "table.csv", "--plan", "plan.toml", "-q", "--also", "xlsx") == 0
+    book = pd.read_excel(here / "report" / "results.xlsx", sheet_name=None, engine="calamine")
+    found = record()
+    assert list(book)[:6] == ["coefficients", "naive", "components", "heterogeneity", "rows", "sensitivity"]
+    assert book["coefficients"]["estimate"].tolist() == [part["estimate"] for part in found["coefficients"]]
+    assert book["components"]["ci_high"].tolist() == [part["ci"][1] for part in found["components"]]
+    assert book["rows"]["yi"].tolist() == [row["yi"] for row in found["studies"]]
+    planned = book["sensitivity"][book["sensitivity"]["kind"] == "planned"]
+    assert planned["name"].tolist() == ["higher correlation", "without the small ones"]
+    expected = [one["coefficients"]["Intercept"]["se"] for one in found["sensitivity"]["planned"]]
+    assert planned["se"].tolist() == expected

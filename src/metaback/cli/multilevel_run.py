@@ -87,6 +87,7 @@ def _write(
         call=_call(found),
         roles=found.roles,
         layout=options["layout"] or written.layout or "standard",
+        instruments=planned.request.choices.instruments,
     )
     keep = (found.table,) if options["plan"] is None else (found.table, options["plan"])
     formats = options["formats"] or written.formats

@@ -65,11 +65,11 @@ def probability_beyond(analysis: Analysis, threshold: float, *, direction: str =
         needed = "a ratio above 0" if way == "exp" else "a number"
         raise OptionError(f"threshold={threshold!r}: {needed} is needed")
     at = math.log(threshold) if way == "exp" else threshold
+    if analysis.dependent or analysis.levels:
+        return _of_working(analysis, threshold, at, direction)
     rows = effects.estimable
     problems = prepare(effects.yi[rows][None], effects.vi[rows][None], np.ones((1, int(rows.sum())), dtype=bool))
     tau2, mean = float(fit.theta.ravel()[0]), float(fit.beta.ravel()[0])
-    if analysis.dependent:
-        return _of_working(analysis, threshold, at, direction)
     spread = float(tau2_variance(problems, np.array([tau2]), reml=spec.tau2 != "ML")[0])
     found = normal_tail_probability(at, mean, float(fit.cov.ravel()[0]), tau2, spread, spec.level)
     point, low, high = found.point, found.lower, found.upper

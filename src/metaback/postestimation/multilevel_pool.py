@@ -77,7 +77,7 @@ def as_pool(analysis: MultilevelAnalysis) -> OneMean:
         np.asarray(found.n_iter),
     )  # fmt: skip
     effects = _in_use(fitted, used, codes)
-    return OneMean(Analysis(Fitted(spec, effects, Design(None, ("overall",)), fit), overall, None), names)
+    return OneMean(Analysis(Fitted(spec, effects, Design(None, ("overall",)), fit), overall, None, levels=True), names)
 
 
 def _prediction(fitted: FittedMultilevel) -> Estimate | None:

@@ -152,7 +152,7 @@ class Analysis:
 
     fitted: request, effects and the fit that takes every row as independent. assumed: the pool under other pre-post
     correlations, None where none was assumed. working: the model of rows that depend on each other, None where every
-    study has one row.
+    study has one row. levels: whether it stands for a model of levels, whose variances `overall` adds up.
     """
 
     fitted: Fitted
@@ -160,6 +160,7 @@ class Analysis:
     subgroups: Subgroups | None
     assumed: AssumedR | None = None
     working: Working | None = None
+    levels: bool = False
 
     @property
     def dependent(self) -> bool:

@@ -43,13 +43,16 @@ class Around:
     """What stands around the numbers of a model on its page.
 
     title: None for one that names the table. lead: before the answer (open errors, the plan, the flow of studies);
-    sensitivity, figures: below the components; checks: before the methods; tail: before the provenance. cites: keys of
-    references of these parts; bib: keys for references.bib alone. record: further parts of results.json; files: further
+    certainty: what people rated, for the end of the answer. reading, sensitivity, figures: below the components;
+    checks: before the methods; tail: before the provenance. cites: keys of references of these parts; bib: keys for
+    references.bib alone. record: further parts of results.json; files: further
     files; formats: what is written beside page and Markdown; painted: pictures for Word alone.
     """
 
     title: str | None = None
     lead: tuple[Block, ...] = ()
+    certainty: str = ""
+    reading: tuple[Block, ...] = ()
     sensitivity: tuple[Block, ...] = ()
     figures: tuple[Block, ...] = ()
     checks: tuple[Block, ...] = ()
@@ -82,7 +85,7 @@ def multilevel_document(
         *around.lead,
         *reading_blocks(record),
         Heading(2, title(analysis), "model"),
-        Paragraph(_answer(analysis), "answer"),
+        Paragraph(_answer(analysis, around.certainty), "answer"),
         *([Notes("Read this with the result", for_readers(analysis.notes))] if analysis.notes else []),
         Paragraph(f"{model_line(analysis)}. {tests}."),
         *([forest] if forest is not None else []),
@@ -91,6 +94,7 @@ def multilevel_document(
         Heading(3, "Variance components", "components"),
         _components(analysis, components),
         *_shares(analysis),
+        *around.reading,
         *around.sensitivity,
         *around.figures,
         Heading(3, "Rows", "rows"),
@@ -188,8 +192,8 @@ def _shares(analysis: MultilevelAnalysis) -> tuple[Block, ...]:
     return (Paragraph(f"The variance of an effect is due {', '.join(told)} and {sampling}% to sampling error."),)
 
 
-def _answer(analysis: MultilevelAnalysis) -> str:
-    """Say in one sentence what the model finds."""
+def _answer(analysis: MultilevelAnalysis, certainty: str = "") -> str:
+    """Say in one sentence what the model finds, and how certain people rate it."""
     count = f"{plural(analysis.k, 'effect')} in {plural(len(analysis.fitted.cluster_names), 'cluster')}"
     if analysis.moderators is not None:
         names = " and ".join(analysis.moderators.terms)
@@ -206,7 +210,8 @@ def _answer(analysis: MultilevelAnalysis) -> str:
     answer = f"{about} mean effect of {count} is {estimate_cell(overall.mean, digits)} ({level} CI)"
     if overall.prediction is not None:
         answer += f"; {level} prediction interval of a new effect {limits_cell(overall.prediction, digits)}"
-    return f"{answer}.{_favours(analysis)}"
+    rated = f"; {certainty}" if certainty else ""
+    return f"{answer}{rated}.{_favours(analysis)}"
 
 
 def _favours(analysis: MultilevelAnalysis) -> str:

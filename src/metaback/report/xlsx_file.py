@@ -28,7 +28,8 @@ Row = Mapping[str, Cell]
 def xlsx_bytes(record: Mapping[str, Any]) -> bytes:
     """Return a workbook of the record that `results.json` holds, the same bytes for the same record.
 
-    Sheets: results, subgroups, studies, listed, sensitivity, findings, decisions, coverage, provenance; those without
+    Sheets: results, subgroups, studies, listed, sensitivity, findings, decisions, coverage, provenance; for a model of
+    dependent effects coefficients, naive, components, heterogeneity and rows in place of the first four. Those without
     a row are left out. Estimates are on the analysis scale, and once more, under `natural_`, as a reader expects them.
     Every text is written as a text, whatever it begins with: no formula, no link. A number that does not exist is an
     empty cell. Raises `OptionError` where xlsxwriter is not installed.
@@ -70,11 +71,40 @@ def sheets(record: Mapping[str, Any]) -> dict[str, list[Row]]:
             for row in part["analyses"]
         ],
     }
+    if "components" in record:
+        found = _levels(record)
     found["findings"] = [_finding(row) for row in parts_of(checks, "findings")]
     found |= {name: [_flat(row) for row in parts_of(checks, name)] for name in ("decisions", "coverage")}
     told = _flat(part_of(record, "provenance"))
     found["provenance"] = [{"what": name, "value": value} for name, value in told.items() if value is not None]
     return found
+
+
+def _levels(record: Mapping[str, Any]) -> dict[str, list[Row]]:
+    """Return the sheets of numbers of a model of dependent effects."""
+    robust = part_of(record, "sensitivity")
+    analyses = [(kind, one) for kind in ("planned", "standard") for one in parts_of(robust, kind)]
+    return {
+        "coefficients": [_flat(row) for row in parts_of(record, "coefficients")],
+        "naive": [{"term": name, **_limits(part)} for name, part in part_of(record, "naive").items()],
+        "components": [_limits(row) for row in parts_of(record, "components")],
+        "heterogeneity": [
+            {"what": name, "value": value} for name, value in _flat(part_of(record, "heterogeneity")).items()
+        ],
+        "rows": [_study(row) for row in parts_of(record, "studies")],
+        "sensitivity": [
+            {"kind": kind, **_flat({k: v for k, v in one.items() if k != "coefficients"}), "term": term, **_flat(found)}
+            for kind, one in analyses
+            for term, found in (part_of(one, "coefficients") or {"": {}}).items()
+        ],
+    }
+
+
+def _limits(row: Mapping[str, Any]) -> dict[str, Cell]:
+    """Return the plain values of a record whose interval is a pair, its limits apart."""
+    ends = cast("list[float | None]", row.get("ci") or [])
+    plain = _flat({name: value for name, value in row.items() if name != "ci"})
+    return {**plain, **dict(zip(("ci_low", "ci_high"), ends, strict=False))}
 
 
 def _about(number: int, one: Mapping[str, Any]) -> dict[str, Cell]:
