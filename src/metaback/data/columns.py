@@ -544,8 +544,8 @@ def _words(role: Role, column: str, cells: pd.Series[Any], done: ReadColumns) ->
     """Read a column of labels, texts or yes-or-no answers."""
     listed = cells.tolist()
     if role.kind != "boolean" and set(map(type, listed)) == {str}:
-        values: list[Any] = [cell.strip() for cell in listed]
-        if values == listed:
+        values: list[Any] = listed if all(cell == cell.strip() for cell in set(listed)) else [c.strip() for c in listed]
+        if values is listed:
             done.plain[role.name] = values
         if role.kind != "label" or "" not in values:
             return values

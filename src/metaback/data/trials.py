@@ -371,6 +371,7 @@ def _of_a_package(frame: pd.DataFrame, columns: Mapping[str, str], rows: tuple[s
 
 
 _SUM = re.compile(r"(?:sub-?)?totals?\b.*|overall(?: effect)?|pooled\b.*|summary(?: effect)?", re.IGNORECASE)
+_SUM_BEGINS = frozenset({"su", "to", "ov", "po"})  # which most labels do not
 _DATE = re.compile(
     r"[0-9]{1,2}-(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
     r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)-[0-9]{2}",
@@ -382,7 +383,7 @@ def _sums(labels: Sequence[str], rows: tuple[str, ...]) -> tuple[str, ...]:
     """Tell labels that look like the sum of the rows above, or like a date that a spreadsheet made of a label."""
     told: dict[str, str] = {}
     for label in set(labels):
-        if label[:1].isalpha() and _SUM.fullmatch(label):
+        if label[:2].casefold() in _SUM_BEGINS and _SUM.fullmatch(label):
             told[label] = "reads like a sum of other rows; take the row out if it is one"
         elif "-" in label and _DATE.fullmatch(label):
             told[label] = "looks like a date that a spreadsheet made of another label"

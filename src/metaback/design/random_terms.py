@@ -200,7 +200,11 @@ def coded(values: NDArray[Any]) -> tuple[Places, NDArray[np.object_]]:
     ([0, 1, 0, -1], ['b', 'a'])
     """
     codes, uniques = pd.factorize(values)
-    texts = [cell_text(value) for value in np.asarray(uniques, dtype=object).tolist()]
+    found = np.asarray(uniques, dtype=object)
+    levels = found.tolist()
+    texts = [cell_text(value) for value in levels]
+    if texts == levels and "" not in texts and codes.min(initial=0) >= 0:
+        return codes.astype(np.intp, copy=False), found  # plain texts: nothing is blank or written twice
     number = {text: i for i, text in enumerate(dict.fromkeys(text for text in texts if text))}
     merged = np.array([number.get(text, -1) for text in texts] + [-1], dtype=np.intp)
     return merged[codes], np.array(list(number), dtype=object)
@@ -236,13 +240,16 @@ def _grouping(level: tuple[str, ...], table: RandomTable, cells: Cells) -> Group
     """Return the levels that columns make together."""
     n = int(table.used.sum())
     if ROW in level:
-        rows = np.array([row.removeprefix("row ") for row in table.rows], dtype=object)[table.used]
+        numbered = "row " in "".join(table.rows)
+        names = [row.removeprefix("row ") for row in table.rows] if numbered else table.rows
+        rows = np.array(names, dtype=object)[table.used]
         texts = (*(cells[name][1][cells[name][0]] for name in level if name != ROW), rows)
         return Grouping(level, np.arange(n), np.arange(n), texts)
     if level == (WHOLE,):
         return Grouping(("all rows",), np.zeros(n, dtype=np.intp), np.zeros(1, dtype=np.intp), ())
     codes = _joined([(cells[name][0], cells[name][1].size) for name in level])
-    first = np.unique(codes, return_index=True)[1].astype(np.intp)
+    first = np.empty(int(codes.max(initial=-1)) + 1, dtype=np.intp)
+    first[codes[::-1]] = np.arange(n)[::-1]
     return Grouping(level, codes, first, tuple(cells[name][1][cells[name][0]] for name in level))
 
 

@@ -106,7 +106,7 @@ def sampling(y: Floats, X: Floats, V: BlockMatrix) -> Sampling:
     residual = white[:, p] - Q @ (Q.T @ white[:, p])
     half = _times_root_transposed(Q, V)
     diagonal = inverse - (half * half).sum(axis=1)
-    hat = (np.linalg.solve(R.T, X.T).T * half).sum(axis=1)
+    hat = ((X / R if p == 1 else np.linalg.solve(R.T, X.T).T) * half).sum(axis=1)
     trace = float(diagonal.sum())
     return Sampling((n - p) / trace if n > p else np.nan, diagonal, hat, float(residual @ residual), n - p)
 

@@ -192,7 +192,8 @@ def _joining(found: Peak, state: _State, step: _Step, near: Bools, fits: Places)
     it, and its height to a half of what is left to climb. near: (R,) which climbs stand so, written here.
     """
     near[state.which] = step.sure & (step.hoped < NEAR)
-    if not near.any():
+    able = step.sure & ~step.arrived
+    if not near.any() or not able.any() or (near.sum() == 1 and near[state.which[able]].all()):
         return np.zeros(state.which.size, dtype=bool)
     _leave(found, state, np.zeros(state.which.size, dtype=bool))
     ahead = found.at.value - state.at.value[:, None]

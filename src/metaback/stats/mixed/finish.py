@@ -66,9 +66,10 @@ def finished(problem: Problem, peak: Peak, counts: Floats | None, *, reml: bool)
     status[rows == 0] = Status.NO_STUDIES
     theta, slopes = natural_of(problem, x)
     ends = at_ends(problem, theta)
-    told, cov = _known(problem, peak, slopes, theta)
-    told |= ends & _unbounded(problem) & ~_idle(problem, theta)  # the derivatives of a root vanish there
-    away = ends | ~told | given(problem)
+    idle, fixed = _idle(problem, theta), given(problem)
+    told, cov = _known(peak, slopes, idle, fixed)
+    told |= ends & _unbounded(problem) & ~idle  # the derivatives of a root vanish there
+    away = ends | ~told | fixed
     cov = np.where(away[:, :, None] | away[:, None, :], np.nan, cov)
     constant = 0.5 * LOG_2PI + math.log(problem.frame.unit)
     ml = at.ml - rows * constant
@@ -160,15 +161,14 @@ def at_ends(problem: Problem, theta: Floats) -> Bools:
     return out & ~given(problem)
 
 
-def _known(problem: Problem, peak: Peak, slopes: Floats, theta: Floats) -> tuple[Bools, Floats]:
+def _known(peak: Peak, slopes: Floats, idle: Bools, fixed: Bools) -> tuple[Bools, Floats]:
     """Tell which natural parameters the data say something about, and the inverse of their observed information.
 
     A direction of the search without expected information cannot be told; every natural parameter that changes along
-    it cannot either. Nor can a correlation with something that has no variance.
+    it cannot either. Nor can a correlation with something that has no variance: idle (R, q). fixed: (q,) the given.
     """
-    q = theta.shape[1]
+    q = fixed.size
     free = ~peak.resting
-    fixed = given(problem)
     scale = scale_of(peak.at)
     scale = np.where(scale > 0, scale, 1.0)
     both = scale[:, :, None] * scale[:, None, :]
@@ -182,7 +182,7 @@ def _known(problem: Problem, peak: Peak, slopes: Floats, theta: Floats) -> tuple
     steep = values > UNTOLD
     half = vectors * np.where(steep, 1 / np.sqrt(np.where(steep, values, 1.0)), 0.0)[:, None, :]
     half = slopes @ (half * (scale * free)[:, :, None])
-    return (told & ~_idle(problem, theta)) | fixed, half @ half.swapaxes(1, 2)
+    return (told & ~idle) | fixed, half @ half.swapaxes(1, 2)
 
 
 def _unbounded(problem: Problem) -> Bools:

@@ -137,6 +137,11 @@ def level(sums: Sums) -> Level:
 def _one_column(sums: Sums, good: Bools) -> Level:
     """Return the log-likelihoods where there is one coefficient, which needs no linear algebra."""
     good &= sums.K[:, 0, 0] > 0
+    if good.all():
+        x, xy = sums.K[:, 0, 0], sums.K[:, 0, 1]
+        beta = xy / x
+        ml = -0.5 * (sums.log_det + sums.K[:, 1, 1] - xy * beta)
+        return Level(ml - 0.5 * np.log(x), ml, beta[:, None], (1 / x)[:, None, None], good)
     x, xy = np.where(good, sums.K[:, 0, 0], 1.0), np.where(good, sums.K[:, 0, 1], 0.0)
     beta = xy / x
     ml = np.where(good, -0.5 * (sums.log_det + sums.K[:, 1, 1] - xy * beta), -np.inf)

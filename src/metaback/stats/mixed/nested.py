@@ -68,7 +68,8 @@ def nest_of(Y: Floats, V: BlockMatrix, terms: Sequence[Term], labels: Places) ->
             return None
     if len(shared) > 1 or any(_filled(part) for part in V.parts):
         return None
-    (n, Q), order = Y.shape, np.argsort(labels, kind="stable")
+    n, Q = Y.shape
+    order = slice(None) if (labels[1:] >= labels[:-1]).all() else np.argsort(labels, kind="stable")
     cluster, columns = labels[order], np.ascontiguousarray(Y.T)[:, order]
     mine = np.array(own)[:, order] if own else np.zeros((0, n))
     weighed = np.concatenate([mine, (columns[:, None] * columns).reshape(-1, n)])

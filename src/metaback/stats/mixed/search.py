@@ -163,6 +163,9 @@ def _by_height(problem: Problem, peaks: Peak, which: Places) -> Places:
 
 def _highest(problem: Problem, peaks: Peak) -> Found:
     """Return the highest of the climbs of one fit, and the lower peaks."""
+    alone = np.flatnonzero(peaks.converged)
+    if alone.size == 1:
+        return Found(peaks.take(alone), np.zeros((0, peaks.x.shape[1])), np.zeros(0))
     values = np.where(peaks.converged, peaks.at.value, -np.inf)
     order = _by_height(problem, peaks, np.arange(values.size))
     ended = order[: max(1, int(np.isfinite(values).sum()))]
