@@ -37,3 +37,50 @@ def test_one_study_with_several_rows_leaves_nothing_without_it(alone: mb.Result)
 def test_one_study_with_several_rows_has_a_report(alone: mb.Result, tmp_path: Path) -> None:
     folder = alone.report(tmp_path / "report")
     assert "S0" in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_study_that_no_random_effect_holds_together_is_told() -> None:
+    words = "share no random effect"
+    rows = table()
+    for random in ("~ 1 | effect", "~ 1 | x"):
+        assert next(note for note in mb.multilevel(rows, random).notes if words in note).startswith(
+            "The true effects of 8 studies with several rows share no random effect"
+        )
+    held = [mb.multilevel(rows, "~ 1 | study"), mb.multilevel(rows, "~ x | study", struct="CAR")]
+    held.append(mb.multilevel(rows.assign(lab="L"), ["~ 1 | effect", "~ 1 | study:lab"]))
+    assert not [note for fit in held for note in fit.notes if words in note]
+
+
+def test_a_robust_variance_by_study_protects_what_no_random_effect_holds_together() -> None:
+    told = [
+        any("share no random effect" in note for note in fit.notes)
+        for fit in (
+            mb.multilevel(table(), "~ 1 | effect", robust="CR2", cluster="study"),
+            mb.multilevel(table(), "~ 1 | effect", robust="CR2"),
+            mb.multilevel(table(), "~ 1 | effect", robust="CR2", cluster="effect"),
+        )
+    ]
+    assert told == [False, False, True]
+
+
+def test_a_random_effect_that_is_no_text_is_refused() -> None:
+    for random in (None, 5):
+        with pytest.raises(mb.OptionError, match=f"random={random} is no formula; write e.g. random='~ 1"):
+            mb.multilevel(table(), random)  # type: ignore[arg-type]
+
+
+def test_a_sweep_takes_any_list_of_numbers_and_nothing_else() -> None:
+    fit = mb.multilevel(table(), "CHE")
+    assert fit.sweep(np.array([0.2, 0.5])).rho == fit.sweep([0.2, 0.5]).rho == (0.2, 0.5)  # type: ignore[arg-type]
+    for rho in (0.3, "a", ["a"]):
+        with pytest.raises(mb.OptionError, match="is no list of numbers; give the correlations"):
+            fit.sweep(rho)  # type: ignore[arg-type]
+
+
+def test_one_cluster_leaves_nothing_to_leave_out_and_says_why() -> None:
+    rows = table()
+    crossed = rows.assign(rater=[f"R{i % 2}" for i in range(len(rows))])
+    with pytest.raises(mb.OptionError, match="at least two clusters, but all rows belong together"):
+        mb.multilevel(crossed, ["~ 1 | study", "~ 1 | rater"]).leave_one_out()
+    with pytest.raises(mb.OptionError, match="at least two clusters, but there is one study"):
+        mb.multilevel(table(1)).leave_one_out()

@@ -117,6 +117,8 @@ def _of_likelihood(values: Mapping[str, Any]) -> list[str]:
 
 def _asked(random: str | Sequence[str], said: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     """Return the values that a formula or a working model sets, and the structures to be read with it."""
+    if not isinstance(random, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OptionError(f"random={random!r} is no formula; write e.g. random='~ 1 | study/effect'")
     formulas = (random,) if isinstance(random, str) else tuple(random)
     named = [asked for asked in map(working_model, filter(_is_text, formulas)) if asked is not None]
     if not named:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from metaback.models.fitted import Estimate
 from metaback.models.multilevel import FittedMultilevel
 from metaback.models.multilevel_spec import working_of
@@ -65,6 +67,7 @@ def multilevel_notes(
     """Say what a reader must know, the most serious first; sampling: sentences on where V came from."""
     notes = [
         *fitted.random.notes,
+        *_forgotten(fitted),
         *_lost(components),
         *_bounds(components),
         *_peaks(fitted),
@@ -80,6 +83,27 @@ def multilevel_notes(
         notes.append(f"{were} left out for want of an effect or a moderator:")
         notes += [f"{label} ({row}): {reason}." for label, row, reason in left_out]
     return tuple(notes)
+
+
+def _forgotten(fitted: FittedMultilevel) -> list[str]:
+    """Tell studies whose rows share no random effect, and no cluster of a robust variance."""
+    study = np.unique(fitted.effects.clusters[fitted.design.used], return_inverse=True)[1]
+    rows = np.bincount(study)
+    apart = rows > 1
+    groupings = [term.outer for term in fitted.terms]
+    for levels in (*groupings, fitted.clusters) if fitted.robust is not None else groupings:
+        own = np.where(levels < 0, -1 - np.arange(study.size), levels)  # a row without the effect shares it with none
+        cells = np.unique(np.stack([study, own], axis=1), axis=0)
+        apart &= np.bincount(cells[:, 0], minlength=rows.size) == rows
+    count = int(apart.sum())
+    if fitted.moments is not None or not count:
+        return []
+    which = "1 study with several rows shares" if count == 1 else f"{count} studies with several rows share"
+    text = (
+        f"The true effects of {which} no random effect, so that they count as independent and intervals can be too "
+        "narrow; add '~ 1 | study', or group by it, as in random='~ 1 | study/effect'."
+    )
+    return [text]
 
 
 def _lost(components: Sequence[Shown]) -> list[str]:

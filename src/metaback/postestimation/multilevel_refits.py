@@ -317,7 +317,10 @@ def leave_clusters_out(fitted: FittedMultilevel) -> ClusterLeaveOneOut:
         used = np.flatnonzero(fitted.design.used)
         names = tuple(f"rows linked with {fitted.effects.labels[i]}" for i in used[first].tolist())
     if len(names) < 2:
-        raise OptionError("leave_one_out needs at least two clusters")
+        linked = "all rows belong together" if fitted.cluster_names[1:] else f"there is one {fitted.spec.cluster}"
+        raise OptionError(
+            f"leave_one_out needs at least two clusters, but {linked} (by {', '.join(fitted.spec.random)}, or V)"
+        )
     step = max(1, CHUNK // count)
     found = [
         fit_mixed(
@@ -383,8 +386,13 @@ def sweep(fitted: FittedMultilevel, rho: Sequence[float] = (), grid: Sequence[tu
     rho: of constant correlation within a study (within subgroups, where the working model says so); grid: ready
     covariances over all rows with the rho of each, from `sampling_covariance(..., grid=...)`. All climb together.
     """
+    as_list = "as in .sweep(rho=[0, 0.3, 0.6, 0.9])"
+    try:
+        rho = tuple(map(float, (rho,) if isinstance(rho, str) else rho))
+    except (TypeError, ValueError):
+        raise OptionError(f"sweep: rho={rho!r} is no list of numbers; give the correlations, {as_list}") from None
     if not rho and not grid:
-        raise OptionError("sweep: give the correlations, as in .sweep(rho=[0, 0.3, 0.6, 0.9])")
+        raise OptionError(f"sweep: give the correlations, {as_list}")
     if rho and fitted.given is not None and not grid:
         raise OptionError(
             "sweep: V was given, so rho cannot replace it; give sampling_covariance(es, grid=[...]) as V, or rho "
@@ -394,7 +402,7 @@ def sweep(fitted: FittedMultilevel, rho: Sequence[float] = (), grid: Sequence[tu
     out_of_range = [value for value in rho if not -1 < value <= highest]
     if out_of_range:
         ends = "from 0 to 1" if weighing(fitted.spec) else "above -1 and below 1"
-        raise OptionError(f"sweep: rho={out_of_range[0]!r} is out of range: a correlation {ends} is needed")
+        raise OptionError(f"sweep: rho={out_of_range[0]:g} is out of range: a correlation {ends} is needed")
     if weighing(fitted.spec):
         return _sweep_moments(fitted, rho)
     if rho and not grid:
