@@ -335,3 +335,17 @@ def test_independence_that_the_table_shows_is_said_as_such() -> None:
     assert "Sampling errors were taken as independent" in assumed.methods_text()
     given = mb.multilevel(es, "~ 1 | study/effect", V=mb.sampling_covariance(es, matrix=np.diag(es.vi)))
     assert "table shows" not in str(given)
+
+
+# ---------------------------------------------------------------- what is made when it is asked for
+
+
+def test_the_naive_result_and_the_notes_are_the_same_whenever_they_are_asked_for() -> None:
+    pain = mb.load_dataset("backpain").query("outcome == 'pain'")
+    first, second = (mb.multilevel(pain, "~ 1 | study/effect") for _ in range(2))
+    assert not {"naive", "notes"} & vars(first.analysis).keys(), "the model itself does not need them"
+    naive, notes = first.naive, first.notes
+    assert second.notes == notes
+    assert second.naive == naive
+    assert any("Taken as independent" in note for note in notes)
+    assert first.to_dict()["notes"] == list(notes)

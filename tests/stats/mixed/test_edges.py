@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from metaback.stats.blocks import BlockMatrix, blocks_of, diagonal, gathered
 from metaback.stats.mixed import Term, fit_mixed
+from metaback.stats.mixed.climb import Peak
+from metaback.stats.mixed.problem import problem_of, slope_at
+from metaback.stats.mixed.search import _highest  # pyright: ignore[reportPrivateUsage]
 from metaback.status import Status
 
 
@@ -94,3 +99,22 @@ def test_without_terms_the_fit_is_generalised_least_squares() -> None:
     np.testing.assert_allclose(fit.beta, [2.0])
     np.testing.assert_allclose(fit.cov, [[0.4]])
     assert fit.theta.shape == (0,)
+
+
+def test_of_peaks_of_one_height_one_inside_the_bounds_is_taken() -> None:
+    """A likelihood that is flat down to a bound: whether the data tell a variance must not hang on rounding."""
+    n = 6
+    V, terms = (
+        diagonal(blocks_of(np.arange(n)), np.ones(n)),
+        [Term("ID0", np.arange(n) // 2), Term("ID0", np.arange(n))],
+    )
+    problem = problem_of(np.arange(n) / 3, np.ones((n, 1)), V, terms)
+    x = np.array([[0.0, 0.5], [0.3, 0.5], [0.3, 0.5]])
+    at = slope_at(problem, x, None, reml=True)
+    height, steep = np.array([2.0, 2.0 - 1e-12, 1.0]), np.array([[1e-9, 0.0], [1e-8, 0.0], [0.0, 0.0]])
+    done, no = np.ones(3, dtype=bool), np.zeros((3, 2), dtype=bool)
+    peaks = Peak(x, replace(at, value=height, gradient=steep), done, np.ones(3, dtype=int), no)
+    found = _highest(problem, peaks)
+    assert found.peak.x.tolist() == [[0.3, 0.5]]
+    assert found.peak.at.value.tolist() == [2.0 - 1e-12]
+    assert found.gaps.tolist() == [1.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 from metaback.stats.blocks import BlockMatrix, blocks_of, diagonal, gathered
 from metaback.stats.mixed import STRUCTURES, Term, clusters_of, fit_mixed
 from metaback.stats.mixed.crossed import crossed_sums, taken_out
-from metaback.stats.mixed.likelihood import Sums
-from metaback.stats.mixed.nested import nest_of, nested_sums
+from metaback.stats.mixed.likelihood import Sums, slope
+from metaback.stats.mixed.nested import RUN, nest_of, nested_sums
 from metaback.stats.mixed.problem import (
     blockwise_kernel,
     crossing_of,
@@ -37,6 +38,11 @@ def _assert_same(one: Sums, two: Sums) -> None:
         np.testing.assert_allclose(a, b, atol=SAME * np.abs(b).max(), rtol=0, err_msg=name)
 
 
+def _assert_same_level(one: Sums, two: Sums) -> None:
+    for name in ("log_det", "K"):
+        np.testing.assert_allclose(getattr(one, name), getattr(two, name), rtol=SAME, err_msg=name)
+
+
 def _blockwise(y: np.ndarray, X: np.ndarray, V: BlockMatrix, terms: list[Term]) -> Any:
     blocks = blocks_of(clusters_of(V, terms))
     return blockwise_kernel(groups_of(frame_of(y, X, V), [V], terms, parts_of(terms), blocks), blocks)
@@ -57,6 +63,37 @@ def test_nested_sums_are_those_of_blocks(weighted: bool) -> None:
     u = rng.uniform(0.1, 2, (3, 3))
     counts = rng.integers(0, 3, (3, 7)).astype(float) if weighted else None
     _assert_same(nested_sums(nest, u, counts, 2), _blockwise(y, X, V, terms)(u, counts, 2))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_long_clusters_are_added_in_pieces(weighted: bool) -> None:
+    """A cluster of several runs of rows, one of a whole number of runs, and short ones; one order of terms each way."""
+    rng = np.random.default_rng(5)
+    study = np.repeat(np.arange(4), [3, 2 * RUN, RUN + 7, 1])
+    n = study.size
+    y, X, V = rng.normal(size=n), np.ones((n, 1)), diagonal(blocks_of(np.arange(n)), rng.uniform(0.5, 2, n))
+    counts = np.array([[1.0, 0, 2, 1], [0, 1, 1, 3]]) if weighted else None
+    u = rng.uniform(0.1, 2, (2, 2))
+    frame = frame_of(y, X, V)
+    for terms in ([Term("ID0", study), Term("ID0", np.arange(n))], [Term("ID0", np.arange(n)), Term("ID0", study)]):
+        nest = nest_of(frame.Y, V, terms, clusters_of(V, terms))
+        assert nest is not None
+        assert len(nest.gather) == 2
+        _assert_same(nested_sums(nest, u, counts, 2), _blockwise(y, X, V, terms)(u, counts, 2))
+        _assert_same_level(nested_sums(nest, u, counts, 0), nested_sums(nest, u, counts, 2))
+
+
+def test_the_slope_of_one_coefficient_is_that_of_several() -> None:
+    """The path without linear algebra against the general one, which curves of zero lead to."""
+    rng = np.random.default_rng(6)
+    n = 60
+    terms = [Term("ID0", np.repeat(np.arange(12), 5)), Term("ID0", np.arange(n))]
+    V = diagonal(blocks_of(np.arange(n)), rng.uniform(0.5, 2, n))
+    sums = problem_of(rng.normal(size=n), np.ones((n, 1)), V, terms).kernel(rng.uniform(0.1, 2, (3, 2)), None, 2)
+    straight = replace(sums, bend=np.zeros((3, 2, 2, 2, 2)), bend_trace=np.zeros((3, 2, 2)))
+    for reml in (True, False):
+        for one, other in zip(slope(sums, reml=reml).arrays, slope(straight, reml=reml).arrays, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-11 * np.abs(other).max())
 
 
 @pytest.mark.parametrize("model", ["intercepts", "UN and known", "CS and slopes"])
