@@ -31,17 +31,17 @@ from metaback.postestimation.cumulative import Cumulative, cumulative
 from metaback.postestimation.curves import Profile, profile
 from metaback.postestimation.exclusions import Exclude
 from metaback.postestimation.fit_statistics import FitStatistics, pool_statistics
-from metaback.postestimation.gosh import Gosh, gosh
+from metaback.postestimation.gosh import Gosh
 from metaback.postestimation.group_comparison import GroupComparison, compare_pooled
 from metaback.postestimation.influence import Influence
 from metaback.postestimation.leave_one_out import LeaveOneOut, leave_one_out
 from metaback.postestimation.multilevel_profile import Profile as ComponentProfile
 from metaback.postestimation.study_blups import blup_of
+from metaback.postestimation.study_gosh import gosh_of
 from metaback.postestimation.study_influence import influence_of
 from metaback.postestimation.summary import Analysis, Heterogeneity, Subgroups
 from metaback.postestimation.table import Request, TableAnalysis, analyse_table
 from metaback.postestimation.words import i2_shown
-from metaback.postestimation.working import needs_independent
 from metaback.postestimation.working_levels import component_profile, components_frame
 from metaback.progress import Progress, teller
 from metaback.report.audit_words import headline
@@ -245,10 +245,10 @@ class Result:
     def gosh(self, *, n: int | None = None, rng: int = 1, progress: Progress | bool | None = None) -> Gosh:
         """Pool every subset of up to 20 effects, else `n` random ones, and say which study splits their cloud.
 
+        Where rows of a study are modelled as dependent: every subset of up to 10 studies, else 1,000 random ones.
         progress: as in `pool_many`, in subsets.
         """
-        needs_independent(self.analysis, "gosh()")
-        return gosh(self.fitted, n=n, rng=rng, tell=teller(progress, "subsets"))
+        return gosh_of(self.analysis, n=n, rng=rng, tell=teller(progress, "subsets"))
 
     @property
     def r_grid(self) -> pd.DataFrame:

@@ -49,7 +49,7 @@ MODULES = (
 )
 
 # Figures of answers that take rows as independent, by what they are asked of: a pool has some of them by study.
-OF_INDEPENDENT = {"pool": ("gosh", "profile"), "regression": ("baujat", "influence")}
+OF_INDEPENDENT = {"pool": ("profile",), "regression": ("baujat", "influence")}
 
 
 @figure("forest", title="Forest plot", cite="lewis2001")

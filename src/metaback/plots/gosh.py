@@ -25,7 +25,7 @@ from metaback.plots.page import (
 from metaback.plots.registry import figure
 from metaback.plots.style import Style, drawing
 from metaback.plots.text import Ruler, ruler
-from metaback.postestimation.gosh import gosh
+from metaback.postestimation.study_gosh import gosh_of
 from metaback.postestimation.summary import Analysis
 from metaback.stats.wls import Floats
 
@@ -89,7 +89,7 @@ def _marks(data: GoshData, measure: Ruler) -> list[Mark]:
             marks.append(Mark(words, "os"[i % 2], edge=colours[i]))
         else:
             marks.append(Mark(words, line="-" if i == 0 else "--", edge=colours[i]))
-    return [*marks, Mark("all effects", "P", style.ink, "white", size=6.5)]
+    return [*marks, Mark(data.every, "P", style.ink, "white", size=6.5)]
 
 
 def _cloud(ax: Axes, data: GoshData, measure: Ruler) -> None:
@@ -188,5 +188,5 @@ def draw_gosh_figure(
     title: str | None = None,
 ) -> Figure:
     """Draw the pools of all subsets, or of `n` random ones from seed `rng`; study: whose subsets are told apart."""
-    found = gosh(analysis.fitted, n=n, rng=rng)
+    found = gosh_of(analysis, n=n, rng=rng)
     return draw_gosh(gosh_data(analysis, found, study=study, title=title), style=style, ax=ax)

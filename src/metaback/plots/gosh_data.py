@@ -48,7 +48,7 @@ class GoshData:
 
     clouds: all subsets, or those with and without the splitting study. edges: (cells + 1,) of both axes. points: (n, 2)
     where there are few subsets, else empty; members: (n,) those with the splitting study. whole: the pool of all.
-    beyond: subsets that lie beyond the axes.
+    beyond: subsets that lie beyond the axes. every: what the pool of all is of, in words.
     """
 
     title: str
@@ -67,6 +67,7 @@ class GoshData:
     beyond: int
     footnotes: tuple[str, ...]
     alt: str
+    every: str = "all effects"
 
 
 def gosh_data(analysis: Analysis, found: Gosh, *, study: str | None = None, title: str | None = None) -> GoshData:
@@ -78,7 +79,8 @@ def gosh_data(analysis: Analysis, found: Gosh, *, study: str | None = None, titl
     Raises `EstimationError` for one effect, `OptionError` for a study that was not pooled.
     """
     if len(found.labels) < 2:
-        raise EstimationError("a GOSH plot needs two effects: of one there is one subset, the effect itself")
+        words = "a GOSH plot needs two {1}: of one there is one subset, the {0} itself"
+        raise EstimationError(words.format(*found.unit))
     effects = analysis.fitted.effects
     split = (study or "") if study is not None or not found.splitting else found.splitting[0]
     known = np.isfinite(found.estimate) & np.isfinite(found.i2)
@@ -91,16 +93,15 @@ def gosh_data(analysis: Analysis, found: Gosh, *, study: str | None = None, titl
     cells = int(np.clip(2 * x.size ** (1 / 3), FEWEST_CELLS, MOST_CELLS))
     edges_x, edges_y = _edges(x, cells), np.linspace(0.0, 100.0 if y.max() > 40 else 50.0, cells + 1)
     clouds = _clouds(x, y, has, edges_x, edges_y, one_line(split))
-    mean = analysis.overall.mean
-    shown = analysis.overall.heterogeneity
-    i2 = shown.i2_q if i2_source(analysis.fitted.spec) == "Q" else shown.i2_tau2
+    mean, shown = analysis.overall.mean, analysis.overall.heterogeneity
+    i2 = shown.i2_q if i2_source(analysis.spec) == "Q" else shown.i2_tau2
     few = x.size <= FEW
     tall = int((y <= edges_y[1]).sum()) if side_top(clouds)[1] else 0
     beyond = int(((x < edges_x[0]) | (x > edges_x[-1])).sum())
     return GoshData(
         title=comparison(effects).known if title is None else title,
         axis_title=axis_title(effects, mean.way),
-        side_title=f"I² from {i2_source(analysis.fitted.spec)} (%)",
+        side_title=f"I² from {i2_source(analysis.spec)} (%)",
         back=way_back(effects),
         size=mean.size,
         null=0.0 if has_null(effects.measure) else None,
@@ -114,6 +115,7 @@ def gosh_data(analysis: Analysis, found: Gosh, *, study: str | None = None, titl
         beyond=beyond,
         footnotes=_footnotes(analysis, found, split, int(known.sum()), [beyond, tall]),
         alt=_alt(analysis, found, split),
+        every=f"all {found.unit[1]}",
     )
 
 
@@ -150,10 +152,10 @@ def side_top(clouds: tuple[Cloud, ...]) -> tuple[float, bool]:
 def _subsets(found: Gosh) -> str:
     """Say which subsets there are, with the seed of random ones."""
     total = f"{found.size.size:,}"
-    k = plural(len(found.labels), "effect")
+    k = plural(len(found.labels), *found.unit)
     if found.exact:
         return f"All {total} subsets of {k}"
-    return f"{total} random subsets of {k} (each effect in with probability 1/2, seed {found.seed})"
+    return f"{total} random subsets of {k} (each {found.unit[0]} in with probability 1/2, seed {found.seed})"
 
 
 def _footnotes(analysis: Analysis, found: Gosh, split: str, drawn: int, beyond: list[int]) -> tuple[str, ...]:
@@ -172,8 +174,8 @@ def _footnotes(analysis: Analysis, found: Gosh, split: str, drawn: int, beyond: 
         notes.append(f"Told apart on request: {one_line(split)}.")
     left = found.size.size - drawn
     if left:
-        why = "which have no τ²" if estimates_tau2(analysis.fitted.spec) else "which have no I²"
-        notes.append(f"Not drawn: {plural(left, 'subset')} of one effect, {why}, or without an estimate.")
+        why = "which have no τ²" if estimates_tau2(analysis.spec) else "which have no I²"
+        notes.append(f"Not drawn: {plural(left, 'subset')} of one {found.unit[0]}, {why}, or without an estimate.")
     if beyond[0]:
         notes.append(f"Beyond the axis: {plural(beyond[0], 'subset')}.")
     if beyond[1]:

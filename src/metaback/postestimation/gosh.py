@@ -17,6 +17,7 @@ from metaback.models.univariate import fit_univariate
 from metaback.numbers import fixed
 from metaback.postestimation.flips import digits_for, listed, one_line
 from metaback.postestimation.subsets import row_labels
+from metaback.postestimation.words import plural
 from metaback.progress import Progress, silent
 from metaback.stats.heterogeneity import i2_from_q, i2_from_tau2, spread_at_zero
 from metaback.stats.wls import Bools, Floats, prepare
@@ -36,7 +37,8 @@ class Gosh:
     labels: (k,) rows that were pooled, in order; members: (n, ceil(k / 8)) which of them each subset has, as packed
     bits (`includes`). size: (n,) effects of each subset; estimate, tau2, i2, q: (n,), on the analysis scale, i2 in
     percent; tau2 and i2 of one effect, and tau2 of equal effects, are nan. exact: whether these are all subsets; seed:
-    of the draws, None if exact. d_estimate, d_i2: (k,) Ashman's D between the subsets with and without each row.
+    of the draws, None if exact. d_estimate, d_i2: (k,) Ashman's D between the subsets with and without each row. unit:
+    what is in or out, for one and for several; studies enter with all their rows where these depend on each other.
     """
 
     labels: tuple[str, ...]
@@ -52,6 +54,7 @@ class Gosh:
     without_row: Floats
     d_estimate: Floats
     d_i2: Floats
+    unit: tuple[str, str] = ("effect", "effects")
 
     def includes(self, row: int | str) -> Bools:
         """Tell which subsets have a row, (n,), named by its label or its place among those that were pooled."""
@@ -95,11 +98,7 @@ class Gosh:
         ends = float(np.nanmin(self.estimate)), float(np.nanmax(self.estimate))
         low, high = (fixed(end, digits_for(*ends)) for end in ends)
         k, subsets = len(self.labels), self.size.size
-        effects, subsets = (
-            "1 effect" if k == 1 else f"{k} effects",
-            "1 subset" if subsets == 1 else f"{subsets:,} subsets",
-        )
-        head = f"GOSH of {effects}: {subsets}, {kind}"
+        head = f"GOSH of {plural(k, *self.unit)}: {plural(subsets, 'subset')}, {kind}"
         return f"{head}\nestimates from {low} to {high} (analysis scale)\n{listed(lines)}"
 
 
@@ -122,10 +121,7 @@ def gosh(fitted: Fitted, *, n: int | None = None, rng: int = 1, tell: Progress =
     >>> len(found.size) == 2 ** len(found.labels) - 1
     True
     """
-    if n is not None and not (_is_whole(n) and 100 <= n <= MOST):
-        raise OptionError(f"n={n!r} must be a whole number of subsets from 100 to {MOST:,}")
-    if not (_is_whole(rng) and rng >= 0):
-        raise OptionError(f"rng={rng!r} must be a seed: a whole number of at least 0")
+    check_draws(n, rng, MOST)
     effects, spec = fitted.effects, fitted.spec
     rows = np.flatnonzero(effects.estimable)
     k = rows.size
@@ -133,24 +129,45 @@ def gosh(fitted: Fitted, *, n: int | None = None, rng: int = 1, tell: Progress =
     packed = all_subsets(k) if exact else random_subsets(k, n or DRAWS, rng)
     own = own_weights(effects, spec)
     numbers = _pooled(effects, spec, rows, packed, None if own is None else own[rows], tell)
-    size, estimate, tau2, i2, q = numbers
-    with_row, without_row, d_estimate = np.transpose([_apart(estimate, _has(packed, i)) for i in range(k)])
-    d_i2 = np.array([_apart(i2, _has(packed, i))[2] for i in range(k)])
     names = row_labels(effects)
+    return gosh_of_numbers(tuple(names[i] for i in rows.tolist()), packed, numbers, None if exact else rng)
+
+
+def check_draws(n: int | None, rng: int, most: int) -> None:
+    """Raise `OptionError` for a number of subsets out of 100 to `most`, or a seed that is none."""
+    if n is not None and not (_is_whole(n) and 100 <= n <= most):
+        raise OptionError(f"n={n!r} must be a whole number of subsets from 100 to {most:,}")
+    if not (_is_whole(rng) and rng >= 0):
+        raise OptionError(f"rng={rng!r} must be a seed: a whole number of at least 0")
+
+
+def gosh_of_numbers(
+    labels: tuple[str, ...], packed: NDArray[np.uint8], numbers: Floats, seed: int | None,
+    unit: tuple[str, str] = ("effect", "effects"),
+) -> Gosh:  # fmt: skip
+    """Return what subsets that are pooled say of each member; numbers: (5, n) size, estimate, tau2, I2 and Q.
+
+    seed: of random subsets, None for all.
+    """
+    size, estimate, tau2, i2, q = numbers
+    places = range(len(labels))
+    with_row, without_row, d_estimate = np.transpose([_apart(estimate, _has(packed, i)) for i in places])
+    d_i2 = np.array([_apart(i2, _has(packed, i))[2] for i in places])
     return Gosh(
-        labels=tuple(names[i] for i in rows.tolist()),
+        labels=labels,
         members=packed,
         size=size.astype(np.int64),
         estimate=estimate,
         tau2=tau2,
         i2=i2,
         q=q,
-        exact=exact,
-        seed=None if exact else rng,
+        exact=seed is None,
+        seed=seed,
         with_row=with_row,
         without_row=without_row,
         d_estimate=d_estimate,
         d_i2=d_i2,
+        unit=unit,
     )
 
 
