@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import metaback as mb
+from metaback.postestimation.level_robustness import level_robustness
 
 AS_PRINTED = 1e-7  # R was asked for as many digits
 
@@ -349,3 +350,17 @@ def test_the_naive_result_and_the_notes_are_the_same_whenever_they_are_asked_for
     assert second.naive == naive
     assert any("Taken as independent" in note for note in notes)
     assert first.to_dict()["notes"] == list(notes)
+
+
+def test_no_correlation_is_told_that_no_covariance_rests_on() -> None:
+    """Two rows share an arm, whose numbers make their covariance: rho of 0.6 was told, and three others with one result."""
+    rows = mb.load_dataset("backpain").query("outcome == 'pain'")
+    fit = mb.multilevel(rows, "~ 1 | study/effect", V="table")
+    assert "sampling covariances from the table;" in str(fit)
+    assert fit.covariance is not None
+    assert fit.covariance.assumed is None
+    assert {one.name for one in level_robustness(fit.analysis, (), fit.covariance).standard} == {
+        "Rows as independent",
+        "Other likelihood",
+        "Other variance",
+    }

@@ -528,7 +528,7 @@ def fit_levels(
     spec = resolve_multilevel(**said).model_copy(update={"known": tuple(frames)})
     matrix = V.matrix if isinstance(V, SamplingCovariance) else V
     made = V if isinstance(V, SamplingCovariance) else None
-    sampling = None if made is None else KnownSampling(made.notes, made.rho, made.from_table)
+    sampling = None if made is None else KnownSampling(made.notes, made.assumed, made.from_table)
     analysis = analyse_multilevel(effects, spec, V=matrix, known=frames, sampling=sampling)
     return Multilevel(analysis, source, made)
 

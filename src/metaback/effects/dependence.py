@@ -11,8 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metaback.effects.covariances import (
+    EQUAL_ARM,
+    EXACT_ARM,
     GIVEN,
     KINDS,
+    NEAR_ARM,
     NONE,
     NOT_ASKED,
     Assumed,
@@ -33,6 +36,7 @@ from metaback.stats.working_covariance import RHO, joined_by, mended, pairs_with
 Floats = NDArray[np.float64]
 TIMES = ("CAR", "AR")
 SDS = ("pair", "study")
+WITHOUT_RHO = (NONE, EXACT_ARM, NEAR_ARM, EQUAL_ARM, NOT_ASKED, GIVEN)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -78,6 +82,11 @@ class SamplingCovariance:
     def from_table(self) -> bool:
         """Tell whether the table and assumptions made it, or a matrix did that the user has."""
         return bool((self.kinds != GIVEN).any()) if self.kinds.size else not self.notes
+
+    @property
+    def assumed(self) -> float | None:
+        """Return the correlation that some covariance rests on, None where the numbers of arms make all of them."""
+        return None if bool(np.isin(self.kinds, WITHOUT_RHO).all()) else self.rho
 
     def with_effects(self) -> EffectSizes:
         """Return the effects with this covariance, for a model of dependent effects."""

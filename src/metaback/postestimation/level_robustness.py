@@ -139,10 +139,18 @@ def _correlations(analysis: MultilevelAnalysis, covariance: SamplingCovariance |
         pairs = [(rho, fit) for rho, fit in zip(found.rho, found.fits, strict=True) if rho != fitted.spec.rho]
         return [_variant(analysis, name, f"ρ {rho:g}", _named(fit)) for rho, fit in pairs]
     if grid and covariance is not None:
-        others = sorted(((rho, V) for rho, V in grid if rho != covariance.rho), key=lambda pair: pair[0])
+        moved = ((rho, V) for rho, V in grid if rho != covariance.rho and not _same(V, covariance.matrix))
+        others = sorted(moved, key=lambda pair: pair[0])
         return [_fit(analysis, name, f"ρ {rho:g}", fitted.effects, fitted.spec, V) for rho, V in others]
     specs = [fitted.spec.model_copy(update={"rho": rho}) for rho in GRID if rho != fitted.spec.rho]
     return [_fit(analysis, name, f"ρ {spec.rho:g}", fitted.effects, spec, None) for spec in specs]
+
+
+def _same(one: BlockMatrix, other: BlockMatrix) -> bool:
+    """Tell whether two covariances are the same number for number: no correlation was assumed then."""
+    return len(one.parts) == len(other.parts) and all(
+        np.array_equal(a, b, equal_nan=True) for a, b in zip(one.parts, other.parts, strict=True)
+    )
 
 
 def _assumed(analysis: MultilevelAnalysis) -> list[LevelVariant]:
