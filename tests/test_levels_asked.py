@@ -353,7 +353,7 @@ def test_the_naive_result_and_the_notes_are_the_same_whenever_they_are_asked_for
 
 
 def test_no_correlation_is_told_that_no_covariance_rests_on() -> None:
-    """Two rows share an arm, whose numbers make their covariance: rho of 0.6 was told, and three others with one result."""
+    """Rows that share an arm have its numbers: a rho of 0.6 was told, and three others with one result."""
     rows = mb.load_dataset("backpain").query("outcome == 'pain'")
     fit = mb.multilevel(rows, "~ 1 | study/effect", V="table")
     assert "sampling covariances from the table;" in str(fit)
