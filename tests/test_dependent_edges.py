@@ -84,3 +84,13 @@ def test_one_cluster_leaves_nothing_to_leave_out_and_says_why() -> None:
         mb.multilevel(crossed, ["~ 1 | study", "~ 1 | rater"]).leave_one_out()
     with pytest.raises(mb.OptionError, match="at least two clusters, but there is one study"):
         mb.multilevel(table(1)).leave_one_out()
+
+
+def test_a_range_of_0_is_profiled_as_no_correlation() -> None:
+    rng = np.random.default_rng(0)
+    rows = table().assign(lat=rng.uniform(0, 50, 24), lon=rng.uniform(0, 50, 24), world="W")
+    fit = mb.multilevel(rows, "~ lat + lon | world", struct="SPGAU")
+    place = next(part.name for part in fit.analysis.components if part.kind == "range")
+    alone = mb.multilevel(rows, "~ 1 | effect").loglik
+    found = fit.profile(place, [0.0, 1e-9]).to_frame()["loglik"]
+    assert found.to_numpy() == pytest.approx([alone, alone], abs=1e-9)  # one peak, climbed to 1e-12

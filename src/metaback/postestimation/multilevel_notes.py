@@ -214,7 +214,7 @@ def _assumed(fitted: FittedMultilevel) -> list[str]:
     if fitted.given is None and max(sizes, default=1) == 1 and fitted.robust is None and _repeats(fitted):
         text = (
             "Sampling errors of a study's rows are taken as independent, which holds where rows are of different "
-            "people; else give V or rho."
+            "people; else give V='table', another V, or rho."
         )
         return [text]
     return []

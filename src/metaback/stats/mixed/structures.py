@@ -471,10 +471,12 @@ def _by_range(term: Term) -> Chart:
         values[:, 1] = first[:, 1, 1] = np.exp(x[:, 1])
         return values, first, np.zeros((R, 2, 2, 2))
 
-    def search(theta: Floats) -> Floats:
-        return np.array([theta[0], np.log(theta[1])])
+    least = shortest / NEAREST
 
-    lower = np.array([0.0, np.log(shortest / NEAREST)])
+    def search(theta: Floats) -> Floats:
+        return np.array([theta[0], np.log(max(theta[1], least))])  # a range of 0 is that of no correlation
+
+    lower = np.array([0.0, np.log(least)])
     upper = np.array([np.inf, np.log(longest * FURTHEST)])
     return Chart(unchanged, natural, search, lower, upper, (("variance", ()), ("range", ())), None)
 
