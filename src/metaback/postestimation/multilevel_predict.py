@@ -56,7 +56,7 @@ def predict_multilevel(
 
     The prediction interval has the df of the mean at x, as `metafor::predict` has it: a model with moderators or
     several levels has no one number of studies to count. `pool` of dependent rows takes studies - 1 (`pi=`): the same
-    where studies are alike; where they are uneven these limits are a little wider. Both cover alike to 0.01 in simulations.
+    where studies are alike; where they are uneven these are a little wider. Both cover alike to 0.01 in simulations.
 
     Source: Robinson 1991; Higgins, Thompson & Spiegelhalter 2009. Edge: without random effects there is no prediction
     interval. Raises `DataError` for levels that the fit does not have, `OptionError` for unknown words.
