@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metaback.stats.mixed.climb import Peak, scale_of
 from metaback.stats.mixed.faces import lowest
@@ -54,16 +55,11 @@ def natural_of(problem: Problem, x: Floats) -> tuple[Floats, Floats]:
 
 def finished(problem: Problem, peak: Peak, counts: Floats | None, *, reml: bool) -> MixedFit:
     """Return the fits of R climbs, every array with the axis R."""
-    x = peak.x
+    x, p = peak.x, problem.frame.basis.shape[0]
     at = level(sums_at(problem, x, counts, 0))
-    status = np.where(peak.converged, int(Status.CONVERGED), int(Status.NOT_CONVERGED))
     rows = np.full(len(x), float(problem.labels.size)) if counts is None else counts @ problem.sizes
-    p = problem.frame.basis.shape[0]
     log_x = _log_columns(problem, counts, len(x))
-    status[~at.good] = Status.IMPOSSIBLE_NUMBERS
-    status[~np.isfinite(log_x)] = Status.RANK_DEFICIENT
-    status[rows < p + reml] = Status.TOO_FEW_STUDIES
-    status[rows == 0] = Status.NO_STUDIES
+    status = _status(peak.converged, at.good, log_x, rows, p + reml)
     theta, slopes = natural_of(problem, x)
     ends = at_ends(problem, theta)
     idle, fixed = _idle(problem, theta), given(problem)
@@ -84,16 +80,26 @@ def finished(problem: Problem, peak: Peak, counts: Floats | None, *, reml: bool)
     kept: dict[str, Any] = {
         key: np.where(good.reshape(-1, *[1] * (v.ndim - 1)), v, np.nan) for key, v in numbers.items()
     }
-    flags: dict[str, Any] = {"status": status.astype(np.int64), "n_iter": peak.steps.astype(np.int64)}
     return MixedFit(
         **kept,
-        **flags,
+        status=status.astype(np.int64),
+        n_iter=peak.steps.astype(np.int64),
         names=_named(problem.terms, problem.parts.charts),
         at_bound=ends & good[:, None],
         identifiable=told & good[:, None],
         rivals=np.zeros((0, x.shape[1])),
         gaps=np.zeros(0),
     )
+
+
+def _status(converged: Bools, good: Bools, log_x: Floats, rows: Floats, fewest: int) -> NDArray[np.int64]:
+    """Return how each of R climbs ended; fewest: rows that a model needs."""
+    status = np.where(converged, int(Status.CONVERGED), int(Status.NOT_CONVERGED))
+    status[~good] = Status.IMPOSSIBLE_NUMBERS
+    status[~np.isfinite(log_x)] = Status.RANK_DEFICIENT
+    status[rows < fewest] = Status.TOO_FEW_STUDIES
+    status[rows == 0] = Status.NO_STUDIES
+    return status
 
 
 def single(fit: MixedFit, rivals: Floats, gaps: Floats, place: int = 0) -> MixedFit:
