@@ -254,7 +254,7 @@ def _kept(analysis: MultilevelAnalysis, one: Sensitivity, faults: list[str]) -> 
 def _what(one: Sensitivity) -> str:
     """Say what differs in one sensitivity analysis."""
     own: dict[str, Any] = level_words(one)
-    said = [f"{humanise(name)} {text_of(value)}" for name, value in own.items()]
+    said = [f"{'ρ' if name == 'rho' else humanise(name)} {text_of(value)}" for name, value in own.items()]
     said += ["covariances of the table"] if one.covariance is not None else []
     said += [f"without rows where {one.exclude}"] if one.exclude else []
     return "; ".join(said) or "nothing"

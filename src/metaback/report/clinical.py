@@ -115,7 +115,9 @@ def chosen_mid(
 
 def _setting_rows(analysis: Analysis, mid: float | None, source: str) -> list[Row]:
     """Write the shares of settings beyond no effect and beyond the MID."""
-    rests = "true effects taken as normal around the mean, with the estimated τ²"
+    several = analysis.dependent or analysis.levels
+    spread = "the variances between and within studies" if several else "the estimated τ²"
+    rests = f"true effects taken as normal around the mean, with {spread}"
     rows: list[Row] = []
     sides = comparison(analysis).sides
     for part, found in enumerate(settings_beyond(analysis, mid)):

@@ -13,7 +13,7 @@ from metaback.numbers import ABSENT, fixed, p_text, written
 from metaback.postestimation.level_robustness import FEWEST, MOST, LevelRobustness, LevelVariant
 from metaback.postestimation.multilevel import MultilevelAnalysis
 from metaback.postestimation.multilevel_refits import ClusterLeaveOneOut
-from metaback.postestimation.words import NOT_ESTIMABLE, percent, plural
+from metaback.postestimation.words import NOT_ESTIMABLE, effect_digits, percent, plural
 from metaback.report.document import Block, Heading, Paragraph, Table
 from metaback.report.multilevel_text import coefficient_cells
 from metaback.stats.measures.family import has_null
@@ -104,7 +104,8 @@ def _left_out_text(analysis: MultilevelAnalysis, found: ClusterLeaveOneOut | Non
         low, high = float(np.nanmin(points)), float(np.nanmax(points))
         most = found.clusters[int(np.nanargmax(np.abs(points - found.whole[j].point)))]
         name = "the mean effect" if len(found.terms) == 1 else f"the coefficient of {term}"
-        said.append(f"{name} lies from {fixed(low, 3)} to {fixed(high, 3)}, farthest without {most}")
+        digits = effect_digits(found.whole[j])
+        said.append(f"{name} lies from {fixed(low, digits)} to {fixed(high, digits)}, farthest without {most}")
     lost = int((~np.isfinite(found.estimate).all(axis=1)).sum())
     more = f" Without {plural(lost, 'of them', 'of them')} the model cannot be estimated." if lost else ""
     return f"Without each of {len(found.clusters)} clusters ({unit}) in turn: {'; '.join(said)}.{more}"
