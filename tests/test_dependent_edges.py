@@ -94,3 +94,19 @@ def test_a_range_of_0_is_profiled_as_no_correlation() -> None:
     alone = mb.multilevel(rows, "~ 1 | effect").loglik
     found = fit.profile(place, [0.0, 1e-9]).to_frame()["loglik"]
     assert found.to_numpy() == pytest.approx([alone, alone], abs=1e-9)  # one peak, climbed to 1e-12
+
+
+def test_a_negative_correlation_that_cannot_be_is_refused_by_a_pool() -> None:
+    """Three rows correlate by -1/2 or more; the nearest matrix was taken, which is all but singular: Q was 4e7."""
+    rows = {"study": np.repeat(list("ABCDE"), 3), "yi": np.linspace(-1, 1, 15) ** 2, "vi": np.linspace(0.1, 0.3, 15)}
+    with pytest.raises(mb.DataError, match=r"of A \(.*\) is not positive definite at rho = −0\.6"):
+        mb.pool(pd.DataFrame(rows), rho=-0.6)
+    assert mb.pool(pd.DataFrame(rows), rho=-0.4).heterogeneity.q < 100
+
+
+def test_moderators_are_tested_together_without_naming_them() -> None:
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame({"yi": rng.normal(size=20), "vi": 0.1, "x": rng.normal(size=20), "z": rng.normal(size=20)})
+    fit = mb.regress(frame, "~ x + z")
+    assert fit.joint_test() == fit.moderators
+    assert mb.regress(frame, "~ 1").joint_test() is None

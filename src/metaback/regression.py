@@ -188,7 +188,12 @@ class Regression:
         return contrasts_frame(contrasts(self.analysis.fitted, _several(hypotheses), adjust=adjust))
 
     def joint_test(self, *hypotheses: Any) -> JointTest | None:
-        """Test several linear combinations together (F; chi-square for "Wald", HTZ for "CR2"); None if dependent."""
+        """Test several linear combinations together (F; chi-square for "Wald", HTZ for "CR2"); None if dependent.
+
+        Without hypotheses: all moderators, None where there is none.
+        """
+        if not hypotheses:
+            return self.moderators
         return contrasts(self.analysis.fitted, _several(hypotheses)).joint
 
     def predict(self, frame: pd.DataFrame, *, transform: str | None = None) -> pd.DataFrame:

@@ -230,7 +230,8 @@ def _common_arm(rows: Described, pairs: Paired, at: Codes, row: Codes) -> Floats
     """Return how many people a row has in the arm that each of some pairs has in common, nan where it has none."""
     n = np.full(at.size, np.nan)
     for one, (a, b) in zip(pairs.links.one[:, at], SIDES, strict=True):
-        n = np.where(one, np.where(row == pairs.i[at], rows.numbers[a, row, 0], rows.numbers[b, row, 0]), n)
+        side = np.where(row == pairs.i[at], a, b)
+        n = np.where(one, rows.numbers[side, row, 0], n)
     return n
 
 

@@ -128,8 +128,8 @@ def unsound_problems(es: EffectSizes, bad: Sequence[Unsound], rho: Any) -> list[
             f"eigenvalue of its correlations is {significant(block.lowest, 3)}"
         )
         fix = (
-            "Take smaller correlations, correct variances or numbers of shared arms, drop rows that repeat another, "
-            "or say nearest=True for the nearest matrix that can be"
+            "Take correlations nearer 0, correct variances or numbers of shared arms, drop rows that repeat another, "
+            "or take the nearest matrix that can be: sampling_covariance(es, nearest=True)"
         )
         found.append(Problem(rule, fix, row=rows[0]))
     return found

@@ -46,12 +46,14 @@ class Joint:
 def joint_of(effects: EffectSizes, spec: PoolSpec, grid: tuple[float, ...] = ()) -> Joint:
     """Return the covariance that the effects bring, else that of the table under the rho of a request.
 
-    grid: other values of rho; a covariance that the effects bring has none.
+    grid: other values of rho; a covariance that the effects bring has none. Raises `DataError` where a negative rho
+    cannot be: m rows of the same people correlate by -1 / (m - 1) or more. A covariance that cannot be for other
+    reasons (variances of a study that do not fit together) is replaced by the nearest one, and a sentence says so.
     """
     if effects.cov is not None:
         links = dependent(effects)
         return Joint(effects.cov, (), (*links.notes, "Their sampling covariance came with the effects."))
-    made = sampling_covariance(effects, rho=spec.rho, grid=grid, nearest=True)
+    made = sampling_covariance(effects, rho=spec.rho, grid=grid, nearest=spec.rho >= 0)
     return Joint(made.matrix, _swept(made), _sentences(made))
 
 

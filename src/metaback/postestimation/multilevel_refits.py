@@ -27,6 +27,7 @@ from metaback.models.multilevel import (
 from metaback.models.multilevel_spec import MultilevelSpec
 from metaback.numbers import fixed, p_phrase
 from metaback.postestimation.multilevel import components_of, linear_estimates, row_variances, slices_of
+from metaback.postestimation.words import rho_text
 from metaback.stats.blocks import BlockMatrix
 from metaback.stats.mixed import Term, fit_mixed, fit_mixed_many
 from metaback.stats.mixed.structures import chart_of
@@ -370,7 +371,9 @@ class Sweep:
     def __repr__(self) -> str:
         """Say how far the coefficients move."""
         frame = self.to_frame()
-        lines = [f"Under {len(self.rho)} sampling correlations from {fixed(min(self.rho))} to {fixed(max(self.rho))}"]
+        low, high = (rho_text(end) for end in (min(self.rho), max(self.rho)))
+        several = f"{len(self.rho)} sampling correlations from {low} to {high}"
+        lines = [f"Under {several if len(self.rho) > 1 else f'a sampling correlation of {low}'}"]
         for name, part in frame.groupby("term", sort=False):
             low, high = float(part["estimate"].min()), float(part["estimate"].max())
             lines.append(

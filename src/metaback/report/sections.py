@@ -285,7 +285,7 @@ def subgroup_sentence(analysis: Analysis, style: NumberStyle) -> str:
     if groups is None:
         return ""
     name = humanise(groups.name)
-    if groups.test is None and sum(level != NOT_STATED for level in groups.levels) > 1:
+    if groups.test is None and analysis.dependent and sum(level != NOT_STATED for level in groups.levels) > 1:
         why = "the studies are too few for a robust test, or a subgroup has rows of one study alone"
         return f"The difference between subgroups by {name} was not tested: {why}."
     if groups.test is None:

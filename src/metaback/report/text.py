@@ -99,7 +99,7 @@ def _subgroup_lines(analysis: Analysis) -> list[str]:
     if groups.test is not None:
         letter, value, df = difference_statistic(groups.test)
         lines.append(f"    difference: {letter} = {value}, df {', '.join(df)}, {p_phrase(groups.test.p_value)}")
-    elif sum(level != NOT_STATED for level in groups.levels) > 1:
+    elif analysis.dependent and sum(level != NOT_STATED for level in groups.levels) > 1:
         lines.append("    difference: no test (too few studies, or a subgroup of one study alone)")
     return lines
 
