@@ -256,7 +256,7 @@ def ends(make: Make, y: np.ndarray, v: np.ndarray, spec: PoolSpec) -> np.ndarray
 
 
 @pytest.mark.parametrize(("ci", "pi"), [*((ci, "none") for ci in CIS), *(("Wald", pi) for pi in PIS if pi != "none")])
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, shift=st.sampled_from([1.0, -8.0, 2.0**10]), unit=st.sampled_from([2.0**-10, -1.0, 2.0**10]))
 def test_shift_unit_sign_and_order(
     make: Make, ci: str, pi: str, rows: list[tuple[float, float]], shift: float, unit: float

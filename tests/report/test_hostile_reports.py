@@ -130,7 +130,7 @@ def calm(page_of: Any, tmp_path_factory: pytest.TempPathFactory) -> Report:
     return made(tmp_path_factory.mktemp("calm"), PLAIN, page_of)
 
 
-@pytest.fixture(scope="module", params=range(RUNS))
+@pytest.fixture(scope="module", params=[0, 1, *(pytest.param(one, marks=pytest.mark.slow) for one in range(2, RUNS))])
 def report(
     page_of: Any, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, attacks: tuple[str, ...]
 ) -> Report:

@@ -26,6 +26,9 @@ OUTSIDE = {("fine1993 | CS", "REML")}
 # Columns that the file does not have: they are made of factors there.
 NO_COLUMNS = {key for key, model in MODELS.items() if model.get("X") is None and model["mods"] != "~ 1"}
 KEYS = [(key, method) for key in MODELS if key not in PLACES | NO_COLUMNS for method in ("REML", "ML")]
+# Six levels of unequal variances: seconds each; `tests/reference/test_dependent_models.py` has one of them.
+LONG = {"dagostino1998 | HCS"}
+CASES = [pytest.param(*case, marks=pytest.mark.slow) if case[0] in LONG else case for case in KEYS]
 
 
 def _codes(values: list[Any]) -> np.ndarray:
@@ -123,7 +126,7 @@ def test_the_grid_is_whole() -> None:
     assert len(KEYS) >= 266
 
 
-@pytest.mark.parametrize(("key", "method"), KEYS)
+@pytest.mark.parametrize(("key", "method"), CASES)
 def test_the_likelihood_is_that_of_rma_mv_or_higher(key: str, method: str) -> None:
     fit, reference = _fit(key, method)
     assert fit.status == 0
