@@ -349,7 +349,10 @@ def _subgroup_sentences(spec: PoolSpec, effects: EffectSizes, cite: _Citations) 
         keys: tuple[str, ...] = ()
         if by_working_model(spec, effects):
             how = "separately by that model"
-            test, keys = "in one model of all by the approximate Hotelling T² of robust variance", ("tipton2015joint",)
+            test = (
+                "where enough studies allow it, in one model of all by the approximate Hotelling T² of robust variance"
+            )
+            keys = ("tipton2015joint",)
         if spec.subgroup_tau2 == "common":
             how, test = "in one model, with a mean for each and one τ² for all,", "in that model"
         sentences.append(

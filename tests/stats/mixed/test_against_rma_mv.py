@@ -26,7 +26,7 @@ OUTSIDE = {("fine1993 | CS", "REML")}
 # Columns that the file does not have: they are made of factors there.
 NO_COLUMNS = {key for key, model in MODELS.items() if model.get("X") is None and model["mods"] != "~ 1"}
 KEYS = [(key, method) for key in MODELS if key not in PLACES | NO_COLUMNS for method in ("REML", "ML")]
-# Six levels of unequal variances: seconds each; `tests/reference/test_dependent_models.py` has one of them.
+# Many levels of unequal variances: seconds each; `tests/reference/test_dependent_models.py` has one of them.
 LONG = {"dagostino1998 | HCS"}
 CASES = [pytest.param(*case, marks=pytest.mark.slow) if case[0] in LONG else case for case in KEYS]
 
