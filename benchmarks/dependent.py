@@ -100,7 +100,7 @@ def three_levels(folder: Path) -> None:
         taken[n] = mine["seconds"]
         path = saved(folder, nested(n))
         dense = from_r("dense", path, 1) if n <= DENSE else None
-        sparse = from_r("sparse", path, 3 if n <= DENSE else 1) if n <= SPARSE else None
+        sparse = from_r("sparse", path, 5 if n <= DENSE else 1) if n <= SPARSE else None
         best = max((found["number"] for found in (dense, sparse) if found), default=math.nan)
         gap = f"{mine['number'] - best:.0e}" if math.isfinite(best) else ""
         cells = [shown(mine), f"{mine['megabytes']:.0f} MB", *beside(dense, mine), *beside(sparse, mine), gap]
@@ -245,7 +245,9 @@ def times_of(what: str, rows: int) -> int:
     """Return how often a thing is timed: what takes many seconds once."""
     if what in CROSSED:
         return 3 if rows <= 2_000 else 1
-    return 11 if rows <= 10_000 and what != "leave-one-out" else 3
+    if what == "leave-one-out" or rows > 10_000:
+        return 3
+    return 51 if rows <= 1_000 else 11  # a few milliseconds need many
 
 
 def one(what: str, rows: int) -> None:
