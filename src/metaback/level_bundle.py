@@ -31,7 +31,7 @@ from metaback.report.document import Block, Figure, PaperPage
 from metaback.report.figure_sections import FLOW_KEYS, figure_blocks, flow_blocks
 from metaback.report.formats import known_formats
 from metaback.report.kept import Made, kept_files
-from metaback.report.multilevel_certainty import certainty_part, rating_keys, rating_words, reading_part
+from metaback.report.multilevel_certainty import certainty_part, rated_pool, rating_keys, rating_words, reading_part
 from metaback.report.multilevel_page import Around, has_one_mean, methods_keys, multilevel_files
 from metaback.report.multilevel_robustness import (
     SENSITIVITY,
@@ -153,7 +153,7 @@ def _forest(analysis: MultilevelAnalysis, layout: str, studio: _Studio) -> Figur
 
 def _around(analysis: MultilevelAnalysis, origin: LevelOrigin, robust: LevelRobustness, studio: _Studio) -> Around:
     """Return what stands around the numbers of the model."""
-    plan, audit = origin.written, origin.audit
+    plan, audit, pool = origin.written, origin.audit, rated_pool(analysis)
     flow = plan is not None and plan.prisma is not None
     drawn, missing, shown, cites = _further(analysis, origin, studio)
     keys = methods_keys(analysis, cites)
@@ -167,19 +167,19 @@ def _around(analysis: MultilevelAnalysis, origin: LevelOrigin, robust: LevelRobu
         judgements="risk-of-bias" in shown,
         bias="funnel" in shown,
         flow=flow,
-        **({} if has_one_mean(analysis) else {"certainty": False}),
+        **({} if pool is not None else {"certainty": False}),
     )
     return Around(
         title=None if plan is None else plan.report.title or plan.question.title,
         lead=lead,
         sensitivity=robustness_sections(analysis, robust),
         figures=figure_blocks(drawn, missing, anchor="model"),
-        certainty=rating_words(analysis, plan),
-        reading=reading_part(analysis, plan, origin.instruments),
-        checks=(*certainty_part(analysis, plan, origin.instruments), *audit_blocks(audit)),
+        certainty=rating_words(pool, plan),
+        reading=reading_part(pool, plan, origin.instruments),
+        checks=(*certainty_part(analysis, pool, plan, origin.instruments), *audit_blocks(audit)),
         tail=prisma_blocks(parts, sport=True),
         cites=cites,
-        bib=(*audit_keys(audit), *rating_keys(analysis, plan), *prisma_keys(sport=True)),
+        bib=(*audit_keys(audit), *rating_keys(pool, plan), *prisma_keys(sport=True)),
         record={
             "checks": None if audit is None else audit_record(audit),
             "sensitivity": robustness_record(robust),

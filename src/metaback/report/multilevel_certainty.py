@@ -36,20 +36,15 @@ def rated_pool(analysis: MultilevelAnalysis) -> Analysis | None:
     return replace(pool, overall=replace(pool.overall, n=people, heterogeneity=spread))
 
 
-def reading_part(
-    analysis: MultilevelAnalysis, plan: Plan | None, instruments: Mapping[str, Instrument]
-) -> tuple[Block, ...]:
-    """Return the clinical reading of the mean, () where nothing can be said."""
-    pool = rated_pool(analysis)
-    return (
-        ()
-        if pool is None
-        else clinical_blocks(pool, grade=grade_of(plan, pool), instruments=instruments, anchor="model")
-    )
+def reading_part(pool: Analysis | None, plan: Plan | None, instruments: Mapping[str, Instrument]) -> tuple[Block, ...]:
+    """Return the clinical reading of a rated pool, () where nothing can be said."""
+    if pool is None:
+        return ()
+    return clinical_blocks(pool, grade=grade_of(plan, pool), instruments=instruments, anchor="model")
 
 
 def certainty_part(
-    analysis: MultilevelAnalysis, plan: Plan | None, instruments: Mapping[str, Instrument]
+    analysis: MultilevelAnalysis, pool: Analysis | None, plan: Plan | None, instruments: Mapping[str, Instrument]
 ) -> tuple[Block, ...]:
     """Return the summary of findings, reasons and hints; () where the plan has no [[grade]].
 
@@ -57,22 +52,19 @@ def certainty_part(
     """
     if plan is None or not plan.grade:
         return ()
-    pool = rated_pool(analysis)
     if pool is None:
         has = "moderators" if analysis.moderators is not None else f"{analysis.p} coefficients"
         return (Notes(UNRATED, (OF_ONE_MEAN.format(has),)),)
     return certainty_blocks(plan, [pool], instruments=instruments)
 
 
-def rating_words(analysis: MultilevelAnalysis, plan: Plan | None) -> str:
+def rating_words(pool: Analysis | None, plan: Plan | None) -> str:
     """Return what people rated, for the end of the answer; "" where the plan rates nothing."""
-    pool = rated_pool(analysis) if plan is not None and plan.grade else None
-    return "" if pool is None else certainty_words(grade_of(plan, pool))
+    return "" if pool is None or plan is None or not plan.grade else certainty_words(grade_of(plan, pool))
 
 
-def rating_keys(analysis: MultilevelAnalysis, plan: Plan | None) -> tuple[str, ...]:
+def rating_keys(pool: Analysis | None, plan: Plan | None) -> tuple[str, ...]:
     """Return the keys of the references that reading and rating rest on."""
-    pool = rated_pool(analysis)
     if pool is None:
         return ()
     return (*clinical_keys(pool, grade=grade_of(plan, pool)), *certainty_keys(plan))

@@ -11,7 +11,7 @@ from metaback.models.moments import weighing
 from metaback.models.multilevel import FittedMultilevel
 from metaback.models.multilevel_spec import MultilevelSpec, working_of
 from metaback.numbers import fixed
-from metaback.postestimation.multilevel import NOBODY_TWICE, MultilevelAnalysis, nobody_twice
+from metaback.postestimation.multilevel import NOBODY_TWICE, MultilevelAnalysis, nobody_twice, shares_people
 from metaback.postestimation.words import percent, plural, rho_text, sentence_case
 from metaback.report.methods import software_name
 from metaback.report.words import measure_words
@@ -155,7 +155,7 @@ def _sampling(analysis: MultilevelAnalysis, cite: Callable[..., str]) -> list[st
         source = "hedges2010" if weighing(spec) else "pustejovsky2022"
         where = "within the subgroups of a study" if model is not None and model.within else "within a study"
         return [f"Sampling errors {where} were assumed to correlate by {rho_text(spec.rho)}{cite(source)}"]
-    if fitted.given is not None and any(rows.shape[1] > 1 for rows in fitted.V.blocks.rows):
+    if fitted.given is not None and shares_people(fitted):
         if made is None or not made.from_table:
             return ["The covariances of sampling errors were given"]
         return ["The covariances of sampling errors come from the table", *(note.rstrip(".") for note in made.notes)]
